@@ -1,0 +1,2 @@
+//! Lifeboat's one binary.
+fn main() {}
