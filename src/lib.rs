@@ -1,1 +1,41 @@
-//! Lifeboat.
+//! Lifeboat makes PostgreSQL backups proven. This is the map of its rooms.
+//!
+//! ```text
+//!  people ──► cli ─┬─► operator: watch ► observe ► decide ► act ► report      (policy, backup, store, cluster)
+//!                  │                        pure ▲ schedule, workload, task, api
+//!                  └─► work: task ► postgres ► codec ► objects, manifest last  (work, postgres, codec, objects)
+//! ```
+//!
+//! | room | owns |
+//! |---|---|
+//! | [`api`] | the custom resources, conditions, reasons, names (types only) |
+//! | [`task`] | the documents between operator and worker (types only) |
+//! | [`manifest`] | the on-bucket format (pure) |
+//! | [`schedule`] | due times from cron and zone (pure) |
+//! | [`workload`] | builds Jobs (pure, infallible) |
+//! | [`store`], [`policy`], [`backup`] | one room per kind: observe, validate, decide, act, report |
+//! | [`cluster`] | client, caches, Events, server-side apply |
+//! | [`objects`] | object storage: trait, S3, folder, memory, faults |
+//! | [`codec`] | compress, encrypt, hash |
+//! | [`postgres`] | connect, preflight, locks, census, dump |
+//! | [`work`] | what a Job's container runs |
+//! | [`cli`] | commands for people |
+//! | [`telemetry`] | logs, metrics, probes |
+//!
+//! The operator never touches PostgreSQL, S3 or a Secret; the worker never touches the API server.
+
+pub mod api;
+pub mod backup;
+pub mod cli;
+pub mod cluster;
+pub mod codec;
+pub mod manifest;
+pub mod objects;
+pub mod policy;
+pub mod postgres;
+pub mod schedule;
+pub mod store;
+pub mod task;
+pub mod telemetry;
+pub mod work;
+pub mod workload;

@@ -1,0 +1,148 @@
+//! `Backup`: one restore point, made by a policy or by a person.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::shared::LocalRef;
+
+/// One restore point. Write one yourself to back up now: only `policyRef` is needed.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "lifeboat.dev",
+    version = "v1alpha1",
+    kind = "Backup",
+    plural = "backups",
+    shortname = "lbb",
+    category = "lifeboat",
+    namespaced,
+    status = "BackupStatus",
+    derive = "PartialEq",
+    validation = Rule::new("self.metadata.name.size() <= 253"),
+    printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policyRef.name"),
+    printcolumn(name = "Complete", type_ = "string", json_path = ".status.conditions[?(@.type=='Complete')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Tables", type_ = "integer", json_path = ".status.tables"),
+    printcolumn(name = "Rows", type_ = "integer", json_path = ".status.rows"),
+    printcolumn(name = "Stored", type_ = "integer", json_path = ".status.bytes.stored"),
+    printcolumn(name = "Finished", type_ = "date", json_path = ".status.finishedAt"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("a Backup's spec cannot change; create another Backup"),
+)]
+pub struct BackupSpec {
+    /// The `BackupPolicy` that says what and where to, in the same namespace.
+    pub policy_ref: LocalRef,
+    /// Tiers this backup counts for. Set by the operator only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 12), inner(length(min = 1, max = 40)))]
+    pub tiers: Vec<String>,
+    /// Due time. Set by the operator only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_time: Option<Timestamp>,
+    /// Why it was made. Default `Manual`.
+    #[serde(default)]
+    pub reason: BackupReason,
+}
+
+/// Why a backup was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BackupReason {
+    /// A person or pipeline asked for it.
+    #[default]
+    Manual,
+    /// A tier was due.
+    Scheduled,
+}
+
+/// How a backup goes, or went.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling`, `Stalled`, `Complete`, `Failed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// When the first attempt began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When the backup was complete, or given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Number of the attempt that runs or ran last; its Job is `<backup>-a<attempt>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub attempt: Option<i32>,
+    /// Attempts that did not count, because the image was of another major (K20).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub uncounted: Option<i32>,
+    /// Not before this time does the next attempt start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
+    /// Major version that the last attempt found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_major: Option<i32>,
+    /// Folder in the store that holds this backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub prefix: Option<String>,
+    /// Sizes in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<BackupBytes>,
+    /// How many tables it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub tables: Option<i64>,
+    /// How many rows it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub rows: Option<i64>,
+    /// Write-ahead log position, sampled before the locks, for example `0/16B3748`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub lsn: Option<String>,
+    /// The server's version, for example `17.2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub server_version: Option<String>,
+    /// Name of the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub database_name: Option<String>,
+    /// How far a running attempt is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// Sizes of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupBytes {
+    /// What pg_dump wrote.
+    #[schemars(range(min = 0))]
+    pub raw: i64,
+    /// What stands in the bucket.
+    #[schemars(range(min = 0))]
+    pub stored: i64,
+}
+
+/// How far a running attempt is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Named step, for example `DumpStarted`.
+    #[schemars(length(max = 32))]
+    pub step: String,
+    /// Estimated percent, by the database's size. Absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub percent: Option<i32>,
+}

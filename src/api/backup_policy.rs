@@ -1,0 +1,321 @@
+//! `BackupPolicy`: what to back up, and when.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::backup_store::{UpkeepPlan, UpkeepRun};
+use super::shared::{CaRef, LocalRef, PodTemplate, SecretRef};
+
+/// What to back up, when, and where to.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "lifeboat.dev",
+    version = "v1alpha1",
+    kind = "BackupPolicy",
+    plural = "backuppolicies",
+    shortname = "lbp",
+    category = "lifeboat",
+    namespaced,
+    status = "BackupPolicyStatus",
+    derive = "PartialEq",
+    validation = Rule::new("self.metadata.name.size() <= 253"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Last", type_ = "date", json_path = ".status.lastBackup.finishedAt"),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.next[0].at"),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.directory) == has(oldSelf.directory) && (!has(self.directory) || self.directory == oldSelf.directory)").message("directory cannot change: older backups would be lost from sight; make a new BackupPolicy"),
+)]
+pub struct BackupPolicySpec {
+    /// The database to back up.
+    pub database: Database,
+    /// The `BackupStore` to write to, in the same namespace.
+    pub store_ref: LocalRef,
+    /// Folder in the store. Default `<namespace>.<name>`. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    )]
+    pub directory: Option<String>,
+    /// IANA time zone of the tiers' cron, for example `Europe/Berlin`. Default `UTC`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
+    pub time_zone: Option<String>,
+    /// When to back up. Without tiers there are only manual backups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 12))]
+    #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.name == a.name))").message("two tiers have one name"))]
+    pub tiers: Vec<Tier>,
+    /// Runs start up to this much later than their cron says, always the same for one policy. Default: a tenth of the schedule's gap, at most `30m`. `0s` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 10), regex(pattern = r"^[0-9]{1,9}[smhdwy]$"))]
+    pub spread: Option<String>,
+    /// An attempt that takes longer is ended. Default `2h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 2, max = 10),
+        regex(pattern = r"^0*[1-9][0-9]{0,8}[smhdwy]$")
+    )]
+    pub deadline: Option<String>,
+    /// How often one due time is tried. Default 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub attempts: Option<i32>,
+    /// Starts no new runs while true; a run that is on goes on. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+    /// What the pods of this policy's Jobs look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<PodTemplate>,
+}
+
+/// How a database is reached. What the Secret lacks may stand beside it (K37).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Database {
+    /// Secret with `uri`, or with `host`, `port`, `user` (or `username`), `password`, `dbname`.
+    pub secret_ref: SecretRef,
+    /// Other names of those keys in the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<DatabaseKeys>,
+    /// Host. Wins over the Secret's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9.:_-]+$"))]
+    pub host: Option<String>,
+    /// Port. Wins over the Secret's. Default 5432.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<i32>,
+    /// Name of the database. Wins over the Secret's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub name: Option<String>,
+    /// TLS. Default: `VerifyFull` with the public roots, unless the URI has an `sslmode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+/// Names of keys in the database's Secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseKeys {
+    /// Key of a whole `postgresql://` URI. Default `uri`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub uri: Option<String>,
+    /// Key of the host. Default `host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub host: Option<String>,
+    /// Key of the port. Default `port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub port: Option<String>,
+    /// Key of the user. Default `user`, then `username`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub user: Option<String>,
+    /// Key of the password. Default `password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub password: Option<String>,
+    /// Key of the database's name. Default `dbname`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub dbname: Option<String>,
+}
+
+/// How the connection is protected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// How much is asked of the server's certificate. Default `VerifyFull`.
+    #[serde(default)]
+    pub mode: TlsMode,
+    /// Authority that signed it. Default: the bundled public roots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<CaRef>,
+}
+
+/// How much is asked of the server's certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TlsMode {
+    /// No TLS.
+    Disable,
+    /// TLS with whatever certificate.
+    Require,
+    /// A certificate that the authority signed.
+    VerifyCa,
+    /// And the name in it is the host's.
+    #[default]
+    VerifyFull,
+}
+
+/// One schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tier {
+    /// Name, unique in the policy, for example `daily`.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// Five cron fields, with names, `L` and `#`: `0 1 * * SUN#1`. In a DST gap it runs at the gap's end, in an overlap once.
+    #[schemars(length(min = 9, max = 128), regex(pattern = r"^\S+( +\S+){4}$"))]
+    pub cron: String,
+}
+
+/// What the operator knows of a policy.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupPolicyStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling`, `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// Newest due time that was decided: started, skipped or adopted. Only grows (K17).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_schedule_time: Option<Timestamp>,
+    /// Due times that were skipped because a run was on and another waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<Skipped>,
+    /// What the last check or backup learnt of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseFacts>,
+    /// The run that is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
+    /// The next due time of each tier, soonest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 12))]
+    pub next: Vec<NextDue>,
+    /// The newest complete backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup: Option<LastBackup>,
+    /// Failed runs since the newest complete one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
+    /// The last check that gave an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<UpkeepRun>,
+    /// The check that runs or will run next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_check: Option<UpkeepPlan>,
+    /// Value of `lifeboat.dev/requestedAt` whose retry of the last failed run was started (K21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub last_requested_at: Option<String>,
+}
+
+/// Due times that were skipped (K29).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Skipped {
+    /// How many in the last seven days.
+    #[serde(rename = "count7d")]
+    #[schemars(range(min = 0))]
+    pub count_7d: i32,
+    /// The newest, at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub times: Vec<Timestamp>,
+    /// The newest one.
+    pub last: LastSkipped,
+}
+
+/// The newest skipped due time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSkipped {
+    /// Its time.
+    pub time: Timestamp,
+    /// Why it was skipped.
+    #[schemars(length(max = 256))]
+    pub why: String,
+}
+
+/// What a check or backup learnt of the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseFacts {
+    /// Major version, for example 17.
+    pub major: i32,
+    /// Size of the database in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub bytes: Option<i64>,
+    /// Who runs the server: `Supabase`, `Rds`, `CloudSql`, `Neon`, `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub provider: Option<String>,
+    /// Installed extensions with their versions, at most 100, as `name version`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 160)))]
+    pub extensions: Vec<String>,
+    /// `None` or `Session`; transaction poolers are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub pooler: Option<String>,
+}
+
+/// The run that is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    /// Name of its Backup.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Since when.
+    pub started_at: Timestamp,
+}
+
+/// The next due time of a tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextDue {
+    /// The tiers that are due then, joined by `+`.
+    #[schemars(length(max = 512))]
+    pub tier: String,
+    /// When, spread included.
+    pub at: Timestamp,
+}
+
+/// The newest complete backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastBackup {
+    /// Name of its Backup.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// When it was finished.
+    pub finished_at: Timestamp,
+    /// Its folder in the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub prefix: Option<String>,
+    /// Bytes stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub bytes: Option<i64>,
+}
+
+/// Failed runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failures {
+    /// Failed runs since the newest complete one.
+    #[schemars(range(min = 0))]
+    pub consecutive: i32,
+}

@@ -1,0 +1,69 @@
+//! The custom resources of group `lifeboat.dev`, version `v1alpha1`: types only.
+//!
+//! Owns what a user may write and what the operator answers. Must never talk to anything:
+//! no client, no clock, no environment. Schema rules are K30-K32 of the design; `tests/crds.rs`
+//! holds each of them against the generated YAML.
+
+pub mod backup;
+pub mod backup_policy;
+pub mod backup_store;
+pub mod condition;
+pub mod duration;
+pub mod name;
+pub mod reason;
+pub mod shared;
+
+pub use backup::{Backup, BackupSpec, BackupStatus};
+pub use backup_policy::{BackupPolicy, BackupPolicySpec, BackupPolicyStatus};
+pub use backup_store::{BackupStore, BackupStoreSpec, BackupStoreStatus};
+pub use reason::Reason;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// The API group of every kind.
+pub const GROUP: &str = "lifeboat.dev";
+/// The one version there is.
+pub const VERSION: &str = "v1alpha1";
+/// Field manager of all writes (STYLE 8).
+pub const FIELD_MANAGER: &str = "lifeboat";
+/// When this annotation of a store or policy changes, probe or check run now (K21).
+pub const REQUESTED_AT: &str = "lifeboat.dev/requestedAt";
+/// Label on every child: `probe`, `check` or `backup`. Watches select on it (K23).
+pub const LABEL_TASK: &str = "lifeboat.dev/task";
+/// Label with the uid of the object whose status takes the result (K26: uids, never names).
+pub const LABEL_OWNER_UID: &str = "lifeboat.dev/owner-uid";
+/// Label on Backups with the uid of the policy that made them (K24).
+pub const LABEL_POLICY_UID: &str = "lifeboat.dev/policy-uid";
+
+/// The three CRDs as they stand in `crds/`, by file name.
+///
+/// The status default `observedGeneration: -1` (K30) cannot be said by the derive and is patched in here.
+#[must_use]
+pub fn crds() -> Vec<(&'static str, CustomResourceDefinition)> {
+    vec![
+        ("backupstores.yaml", finish(BackupStore::crd())),
+        ("backuppolicies.yaml", finish(BackupPolicy::crd())),
+        ("backups.yaml", finish(Backup::crd())),
+    ]
+}
+
+fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let mut crd = crd;
+    for version in &mut crd.spec.versions {
+        let Some(schema) = version
+            .schema
+            .as_mut()
+            .and_then(|s| s.open_api_v3_schema.as_mut())
+        else {
+            continue;
+        };
+        if let Some(status) = schema.properties.as_mut().and_then(|p| p.get_mut("status")) {
+            let default = serde_json::json!({"observedGeneration": -1});
+            status.default = Some(
+                k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSON(default),
+            );
+        }
+    }
+    crd
+}

@@ -1,0 +1,184 @@
+//! Every reason a condition, an Event or a worker's result may carry: one closed set.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Why something is as it is, in CamelCase, as conditions, Events and results print it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+        impl Reason {
+            /// All of them, for docs and tests.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
+            /// As it is printed.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Reason::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Going well.
+    /// The last probe, check or run succeeded.
+    Succeeded,
+    /// Nothing is under way.
+    Idle,
+    /// Waits for its place or its time.
+    Queued,
+    /// Its Job exists, its worker has not begun.
+    Starting,
+    /// Its worker is at work.
+    Running,
+    /// Another attempt follows.
+    Retrying,
+    /// `spec.suspend` is true.
+    Suspended,
+    /// Not tried yet.
+    Pending,
+    /// Could not be seen.
+    Unknown,
+    /// A run was started.
+    Started,
+    /// A due time was skipped, because a run was on and another waited.
+    Skipped,
+    // The specification cannot work: a person must act.
+    /// The spec is wrong; the message names the field and the fix.
+    InvalidSpec,
+    /// `lastScheduleTime` or a Backup lies in the future; it is ignored.
+    FutureSchedule,
+    /// An object of that name exists and is not ours.
+    NameCollision,
+    /// The policy that the backup names does not exist.
+    PolicyNotFound,
+    /// The store that the policy names does not exist.
+    StoreNotFound,
+    /// The store's spec cannot work.
+    StoreStalled,
+    /// The policy's spec cannot work.
+    PolicyStalled,
+    /// The object does not decode.
+    Undecodable,
+    /// The cluster's CRDs are older than the operator.
+    CrdOutdated,
+    // Secrets.
+    /// A Secret or ConfigMap is missing.
+    SecretMissing,
+    /// A Secret or ConfigMap lacks a key.
+    KeyMissing,
+    /// A Secret's value cannot be used.
+    SecretInvalid,
+    // Reaching the database.
+    /// The host does not resolve.
+    HostNotFound,
+    /// The host refuses connections on that port.
+    ConnectionRefused,
+    /// The host does not answer.
+    ConnectTimeout,
+    /// The server refused the password or the role.
+    AuthenticationFailed,
+    /// There is no such database.
+    DatabaseNotFound,
+    /// The server has too many connections.
+    TooManyConnections,
+    /// The server is starting or stopping.
+    ServerNotReady,
+    /// The certificate was signed by an authority that is not trusted.
+    UntrustedIssuer,
+    /// The certificate is for another name.
+    HostnameMismatch,
+    /// The certificate has only a common name.
+    NoSubjectAltName,
+    /// The certificate has expired.
+    CertificateExpired,
+    /// The server offers no TLS.
+    ServerHasNoTls,
+    /// TLS failed in another way.
+    TlsFailed,
+    /// The connection was lost.
+    ConnectionLost,
+    // What the database says.
+    /// A pooler in transaction mode stands between.
+    TransactionPooler,
+    /// The role may not read everything.
+    PermissionDenied,
+    /// Row-level security would hide rows.
+    RowSecurity,
+    /// A setting that hides damage is on.
+    UnsafeSetting,
+    /// The server is older or newer than what is supported.
+    UnsupportedVersion,
+    /// The image's tools are of another major.
+    WrongMajor,
+    /// pg_dump is not in the image.
+    ToolsMissing,
+    /// The list of tables changed too often.
+    SchemaTooBusy,
+    /// A table could not be locked in time.
+    LockTimeout,
+    /// The coordinator's locks did not last to the end.
+    LostLocks,
+    /// The dump lacks what the census has.
+    DumpIncomplete,
+    /// pg_dump failed.
+    DumpFailed,
+    /// A query failed.
+    QueryFailed,
+    // What the store says.
+    /// There is no such bucket.
+    BucketNotFound,
+    /// The store refused the credentials.
+    StoreCredentialsInvalid,
+    /// The store denied an operation.
+    StoreAccessDenied,
+    /// The store cannot be reached.
+    StoreUnreachable,
+    /// The store failed.
+    StoreFailed,
+    /// The store does not honour `If-None-Match`.
+    NotSupportedByStore,
+    /// The key exists already.
+    AlreadyExists,
+    // Ends of an attempt.
+    /// The deadline passed.
+    DeadlineExceeded,
+    /// The pod was told to stop.
+    Terminated,
+    /// The worker ran out of memory.
+    OutOfMemory,
+    /// The pod ended without a result.
+    ResultLost,
+    /// The task or result could not be read.
+    ProtocolError,
+    /// The pod did not start in time.
+    StartDeadlineExceeded,
+    /// All attempts failed.
+    AttemptsExhausted,
+    /// A fault of ours.
+    InternalError,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn a_reason_prints_as_it_serialises() {
+        for reason in Reason::ALL {
+            assert_eq!(
+                serde_json::to_string(reason).unwrap(),
+                format!("\"{reason}\"")
+            );
+        }
+    }
+}

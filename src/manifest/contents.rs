@@ -1,0 +1,94 @@
+//! `contents.json`: what a backup holds, by name. Stored compressed and encrypted.
+
+use serde::{Deserialize, Serialize};
+
+/// File name before compression and encryption.
+pub const CONTENTS: &str = "contents.json";
+
+/// A name as the server has it. Databases that are not UTF-8 may hold bytes that are not text (G6):
+/// those stand as `{"hex": "…"}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Name {
+    /// Valid UTF-8.
+    Text(String),
+    /// Any other bytes.
+    Bytes {
+        /// Hex digits.
+        hex: String,
+    },
+}
+
+impl Name {
+    /// From the server's bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Name::Text(text.to_owned()),
+            Err(_) => Name::Bytes {
+                hex: bytes.iter().map(|b| format!("{b:02x}")).collect(),
+            },
+        }
+    }
+
+    /// For messages and for comparison with a dump's table of contents.
+    #[must_use]
+    pub fn display(&self) -> String {
+        match self {
+            Name::Text(text) => text.clone(),
+            Name::Bytes { hex } => format!("\\x{hex}"),
+        }
+    }
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contents {
+    /// [`super::FORMAT_VERSION`].
+    pub format: u32,
+    /// Every relation of the census, ordered by schema and name.
+    pub relations: Vec<Relation>,
+    /// What is not in the dump, and why.
+    pub left_out: Vec<LeftOut>,
+    /// How many objects of other kinds: `constraints`, `indexes`, `triggers`, `policies`,
+    /// `functions`, `types`, `largeObjects`.
+    pub census: std::collections::BTreeMap<String, i64>,
+    /// Installed extensions: name and version.
+    pub extensions: Vec<(String, String)>,
+    /// Settings that give values their meaning: `lc_monetary`, `server_encoding`, `TimeZone`,
+    /// `shared_preload_libraries` …
+    pub settings: std::collections::BTreeMap<String, String>,
+}
+
+/// A relation of the census.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Relation {
+    /// Schema.
+    pub schema: Name,
+    /// Name.
+    pub name: Name,
+    /// `pg_class.relkind`: `r p S v m f`.
+    pub kind: char,
+    /// Rows under the dump's snapshot; only for kind `r`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
+    /// The extension that owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+}
+
+/// A relation whose data is not in the dump.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// Schema.
+    pub schema: Name,
+    /// Name.
+    pub name: Name,
+    /// Why, for example `extension table outside its configuration list`.
+    pub why: String,
+    /// Rows that are not in the dump.
+    pub rows: i64,
+}

@@ -1,0 +1,10 @@
+//! The on-bucket format, version 1: types, print and parse. Pure. `docs/format.md` says it in words.
+//!
+//! [`Manifest`] is public: no names of tables, no data (DESIGN §5). [`Contents`] is encrypted and
+//! says what is inside.
+
+pub mod contents;
+pub mod manifest;
+
+pub use contents::*;
+pub use manifest::*;

@@ -1,0 +1,206 @@
+//! What the operator asks of a worker.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::api::backup_policy::{DatabaseKeys, TlsMode};
+use crate::api::backup_store::{Addressing, EncryptionMode};
+
+/// Version of both documents.
+pub const TASK_VERSION: u32 = 1;
+/// Environment variable that holds the task.
+pub const TASK_ENV: &str = "LIFEBOAT_TASK";
+/// Environment variable with the pod's uid, from the downward API (K1).
+pub const POD_UID_ENV: &str = "POD_UID";
+/// Longest task in bytes (K8).
+pub const MAX_TASK_BYTES: usize = 64 * 1024;
+/// Where the pod mounts the database's Secret, whole and optional (K6).
+pub const DATABASE_DIR: &str = "/run/lifeboat/database";
+/// Where the pod mounts the Secret or ConfigMap with the database's authority.
+pub const DATABASE_CA_DIR: &str = "/run/lifeboat/database-ca";
+/// Where the pod mounts the writer's Secret.
+pub const STORE_DIR: &str = "/run/lifeboat/store";
+/// Where the pod mounts the Secret or ConfigMap with the store's authority.
+pub const STORE_CA_DIR: &str = "/run/lifeboat/store-ca";
+/// Memory emptyDir of 1 MiB where the worker writes service and password files (K9).
+pub const SCRATCH_DIR: &str = "/run/lifeboat/scratch";
+/// Where the worker writes its result.
+pub const TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// One task for one worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Task {
+    /// [`TASK_VERSION`].
+    pub version: u32,
+    /// The worker ends itself after this many seconds (K3).
+    pub deadline_seconds: u64,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Work {
+    /// Make one backup.
+    Backup(Box<BackupTask>),
+    /// Look at a database.
+    Check(Box<CheckTask>),
+    /// Look at a store.
+    Probe(Box<ProbeTask>),
+}
+
+/// Make one backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupTask {
+    /// Namespace of the policy.
+    pub namespace: String,
+    /// Name of the Backup, recorded in the manifest (K26).
+    pub backup: String,
+    /// Name of the policy.
+    pub policy: String,
+    /// Uid of the policy, part of `application_name` (G10).
+    pub policy_uid: String,
+    /// Number of the attempt, from 1.
+    pub attempt: i32,
+    /// Tiers it counts for.
+    pub tiers: Vec<String>,
+    /// `Manual` or `Scheduled`.
+    pub reason: crate::api::backup::BackupReason,
+    /// Due time, or the creation time of a manual Backup.
+    pub due: Timestamp,
+    /// Folder of the policy in the store, without the store's prefix.
+    pub directory: String,
+    /// Major of the image that runs the worker; `None` if the user named the image.
+    pub expected_major: Option<i32>,
+    /// The database.
+    pub database: DatabaseTask,
+    /// The store.
+    pub store: StoreTask,
+}
+
+/// Look at a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckTask {
+    /// Uid of the policy, part of `application_name` (G10).
+    pub policy_uid: String,
+    /// The database.
+    pub database: DatabaseTask,
+}
+
+/// Look at a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeTask {
+    /// The store.
+    pub store: StoreTask,
+}
+
+/// How to reach a database. The Secret is a folder with one file per key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseTask {
+    /// Name of the Secret, for messages.
+    pub secret_name: String,
+    /// Folder with its keys.
+    pub dir: String,
+    /// Other names of the keys.
+    #[serde(default)]
+    pub keys: DatabaseKeys,
+    /// Host, if the spec names it.
+    pub host: Option<String>,
+    /// Port, if the spec names it.
+    pub port: Option<i32>,
+    /// Database, if the spec names it.
+    pub name: Option<String>,
+    /// TLS mode, if the spec has `tls`.
+    pub tls_mode: Option<TlsMode>,
+    /// Private authority, if the spec names one.
+    pub ca: Option<CaTask>,
+}
+
+/// A file with certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CaTask {
+    /// `Secret` or `ConfigMap`, and its name, for messages: `Secret/shop-ca`.
+    pub source: String,
+    /// Folder with its keys.
+    pub dir: String,
+    /// The key.
+    pub key: String,
+}
+
+/// How to reach a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreTask {
+    /// Bucket.
+    pub bucket: String,
+    /// Folder in the bucket, without slashes at its ends; empty for the root.
+    pub prefix: String,
+    /// Region.
+    pub region: Option<String>,
+    /// Endpoint of an S3-compatible store.
+    pub endpoint: Option<String>,
+    /// How the bucket is addressed.
+    pub addressing: Addressing,
+    /// Private authority, if the spec names one.
+    pub ca: Option<CaTask>,
+    /// Name of the writer's Secret, for messages.
+    pub secret_name: String,
+    /// Folder with its keys.
+    pub dir: String,
+    /// Whether to encrypt.
+    pub encryption: EncryptionMode,
+    /// age public keys.
+    pub recipients: Vec<String>,
+}
+
+/// Why a task cannot be read or written.
+#[derive(Debug, Error)]
+pub enum TaskError {
+    /// Not JSON, or a field is wrong.
+    #[error("failed to read the task: {0}")]
+    Parse(#[from] serde_json::Error),
+    /// Of another version.
+    #[error("failed to read the task: it has version {0}, this worker reads {TASK_VERSION}")]
+    Version(u32),
+    /// Longer than [`MAX_TASK_BYTES`].
+    #[error("the task would have {0} bytes; at most {MAX_TASK_BYTES} fit")]
+    TooLong(usize),
+}
+
+impl Task {
+    /// As it stands in the environment: JSON in which every `$` is `\u0024`, because the kubelet
+    /// rewrites `$$` and `$(NAME)` in values (K8).
+    ///
+    /// # Errors
+    /// [`TaskError::TooLong`] beyond 64 KiB.
+    pub fn to_env(&self) -> Result<String, TaskError> {
+        let json = serde_json::to_string(self)?.replace('$', "\\u0024");
+        if json.len() > MAX_TASK_BYTES {
+            return Err(TaskError::TooLong(json.len()));
+        }
+        Ok(json)
+    }
+
+    /// Reads what [`Task::to_env`] wrote.
+    ///
+    /// # Errors
+    /// [`TaskError`] for another version, unknown fields, or more than 64 KiB.
+    pub fn from_env(text: &str) -> Result<Self, TaskError> {
+        if text.len() > MAX_TASK_BYTES {
+            return Err(TaskError::TooLong(text.len()));
+        }
+        let task: Task = serde_json::from_str(text)?;
+        if task.version != TASK_VERSION {
+            return Err(TaskError::Version(task.version));
+        }
+        Ok(task)
+    }
+}

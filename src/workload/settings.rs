@@ -1,0 +1,81 @@
+//! What the chart says about all Jobs (`workers.*`).
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use serde::{Deserialize, Serialize};
+
+/// The chart's `workers.*` values, given to the operator as one YAML file (a ConfigMap mount).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// Lifeboat's own image, as the operator itself runs it.
+    pub image: String,
+    /// Pull policy of both images: `IfNotPresent`, `Always` or `Never`.
+    pub image_pull_policy: String,
+    /// Pattern of the PostgreSQL image; `{major}` is replaced. Default `docker.io/library/postgres:{major}`.
+    pub postgres_image: String,
+    /// Patterns that a policy's `template.postgresImage` must match (`*` matches anything); empty: all.
+    #[serde(default)]
+    pub allowed_images: Vec<String>,
+    /// Major that runs while the server's is unknown (K20).
+    pub default_major: i32,
+    /// Uid of the pods; `null` where the platform assigns one (OpenShift).
+    pub run_as_user: Option<i64>,
+    /// Group of the pods' volumes; `null` where the platform assigns one.
+    pub fs_group: Option<i64>,
+    /// Names of pull secrets expected in each namespace.
+    #[serde(default)]
+    pub image_pull_secrets: Vec<String>,
+    /// Requests and limits of the container `work`.
+    pub resources: ResourceRequirements,
+}
+
+impl Settings {
+    /// The PostgreSQL image of a major version.
+    #[must_use]
+    pub fn postgres_image_for(&self, major: i32) -> String {
+        self.postgres_image.replace("{major}", &major.to_string())
+    }
+
+    /// Whether a policy may name this image.
+    #[must_use]
+    pub fn allows_image(&self, image: &str) -> bool {
+        self.allowed_images.is_empty() || self.allowed_images.iter().any(|p| matches(p, image))
+    }
+}
+
+/// `*` matches any run of characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_matches_any_run() {
+        assert!(matches("registry.example/*", "registry.example/postgis:17"));
+        assert!(matches("*/postgres:*", "docker.io/library/postgres:17"));
+        assert!(matches("postgres:17", "postgres:17"));
+        assert!(!matches("postgres:17", "postgres:171"));
+        assert!(!matches(
+            "registry.example/*",
+            "evil.example/registry.example/x"
+        ));
+    }
+}
