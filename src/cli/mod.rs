@@ -1,1 +1,77 @@
-//! Room `cli`.
+//! Commands for people, and the two roles of the image: `operator` and `work`.
+//!
+//! The only room that reads the process's arguments and environment.
+
+pub mod crd;
+pub mod install;
+pub mod work;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit code of a command that failed.
+pub const FAILED: u8 = 1;
+
+/// PostgreSQL backups that are proven, on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, about, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the custom resource definitions, or write them to a folder.
+    Crd(crd::Args),
+    /// Do the task that the operator put into this pod.
+    #[command(hide = true)]
+    Work(work::Args),
+    /// Copy this binary and a passwd line into a folder: the init container of every backup pod.
+    #[command(hide = true)]
+    Install(install::Args),
+}
+
+/// Runs the command line and gives the process's exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    // One TLS stack for everything; a second call would only say that it is there already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let result = match args.command {
+        Command::Crd(args) => crd::run(&args),
+        Command::Install(args) => install::run(&args),
+        Command::Work(args) => return block_on(work::run(args)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+/// The error of a command, as `main` prints it.
+pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
+
+fn fail(error: &(dyn std::error::Error + Send + Sync)) -> ExitCode {
+    eprintln!("lifeboat: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !error.to_string().contains(&text) {
+            eprintln!("  because: {text}");
+        }
+        source = cause.source();
+    }
+    ExitCode::from(FAILED)
+}
+
+fn block_on<F: Future<Output = ExitCode>>(future: F) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => fail(&error),
+    }
+}
