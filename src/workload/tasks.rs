@@ -1,0 +1,104 @@
+//! The task documents, from validated objects. No secret is in them: only names and folders.
+
+use kube::ResourceExt;
+
+use super::{BackupPlan, UPKEEP_DEADLINE};
+use crate::api::backup_policy::Database;
+use crate::api::shared::CaRef;
+use crate::api::{Backup, BackupPolicy, BackupStore, BackupStoreSpec};
+use crate::task::{
+    BackupTask, CaTask, CheckTask, DATABASE_CA_DIR, DATABASE_DIR, DatabaseTask, ProbeTask,
+    STORE_CA_DIR, STORE_DIR, StoreTask, TASK_VERSION, Task, Work,
+};
+
+pub(super) fn backup(
+    policy: &BackupPolicy,
+    store: &BackupStore,
+    backup: &Backup,
+    plan: &BackupPlan,
+    expected_major: Option<i32>,
+) -> Task {
+    Task {
+        version: TASK_VERSION,
+        deadline_seconds: plan.deadline.as_secs(),
+        work: Work::Backup(Box::new(BackupTask {
+            namespace: backup.namespace().unwrap_or_default(),
+            backup: backup.name_any(),
+            policy: policy.name_any(),
+            policy_uid: policy.uid().unwrap_or_default(),
+            attempt: plan.attempt,
+            tiers: plan.tiers.clone(),
+            reason: backup.spec.reason,
+            due: plan.due,
+            directory: plan.directory.clone(),
+            expected_major,
+            database: database(&policy.spec.database),
+            store: store_task(&store.spec),
+        })),
+    }
+}
+
+pub(super) fn check(policy: &BackupPolicy) -> Task {
+    Task {
+        version: TASK_VERSION,
+        deadline_seconds: UPKEEP_DEADLINE.as_secs(),
+        work: Work::Check(Box::new(CheckTask {
+            policy_uid: policy.uid().unwrap_or_default(),
+            database: database(&policy.spec.database),
+        })),
+    }
+}
+
+pub(super) fn probe(store: &BackupStore) -> Task {
+    Task {
+        version: TASK_VERSION,
+        deadline_seconds: UPKEEP_DEADLINE.as_secs(),
+        work: Work::Probe(Box::new(ProbeTask {
+            store: store_task(&store.spec),
+        })),
+    }
+}
+
+fn database(database: &Database) -> DatabaseTask {
+    let tls = database.tls.as_ref();
+    DatabaseTask {
+        secret_name: database.secret_ref.name.clone(),
+        dir: DATABASE_DIR.to_owned(),
+        keys: database.keys.clone().unwrap_or_default(),
+        host: database.host.clone(),
+        port: database.port,
+        name: database.name.clone(),
+        tls_mode: tls.map(|t| t.mode),
+        ca: tls
+            .and_then(|t| t.ca.as_ref())
+            .and_then(|ca| trust(ca, DATABASE_CA_DIR)),
+    }
+}
+
+fn store_task(spec: &BackupStoreSpec) -> StoreTask {
+    StoreTask {
+        bucket: spec.s3.bucket.clone(),
+        prefix: spec.s3.prefix.clone().unwrap_or_default(),
+        region: spec.s3.region.clone(),
+        endpoint: spec.s3.endpoint.clone(),
+        addressing: spec.s3.addressing,
+        ca: spec.s3.ca.as_ref().and_then(|ca| trust(ca, STORE_CA_DIR)),
+        secret_name: spec.credentials.writer.secret_ref.name.clone(),
+        dir: STORE_DIR.to_owned(),
+        encryption: spec.encryption.mode,
+        recipients: spec.encryption.recipients.clone(),
+    }
+}
+
+fn trust(ca: &CaRef, dir: &str) -> Option<CaTask> {
+    let key = ca.key_ref()?;
+    let kind = match ca.secret_key_ref {
+        Some(_) => "Secret",
+        None => "ConfigMap",
+    };
+    Some(CaTask {
+        source: format!("{kind}/{}", key.name),
+        dir: dir.to_owned(),
+        key: key.key.clone(),
+    })
+}
