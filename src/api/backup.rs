@@ -87,6 +87,24 @@ pub struct BackupStatus {
     /// Not before this time does the next attempt start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
+    /// Attempts before the policy's last `lifeboat.dev/requestedAt`; they no longer count (K21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub earlier_attempts: Option<i32>,
+    /// Value of the policy's `lifeboat.dev/requestedAt` for which it was taken up again (K21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub requested_at: Option<String>,
+    /// When it was taken up again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed_at: Option<Timestamp>,
+    /// Uid of the attempt's Job, once it was seen. A Job that was seen and is gone is not made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub job_uid: Option<String>,
+    /// Why the attempt was given up while its Job is being removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<GivenUp>,
     /// Major version that the last attempt found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_major: Option<i32>,
@@ -120,6 +138,18 @@ pub struct BackupStatus {
     /// How far a running attempt is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+}
+
+/// Why an attempt was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenUp {
+    /// `StartDeadlineExceeded` or `ResultLost`.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// One sentence for people.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// Sizes of a backup.

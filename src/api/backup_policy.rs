@@ -217,6 +217,10 @@ pub struct BackupPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub last_requested_at: Option<String>,
+    /// The failed Backup that `lastRequestedAt` asked to be tried again (K21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub retried: Option<String>,
 }
 
 /// Due times that were skipped (K29).

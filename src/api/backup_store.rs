@@ -164,6 +164,14 @@ pub struct UpkeepRun {
     pub requested_at: Option<String>,
     /// Whether it succeeded.
     pub succeeded: bool,
+    /// `Succeeded`, or why not.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// One sentence for people.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// A probe or check that runs, or waits for its time.

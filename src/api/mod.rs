@@ -9,6 +9,7 @@ pub mod backup_policy;
 pub mod backup_store;
 pub mod condition;
 pub mod duration;
+pub mod invalid;
 pub mod name;
 pub mod reason;
 pub mod shared;
@@ -16,6 +17,7 @@ pub mod shared;
 pub use backup::{Backup, BackupSpec, BackupStatus};
 pub use backup_policy::{BackupPolicy, BackupPolicySpec, BackupPolicyStatus};
 pub use backup_store::{BackupStore, BackupStoreSpec, BackupStoreStatus};
+pub use invalid::Invalid;
 pub use reason::Reason;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -1,1 +1,4 @@
 //! Room `backup`.
+
+pub mod decide;
+pub mod validate;

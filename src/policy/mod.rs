@@ -1,1 +1,4 @@
 //! Room `policy`.
+
+pub mod decide;
+pub mod validate;

@@ -1,1 +1,4 @@
 //! Room `store`.
+
+pub mod decide;
+pub mod validate;
