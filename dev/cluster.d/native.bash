@@ -17,8 +17,9 @@ cluster_up() {
     start_node 1
     start_services
     await "a node that is Ready" 90 node_ready 1
-    await "name service" 60 in_network curl -fs -o /dev/null "http://$CLUSTER_ADDRESS:8181/ready"
-    await "Services from this machine" 60 curl -fsk -o /dev/null "https://$API_SERVICE_ADDRESS/readyz"
+    await "name service" 60 in_network curl -fs --max-time 2 -o /dev/null "http://$CLUSTER_ADDRESS:8181/ready"
+    # A connection begun before kube-proxy has written its rules stays lost; the next one finds its way.
+    await "Services from this machine" 60 curl -fsk --max-time 2 -o /dev/null "https://$API_SERVICE_ADDRESS/readyz"
     await "the default service account" 60 kubectl get serviceaccount default
 }
 
