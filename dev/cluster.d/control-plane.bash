@@ -109,5 +109,4 @@ endpoints:
 - {addresses: [$CLUSTER_ADDRESS], conditions: {ready: true}}
 END
     start coredns nsenter --net="$NETWORK" "$COREDNS_BIN/coredns" -conf "$STATE/Corefile"
-    started_processes >"$STATE/complete"
 }

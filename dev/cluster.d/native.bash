@@ -21,6 +21,7 @@ cluster_up() {
     # A connection begun before kube-proxy has written its rules stays lost; the next one finds its way.
     await "Services from this machine" 60 curl -fsk --max-time 2 -o /dev/null "https://$API_SERVICE_ADDRESS/readyz"
     await "the default service account" 60 kubectl get serviceaccount default
+    started_processes >"$STATE/complete"
 }
 
 cluster_down() {
