@@ -6,10 +6,10 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: ## Lifeboat in a cluster with a database, a bucket and a proven backup
-	dev/demo up
+	dev/demo/up
 
 demo-down: ## takes the demo down again
-	dev/demo down
+	dev/demo/down
 
 test: ## all tests, with a real cluster, real servers and the real image
 	dev/test all
