@@ -4,6 +4,7 @@
 
 pub mod crd;
 pub mod install;
+pub mod operator;
 pub mod work;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ struct Args {
 enum Command {
     /// Print the custom resource definitions, or write them to a folder.
     Crd(crd::Args),
+    /// Run the operator: watch the cluster, start what is due, report what became of it.
+    Operator(operator::Args),
     /// Do the task that the operator put into this pod.
     #[command(hide = true)]
     Work(work::Args),
@@ -42,6 +45,14 @@ pub fn run() -> ExitCode {
     let result = match args.command {
         Command::Crd(args) => crd::run(&args),
         Command::Install(args) => install::run(&args),
+        Command::Operator(args) => {
+            return block_on(async {
+                match operator::run(args).await {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(error) => fail(error.as_ref()),
+                }
+            });
+        }
         Command::Work(args) => return block_on(work::run(args)),
     };
     match result {

@@ -1,0 +1,184 @@
+//! Carries out effects, in order; stops at the first that fails. Each is idempotent.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource, ResourceExt};
+
+use super::context::Context;
+use super::decision::{Effect, Notice};
+use super::fault::Fault;
+use crate::api::{
+    Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_OWNER_UID, LABEL_POLICY_UID, Reason,
+};
+
+/// Carries out the effects. Answers what people must hear of besides the decision's own notices.
+///
+/// # Errors
+/// The first [`Fault`].
+pub async fn act(context: &Context, effects: &[Effect]) -> Result<Vec<Notice>, Fault> {
+    let mut heard = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::CreateBackup { backup, policy_uid } => {
+                heard.extend(create_backup(context, backup, policy_uid).await?);
+            }
+            Effect::CreateJob { job, owner_version } => {
+                create_job(context, job, owner_version).await?;
+            }
+            Effect::DeleteJob {
+                namespace,
+                name,
+                uid,
+            } => delete_job(context, namespace, name, uid).await?,
+        }
+    }
+    Ok(heard)
+}
+
+fn create_params() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    }
+}
+
+/// A Backup of that name which is not this policy's does not wedge the policy: its due time passes,
+/// loudly.
+async fn create_backup(
+    context: &Context,
+    backup: &Backup,
+    policy_uid: &str,
+) -> Result<Option<Notice>, Fault> {
+    let namespace = backup.namespace().unwrap_or_default();
+    let name = backup.name_any();
+    let api: Api<Backup> = Api::namespaced(context.client.clone(), &namespace);
+    let created = context
+        .call("create", "Backup", api.create(&create_params(), backup))
+        .await;
+    match created {
+        Ok(_) => {
+            tracing::info!(namespace, name, "created a Backup");
+            Ok(None)
+        }
+        Err(Fault::Exists { .. }) => {
+            let there = context
+                .call("get", "Backup", api.get_metadata(&name))
+                .await?;
+            if there.labels().get(LABEL_POLICY_UID).map(String::as_str) == Some(policy_uid) {
+                return Ok(None);
+            }
+            Ok(Some(Notice {
+                warning: true,
+                reason: Reason::NameCollision,
+                message: format!(
+                    "Backup {name} exists and is not of this policy, so this due time was not \
+                     backed up; rename or delete that object"
+                ),
+            }))
+        }
+        Err(fault) => Err(note_terminating(context, &namespace, fault)),
+    }
+}
+
+async fn create_job(context: &Context, job: &Job, owner_version: &str) -> Result<(), Fault> {
+    let namespace = job.namespace().unwrap_or_default();
+    let name = job.name_any();
+    let owner = job.owner_references().first().cloned().unwrap_or_default();
+    let live = owner_now(context, &namespace, &owner).await?;
+    if live != (owner.uid.clone(), owner_version.to_owned()) {
+        return Err(Fault::Stale(format!(
+            "{} {} has another resourceVersion than was looked at",
+            owner.kind, owner.name
+        )));
+    }
+    let api: Api<Job> = Api::namespaced(context.client.clone(), &namespace);
+    let created = context
+        .call("create", "Job", api.create(&create_params(), job))
+        .await;
+    match created {
+        Ok(_) => {
+            tracing::info!(namespace, name, "created a Job");
+            context.metrics.job_created(&owner.kind);
+            Ok(())
+        }
+        Err(Fault::Exists { .. }) => {
+            let there = context.call("get", "Job", api.get_metadata(&name)).await?;
+            let ours = there.labels().get(LABEL_OWNER_UID);
+            if ours == Some(&owner.uid) {
+                return Ok(());
+            }
+            Err(Fault::NameCollision { kind: "Job", name })
+        }
+        Err(fault) => Err(note_terminating(context, &namespace, fault)),
+    }
+}
+
+/// Uid and resourceVersion of the owner as they stand in the API server, not in a cache (K16).
+async fn owner_now(
+    context: &Context,
+    namespace: &str,
+    owner: &OwnerReference,
+) -> Result<(String, String), Fault> {
+    match owner.kind.as_str() {
+        "Backup" => versions::<Backup>(context, namespace, &owner.name, "Backup").await,
+        "BackupPolicy" => {
+            versions::<BackupPolicy>(context, namespace, &owner.name, "BackupPolicy").await
+        }
+        _ => versions::<BackupStore>(context, namespace, &owner.name, "BackupStore").await,
+    }
+}
+
+async fn versions<K>(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    kind: &'static str,
+) -> Result<(String, String), Fault>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(context.client.clone(), namespace);
+    let live = context.call("get", kind, api.get_metadata(name)).await?;
+    Ok((
+        live.uid().unwrap_or_default(),
+        live.resource_version().unwrap_or_default(),
+    ))
+}
+
+/// The one place that deletes Jobs: in the background, so that the pod goes too, and only the very
+/// one that was seen (K5).
+async fn delete_job(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+) -> Result<(), Fault> {
+    let api: Api<Job> = Api::namespaced(context.client.clone(), namespace);
+    let params = DeleteParams::background().preconditions(Preconditions {
+        uid: Some(uid.to_owned()),
+        resource_version: None,
+    });
+    match context
+        .call("delete", "Job", api.delete(name, &params))
+        .await
+    {
+        // Gone already, or another one of that name: in both cases ours is no more.
+        Ok(_) | Err(Fault::Gone { .. } | Fault::Stale(_)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn note_terminating(context: &Context, namespace: &str, fault: Fault) -> Fault {
+    match fault {
+        Fault::Terminating(_) => {
+            context.note_terminating(namespace);
+            Fault::Terminating(namespace.to_owned())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,161 @@
+//! What every reconcile holds: client, caches, clock, settings.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Client, ResourceExt};
+
+use super::ends::Ends;
+use super::fault::Fault;
+use super::progress::Tails;
+use super::queues::Queues;
+use super::seen::SeenJob;
+use super::{Caches, look};
+use crate::api::{LABEL_OWNER_UID, LABEL_TASK};
+use crate::telemetry::Metrics;
+use crate::workload::Settings;
+
+/// No call to the API server takes longer; watches have their own limits.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a namespace counts as terminating after a create was refused for that.
+const TERMINATING_FOR: Duration = Duration::from_secs(300);
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock. The only place that reads it (STYLE 4).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the clock room itself")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// What every reconcile of one scope (all namespaces, or one) holds.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// What the watches saw.
+    pub caches: Caches,
+    /// Who is to be looked at again.
+    pub queues: Queues,
+    /// The chart's settings.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Writes Events.
+    pub recorder: Recorder,
+    /// How pods ended.
+    pub ends: Arc<Ends>,
+    /// How far running backups are.
+    pub tails: Tails,
+    /// Kinds whose CRD is older than this operator: their status is not written (K16).
+    pub outdated: Mutex<Vec<&'static str>>,
+    /// Namespaces that refused a create because they terminate.
+    pub terminating: Mutex<HashMap<String, Timestamp>>,
+    /// Failures in a row, by kind and uid.
+    pub failures: Mutex<HashMap<String, u32>>,
+}
+
+impl Context {
+    /// The newest Job of a task that an object owns, as far as the caches know.
+    #[must_use]
+    pub fn newest_job(
+        &self,
+        namespace: &str,
+        task: &str,
+        owner_uid: &str,
+        now: Timestamp,
+    ) -> Option<SeenJob> {
+        let jobs = self.caches.jobs.state_filter(|job| {
+            let label = |key: &str| job.labels().get(key).map(String::as_str);
+            job.metadata.namespace.as_deref() == Some(namespace)
+                && label(LABEL_TASK) == Some(task)
+                && label(LABEL_OWNER_UID) == Some(owner_uid)
+        });
+        let newest = jobs
+            .into_iter()
+            .max_by_key(|job| (job.creation_timestamp().map(|time| time.0), job.name_any()))?;
+        Some(self.look_at(&newest, now))
+    }
+
+    /// The Job of that name, if that object owns it.
+    #[must_use]
+    pub fn job_named(
+        &self,
+        namespace: &str,
+        name: &str,
+        owner_uid: &str,
+        now: Timestamp,
+    ) -> Option<SeenJob> {
+        let key: ObjectRef<Job> = ObjectRef::new(name).within(namespace);
+        let job = self.caches.jobs.get(&key)?;
+        let owner = job.labels().get(LABEL_OWNER_UID);
+        (owner.map(String::as_str) == Some(owner_uid)).then(|| self.look_at(&job, now))
+    }
+
+    fn look_at(&self, job: &Job, now: Timestamp) -> SeenJob {
+        let uid = job.metadata.uid.as_deref();
+        let pods = self
+            .caches
+            .pods
+            .state_filter(|pod| uid.is_some() && look::job_uid_of(pod) == uid);
+        let pods: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
+        look::seen_job(job, &pods, &self.ends, now)
+    }
+
+    /// Whether the namespace refused a create lately because it is terminating (K23).
+    #[must_use]
+    pub fn is_terminating(&self, namespace: &str, now: Timestamp) -> bool {
+        let seen = lock(&self.terminating);
+        seen.get(namespace)
+            .is_some_and(|since| now.duration_since(*since).unsigned_abs() < TERMINATING_FOR)
+    }
+
+    /// Remembers that a namespace is terminating.
+    pub fn note_terminating(&self, namespace: &str) {
+        let now = self.clock.now();
+        let mut seen = lock(&self.terminating);
+        seen.retain(|_, since| now.duration_since(*since).unsigned_abs() < TERMINATING_FOR);
+        seen.insert(namespace.to_owned(), now);
+    }
+
+    /// Sends one request: bounded in time, counted, its error sorted into who must act.
+    ///
+    /// # Errors
+    /// [`Fault`], never a raw client error.
+    pub async fn call<T>(
+        &self,
+        verb: &'static str,
+        kind: &'static str,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Fault> {
+        let outcome = match tokio::time::timeout(CALL_TIMEOUT, request).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(Fault::of(verb, kind, error)),
+            Err(_) => Err(Fault::Timeout { verb, kind }),
+        };
+        let label = outcome.as_ref().map_or_else(Fault::label, |_| "ok");
+        self.metrics.request(verb, kind, label);
+        outcome
+    }
+}
+
+/// Takes a lock; a panic elsewhere does not poison what is plain data.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

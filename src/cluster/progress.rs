@@ -1,0 +1,148 @@
+//! How far running backups are: read sparingly from the tail of their logs (K15).
+//!
+//! A read that fails makes progress unknown and nothing more. Never follows a log.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::LogParams;
+use kube::{Api, ResourceExt};
+use serde::Deserialize;
+
+use super::context::{Context, lock};
+use super::look::{self, PodState};
+use crate::api::backup::Progress;
+use crate::api::{LABEL_OWNER_UID, LABEL_TASK};
+use crate::workload::WORK_CONTAINER;
+
+/// No log is read in a run's first minute.
+const FIRST_READ: Duration = Duration::from_secs(60);
+/// Pause between two rounds. A round reads each running backup once, so a status changes at most once a minute.
+const ROUND: Duration = Duration::from_secs(60);
+/// Pause between two reads: at most five a second.
+const BETWEEN: Duration = Duration::from_millis(200);
+/// Most bytes of one read.
+const LIMIT_BYTES: i64 = 8_192;
+
+/// What the tails said last, by the uid of the pod.
+#[derive(Debug, Default)]
+pub struct Tails {
+    inner: Mutex<HashMap<String, Progress>>,
+}
+
+impl Tails {
+    /// What the pod said last.
+    #[must_use]
+    pub fn of(&self, pod_uid: &str) -> Option<Progress> {
+        lock(&self.inner).get(pod_uid).cloned()
+    }
+
+    fn set(&self, pod_uid: &str, progress: Option<Progress>) -> bool {
+        let mut all = lock(&self.inner);
+        let old = match progress.clone() {
+            Some(progress) => all.insert(pod_uid.to_owned(), progress),
+            None => all.remove(pod_uid),
+        };
+        old != progress
+    }
+
+    fn keep_only(&self, pods: &[(Arc<Pod>, String)]) {
+        let known = |uid: &String| pods.iter().any(|(_, pod)| pod == uid);
+        lock(&self.inner).retain(|uid, _| known(uid));
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    #[serde(alias = "fields")]
+    progress: Progress,
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    fields: Line,
+}
+
+/// The newest progress in a tail: a JSON line with a `progress` of step and percent.
+#[must_use]
+pub fn parse(tail: &str) -> Option<Progress> {
+    let newest = tail.lines().rev().find_map(|line| {
+        let direct = serde_json::from_str::<Line>(line).ok();
+        direct.or_else(|| serde_json::from_str::<Fields>(line).ok().map(|f| f.fields))
+    })?;
+    let progress = newest.progress;
+    Some(Progress {
+        step: progress
+            .step
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(32)
+            .collect(),
+        percent: progress.percent.map(|percent| percent.clamp(0, 100)),
+    })
+}
+
+/// Reads tails for ever, one round a minute.
+pub async fn read_tails(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(ROUND).await;
+        round(&context).await;
+    }
+}
+
+async fn round(context: &Context) {
+    let now = context.clock.now();
+    let running = running_backups(context, now);
+    context.tails.keep_only(&running);
+    for (pod, uid) in running {
+        let api: Api<Pod> =
+            Api::namespaced(context.client.clone(), &pod.namespace().unwrap_or_default());
+        let params = LogParams {
+            container: Some(WORK_CONTAINER.to_owned()),
+            tail_lines: Some(3),
+            limit_bytes: Some(LIMIT_BYTES),
+            ..LogParams::default()
+        };
+        let name = pod.name_any();
+        let tail = context.call("logs", "Pod", api.logs(&name, &params)).await;
+        let progress = tail.ok().and_then(|text| parse(&text));
+        if context.tails.set(&uid, progress) {
+            context.queues.pod_changed(&context.caches, &pod);
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+}
+
+fn running_backups(context: &Context, now: Timestamp) -> Vec<(Arc<Pod>, String)> {
+    let backups = context.caches.pods.state_filter(|pod| {
+        pod.labels().get(LABEL_TASK).map(String::as_str) == Some("backup")
+            && pod.labels().contains_key(LABEL_OWNER_UID)
+    });
+    let long_enough = |pod: &Pod| match look::pod_state(pod) {
+        PodState::Running(since) => now.duration_since(since).unsigned_abs() > FIRST_READ,
+        _ => false,
+    };
+    backups
+        .into_iter()
+        .filter(|pod| long_enough(pod))
+        .filter_map(|pod| pod.uid().map(|uid| (pod, uid)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn k15_the_newest_progress_line_counts_and_anything_else_is_ignored() {
+        let tail = "{\"progress\":{\"step\":\"Locked\"}}\nnoise\n{\"progress\":{\"step\":\"DumpStarted\",\"percent\":170}}\n{\"other\":1}\n{\"prog";
+        let progress = parse(tail).unwrap();
+        assert_eq!(progress.step, "DumpStarted");
+        assert_eq!(progress.percent, Some(100));
+        assert_eq!(parse("no json at all"), None);
+        assert_eq!(parse(""), None);
+    }
+}

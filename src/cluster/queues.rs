@@ -1,0 +1,182 @@
+//! Who is to be looked at again when something changed.
+//!
+//! One channel per kind. They hold no more than the watches bring: each is drained at once into
+//! the scheduler of its controller, which keeps one request per object.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::caches::{Caches, Guarded};
+use super::look;
+use crate::api::condition::{COMPLETE, FAILED, is_true};
+use crate::api::{Backup, BackupPolicy, BackupStore};
+
+/// Receiving ends, one per controller.
+pub struct Receivers {
+    /// Of stores.
+    pub stores: UnboundedReceiver<ObjectRef<Guarded<BackupStore>>>,
+    /// Of policies.
+    pub policies: UnboundedReceiver<ObjectRef<Guarded<BackupPolicy>>>,
+    /// Of backups.
+    pub backups: UnboundedReceiver<ObjectRef<Guarded<Backup>>>,
+}
+
+/// Sending ends.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    stores: UnboundedSender<ObjectRef<Guarded<BackupStore>>>,
+    policies: UnboundedSender<ObjectRef<Guarded<BackupPolicy>>>,
+    backups: UnboundedSender<ObjectRef<Guarded<Backup>>>,
+}
+
+/// Whether a Backup has reached its end.
+#[must_use]
+pub fn is_over(backup: &Backup) -> bool {
+    backup.status.as_ref().is_some_and(|status| {
+        is_true(&status.conditions, COMPLETE) || is_true(&status.conditions, FAILED)
+    })
+}
+
+impl Queues {
+    /// Both ends.
+    #[must_use]
+    pub fn new() -> (Self, Receivers) {
+        let (stores, stores_out) = unbounded_channel();
+        let (policies, policies_out) = unbounded_channel();
+        let (backups, backups_out) = unbounded_channel();
+        let receivers = Receivers {
+            stores: stores_out,
+            policies: policies_out,
+            backups: backups_out,
+        };
+        let queues = Self {
+            stores,
+            policies,
+            backups,
+        };
+        (queues, receivers)
+    }
+
+    /// Every object there is: after a new list, nobody knows what was missed.
+    pub fn everything(&self, caches: &Caches) {
+        for store in caches.stores.state() {
+            self.store(&store);
+        }
+        for policy in caches.policies.state() {
+            self.policy(&policy);
+        }
+        for backup in caches.backups.state() {
+            self.backup(&backup);
+        }
+    }
+
+    fn store(&self, store: &Guarded<BackupStore>) {
+        let _ = self.stores.send(ObjectRef::from_obj(store));
+    }
+
+    fn policy(&self, policy: &Guarded<BackupPolicy>) {
+        let _ = self.policies.send(ObjectRef::from_obj(policy));
+    }
+
+    fn backup(&self, backup: &Guarded<Backup>) {
+        let _ = self.backups.send(ObjectRef::from_obj(backup));
+    }
+
+    /// A store changed: itself, the policies that write to it, and their unfinished backups.
+    pub fn store_changed(&self, caches: &Caches, store: &Guarded<BackupStore>) {
+        self.store(store);
+        let (namespace, name) = (store.namespace(), store.name_any());
+        for policy in caches.policies.state() {
+            let names_it = |p: &BackupPolicy| p.spec.store_ref.name == name;
+            if policy.namespace() == namespace && policy.0.as_ref().is_ok_and(names_it) {
+                self.policy_changed(caches, &policy);
+            }
+        }
+    }
+
+    /// A policy changed: itself and its unfinished backups.
+    pub fn policy_changed(&self, caches: &Caches, policy: &Guarded<BackupPolicy>) {
+        self.policy(policy);
+        self.backups_of(caches, policy.namespace(), &policy.name_any(), None);
+    }
+
+    /// A Backup changed: itself, its policy, and its siblings, one of which may wait for it.
+    pub fn backup_changed(&self, caches: &Caches, backup: &Guarded<Backup>) {
+        self.backup(backup);
+        let Ok(readable) = &backup.0 else { return };
+        let policy = &readable.spec.policy_ref.name;
+        let namespace = backup.namespace();
+        let policy_ref = ObjectRef::new(policy).within(namespace.as_deref().unwrap_or_default());
+        let _ = self.policies.send(policy_ref);
+        self.backups_of(caches, namespace, policy, Some(&backup.name_any()));
+    }
+
+    fn backups_of(
+        &self,
+        caches: &Caches,
+        namespace: Option<String>,
+        policy: &str,
+        except: Option<&str>,
+    ) {
+        for backup in caches.backups.state() {
+            let waits = |b: &Backup| b.spec.policy_ref.name == policy && !is_over(b);
+            if backup.namespace() == namespace
+                && backup.0.as_ref().is_ok_and(waits)
+                && Some(backup.name_any().as_str()) != except
+            {
+                self.backup(&backup);
+            }
+        }
+    }
+
+    /// A Job changed: the object that controls it. One that ended without a pod in sight is looked
+    /// at once more when the pods' watch has had time to catch up.
+    pub fn job_changed(&self, job: &Job) {
+        self.owner_of(job);
+        if look::finished(job).is_some() {
+            let (queues, job) = (self.clone(), job.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(look::POD_WATCH_LAG + std::time::Duration::from_secs(1)).await;
+                queues.owner_of(&job);
+            });
+        }
+    }
+
+    fn owner_of(&self, job: &Job) {
+        let namespace = job.namespace().unwrap_or_default();
+        let owners = job.metadata.owner_references.as_deref().unwrap_or_default();
+        for owner in owners.iter().filter(|o| o.controller == Some(true)) {
+            let name = &owner.name;
+            match owner.kind.as_str() {
+                "BackupStore" => {
+                    let _ = self.stores.send(ObjectRef::new(name).within(&namespace));
+                }
+                "BackupPolicy" => {
+                    let _ = self.policies.send(ObjectRef::new(name).within(&namespace));
+                }
+                "Backup" => {
+                    let _ = self.backups.send(ObjectRef::new(name).within(&namespace));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A pod changed: the object that controls its Job.
+    pub fn pod_changed(&self, caches: &Caches, pod: &Pod) {
+        let Some(uid) = look::job_uid_of(pod) else {
+            return;
+        };
+        let job: Option<Arc<Job>> = caches
+            .jobs
+            .find(|job| job.meta().uid.as_deref() == Some(uid));
+        if let Some(job) = job {
+            self.owner_of(&job);
+        }
+    }
+}

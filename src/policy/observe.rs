@@ -1,0 +1,37 @@
+//! What is there of a policy: the caches only, never the API server (K16).
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::decide::Observed;
+use crate::api::{Backup, BackupPolicy};
+use crate::cluster::{Caches, Context};
+
+/// Gathers what deciding needs.
+#[must_use]
+pub fn observe(context: &Context, policy: BackupPolicy, now: Timestamp) -> Observed {
+    let namespace = policy.namespace().unwrap_or_default();
+    let uid = policy.uid().unwrap_or_default();
+    let caches = &context.caches;
+    Observed {
+        store: Caches::get(&caches.stores, &namespace, &policy.spec.store_ref.name),
+        backups: backups_of(caches, &namespace, &policy.name_any()),
+        check_job: context.newest_job(&namespace, "check", &uid, now),
+        namespace_terminating: context.is_terminating(&namespace, now),
+        policy,
+    }
+}
+
+/// Every readable Backup that names the policy, in the order of their names.
+#[must_use]
+pub fn backups_of(caches: &Caches, namespace: &str, policy: &str) -> Vec<Backup> {
+    let all = caches.backups.state();
+    let readable = all.iter().filter_map(|backup| backup.0.as_ref().ok());
+    let mut ours: Vec<Backup> = readable
+        .filter(|b| b.metadata.namespace.as_deref() == Some(namespace))
+        .filter(|b| b.spec.policy_ref.name == policy)
+        .cloned()
+        .collect();
+    ours.sort_by_key(ResourceExt::name_any);
+    ours
+}
