@@ -1,0 +1,201 @@
+//! From what the SDK reports to a [`StoreError`]: the service's code first, then the cause of the failed call.
+
+use std::error::Error;
+use std::io;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::{Operation, StoreError};
+use crate::api::Reason;
+
+/// How many causes are followed.
+const MAX_CAUSES: usize = 16;
+
+/// What failed and where, for the message.
+pub(super) struct Context<'a> {
+    pub(super) operation: Operation,
+    pub(super) place: &'a str,
+    pub(super) bucket: &'a str,
+    pub(super) key: &'a str,
+}
+
+impl Context<'_> {
+    pub(super) fn error(&self, reason: Reason, detail: impl AsRef<str>) -> StoreError {
+        StoreError::new(reason, self.operation, self.place, self.key, detail)
+    }
+
+    pub(super) fn timed_out(&self) -> StoreError {
+        self.error(Reason::StoreUnreachable, "no answer in time")
+            .or_done()
+    }
+
+    /// Translates what a call ended with.
+    pub(super) fn from_sdk<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        match error {
+            SdkError::TimeoutError(_) => self.timed_out(),
+            SdkError::ServiceError(service) => {
+                let status = service.raw().status().as_u16();
+                self.answered(status, service.err().code(), service.err().message())
+            }
+            SdkError::ResponseError(response) => {
+                let status = response.raw().status().as_u16();
+                let detail = format!("the answer cannot be read (HTTP {status}): not an S3 store?");
+                self.error(Reason::StoreFailed, detail).or_done()
+            }
+            SdkError::DispatchFailure(dispatch) => {
+                let failed = dispatch
+                    .as_connector_error()
+                    .map_or_else(|| self.unknown(), |connector| self.unreachable(connector));
+                if dispatch.is_timeout() || dispatch.is_io() {
+                    return failed.or_done();
+                }
+                failed
+            }
+            other => other
+                .source()
+                .map_or_else(|| self.unknown(), |source| self.unreachable(source)),
+        }
+    }
+
+    fn unknown(&self) -> StoreError {
+        self.error(Reason::StoreFailed, "the call failed without a reason")
+    }
+
+    /// The store said no.
+    fn answered(&self, status: u16, code: Option<&str>, message: Option<&str>) -> StoreError {
+        let code = code.unwrap_or_default();
+        let text = match (code, message) {
+            ("", None | Some("")) => format!("HTTP {status}"),
+            (code, None | Some("")) => code.to_owned(),
+            ("", Some(message)) => format!("HTTP {status}: {message}"),
+            (code, Some(message)) => format!("{code}: {message}"),
+        };
+        match (code, status) {
+            ("NoSuchBucket", _) => {
+                let text = format!("there is no bucket {}", self.bucket);
+                self.error(Reason::BucketNotFound, text)
+            }
+            ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) => {
+                StoreError::missing(self.operation, self.place, self.key)
+            }
+            (
+                "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken"
+                | "TokenRefreshRequired" | "InvalidSecurity" | "NotSignedUp"
+                | "ExpiredTokenException" | "UnrecognizedClientException"
+                | "AuthorizationHeaderMalformed",
+                _,
+            )
+            | ("", 401) => self.error(Reason::StoreCredentialsInvalid, text),
+            ("PermanentRedirect" | "IllegalLocationConstraintException", _) | (_, 301 | 307) => {
+                let text = format!("the bucket is in another region: set s3.region ({text})");
+                self.error(Reason::InvalidSpec, text)
+            }
+            ("PreconditionFailed", _) | (_, 412) => {
+                self.error(Reason::AlreadyExists, "the key is taken")
+            }
+            ("ConditionalRequestConflict", _) => {
+                self.error(Reason::AlreadyExists, "the key is being written by another")
+            }
+            ("NotImplemented", _) | (_, 501) => self.error(Reason::NotSupportedByStore, text),
+            ("RequestTimeTooSkewed", _) => {
+                let text = "the clocks of store and worker differ by more than 15 minutes";
+                self.error(Reason::StoreFailed, text)
+            }
+            ("AccessDenied" | "AllAccessDisabled" | "AccountProblem", _) | (_, 403) => {
+                self.error(Reason::StoreAccessDenied, text)
+            }
+            (_, 404) => StoreError::missing(self.operation, self.place, self.key),
+            (_, 500..) => self.error(Reason::StoreFailed, text).or_done(),
+            _ => self.error(Reason::StoreFailed, text),
+        }
+    }
+
+    /// The store was not reached, or its certificate was refused.
+    fn unreachable(&self, error: &(dyn Error + 'static)) -> StoreError {
+        for cause in causes(error) {
+            if let Some(tls) = tls_error(cause) {
+                let (reason, text) = certificate(tls);
+                return self.error(reason, text);
+            }
+            if let Some(found) = cause.downcast_ref::<io::Error>() {
+                match found.kind() {
+                    io::ErrorKind::ConnectionRefused => {
+                        return self.error(Reason::StoreUnreachable, "connection refused");
+                    }
+                    io::ErrorKind::TimedOut => return self.timed_out(),
+                    _ => {}
+                }
+            }
+            if cause.is::<aws_credential_types::provider::error::CredentialsError>() {
+                let text = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
+                return self.error(Reason::StoreCredentialsInvalid, text);
+            }
+        }
+        let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+        let dns = texts.iter().any(|t| t.contains("dns error") || t.contains("failed to lookup"));
+        if dns {
+            return self.error(Reason::StoreUnreachable, "the host does not resolve");
+        }
+        // The innermost cause says most; the outer ones say "dispatch failure".
+        let text = texts.last().cloned().unwrap_or_default();
+        self.error(Reason::StoreUnreachable, text)
+    }
+}
+
+/// The error and what caused it. An `io::Error` hides what it wraps from `source`, so look inside too.
+fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source()).take(MAX_CAUSES)
+}
+
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    let mut inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+    for _ in 0..MAX_CAUSES {
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return Some(tls);
+        }
+        inner = inner.downcast_ref::<io::Error>()?.get_ref()?;
+    }
+    None
+}
+
+/// What is wrong with the store's certificate.
+fn certificate(error: &rustls::Error) -> (Reason, String) {
+    use rustls::CertificateError as Bad;
+    let rustls::Error::InvalidCertificate(bad) = error else {
+        return (Reason::TlsFailed, format!("TLS failed: {error}"));
+    };
+    match bad {
+        Bad::UnknownIssuer => (
+            Reason::UntrustedIssuer,
+            "the store's certificate was signed by an authority that is not trusted: name it in s3.ca"
+                .to_owned(),
+        ),
+        Bad::Expired | Bad::ExpiredContext { .. } => (
+            Reason::CertificateExpired,
+            "the store's certificate has expired".to_owned(),
+        ),
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
+            Reason::HostnameMismatch,
+            "the store's certificate is for another name than the endpoint's".to_owned(),
+        ),
+        // webpki says this of a self-signed certificate that is its own authority.
+        Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => (
+            Reason::UntrustedIssuer,
+            "the store's certificate is an authority's own: name a server certificate's authority in s3.ca"
+                .to_owned(),
+        ),
+        other => (
+            Reason::TlsFailed,
+            format!("the store's certificate was refused: {other}"),
+        ),
+    }
+}
