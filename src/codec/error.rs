@@ -11,7 +11,9 @@ use crate::objects::StoreError;
 #[derive(Debug, Error)]
 pub enum CodecError {
     /// A recipient is not an age public key.
-    #[error("encryption.recipients[{index}] {what}; make a key pair with `age-keygen` and give its public key, age1…")]
+    #[error(
+        "encryption.recipients[{index}] {what}; make a key pair with `age-keygen` and give its public key, age1…"
+    )]
     Recipient {
         /// Its place in the list, from 0.
         index: usize,
@@ -19,7 +21,9 @@ pub enum CodecError {
         what: String,
     },
     /// Nobody could ever read the backup.
-    #[error("encryption.recipients is empty: name at least one age public key, or write mode: None")]
+    #[error(
+        "encryption.recipients is empty: name at least one age public key, or write mode: None"
+    )]
     NoRecipients,
     /// The level is not one of zstd's.
     #[error("failed to compress: level {0} is outside {1}..={2}")]
@@ -57,7 +61,9 @@ pub enum CodecError {
         limit: u64,
     },
     /// Encrypted, and no key was given.
-    #[error("failed to read {0}: it is encrypted; give the age identity that belongs to one of its recipients")]
+    #[error(
+        "failed to read {0}: it is encrypted; give the age identity that belongs to one of its recipients"
+    )]
     IdentityNeeded(String),
     /// Encrypted for others.
     #[error("failed to read {0}: none of the identities given belongs to one of its recipients")]

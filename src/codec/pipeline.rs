@@ -113,8 +113,7 @@ impl Pipeline {
                 if !(1..=highest).contains(&level) {
                     return Err(CodecError::Level(level, 1, highest));
                 }
-                let mut zstd =
-                    zstd::Encoder::new(sealed, level).map_err(failed("compress"))?;
+                let mut zstd = zstd::Encoder::new(sealed, level).map_err(failed("compress"))?;
                 zstd.include_checksum(true).map_err(failed("compress"))?;
                 Stage::Zstd(Box::new(zstd))
             }

@@ -20,7 +20,14 @@ pub async fn read_object(
     identities: Option<&Identities>,
     max_bytes: u64,
 ) -> Result<Bytes, CodecError> {
-    read_pieces(store, prefix, std::slice::from_ref(info), identities, max_bytes).await
+    read_pieces(
+        store,
+        prefix,
+        std::slice::from_ref(info),
+        identities,
+        max_bytes,
+    )
+    .await
 }
 
 /// Reads the pieces of one object, in order, concatenates them and undoes what their name says.
@@ -121,12 +128,11 @@ fn decode(
         bytes = drain("decrypt", name, reader, max_bytes)?;
     }
     if zstd {
-        let reader =
-            zstd::Decoder::new(bytes.as_ref()).map_err(|source| CodecError::Step {
-                step: "decompress",
-                name: name.to_owned(),
-                source,
-            })?;
+        let reader = zstd::Decoder::new(bytes.as_ref()).map_err(|source| CodecError::Step {
+            step: "decompress",
+            name: name.to_owned(),
+            source,
+        })?;
         bytes = drain("decompress", name, reader, max_bytes)?;
     }
     Ok(bytes)

@@ -35,10 +35,12 @@ impl Recipients {
             };
             let key = key.trim();
             if key.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
-                return Err(bad("is a private key, which must never stand here: replace that key pair"));
+                return Err(bad(
+                    "is a private key, which must never stand here: replace that key pair",
+                ));
             }
-            let recipient = x25519::Recipient::from_str(key)
-                .map_err(|_| bad("is not an age public key"))?;
+            let recipient =
+                x25519::Recipient::from_str(key).map_err(|_| bad("is not an age public key"))?;
             parsed.push(recipient);
         }
         Ok(Self(parsed))
@@ -51,13 +53,12 @@ impl Recipients {
     }
 
     pub(super) fn encryptor(&self) -> Result<age::Encryptor, CodecError> {
-        age::Encryptor::with_recipients(self.0.iter().map(|r| -> &dyn age::Recipient { r })).map_err(
-            |error| CodecError::Step {
+        age::Encryptor::with_recipients(self.0.iter().map(|r| -> &dyn age::Recipient { r }))
+            .map_err(|error| CodecError::Step {
                 step: "encrypt",
                 name: "an object".to_owned(),
                 source: std::io::Error::other(error.to_string()),
-            },
-        )
+            })
     }
 }
 
@@ -82,11 +83,10 @@ impl Identities {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let identity =
-                x25519::Identity::from_str(line).map_err(|_| CodecError::Identity {
-                    line: index + 1,
-                    what: "is not an age identity (AGE-SECRET-KEY-1…)",
-                })?;
+            let identity = x25519::Identity::from_str(line).map_err(|_| CodecError::Identity {
+                line: index + 1,
+                what: "is not an age identity (AGE-SECRET-KEY-1…)",
+            })?;
             parsed.push(identity);
         }
         if parsed.is_empty() {
@@ -118,15 +118,23 @@ mod tests {
             Recipients::parse(&[]),
             Err(CodecError::NoRecipients)
         ));
-        assert_eq!(Recipients::parse(&[good.clone()]).unwrap().to_strings(), [good]);
+        assert_eq!(
+            Recipients::parse(&[good.clone()]).unwrap().to_strings(),
+            [good]
+        );
     }
 
     #[test]
     fn a_private_key_among_the_recipients_is_refused_and_not_repeated() {
         let identity = x25519::Identity::generate();
         let secret = identity.to_string().expose_secret().to_owned();
-        let error = Recipients::parse(&[secret.clone()]).unwrap_err().to_string();
-        assert!(error.contains("private key") && !error.contains(&secret), "{error}");
+        let error = Recipients::parse(&[secret.clone()])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("private key") && !error.contains(&secret),
+            "{error}"
+        );
     }
 
     #[test]
@@ -139,6 +147,9 @@ mod tests {
         assert_eq!(Identities::parse(&text).unwrap().iter().count(), 1);
         assert!(Identities::parse("# nothing\n").is_err());
         let error = Identities::parse("secret stuff\n").unwrap_err().to_string();
-        assert!(error.contains("line 1") && !error.contains("stuff"), "{error}");
+        assert!(
+            error.contains("line 1") && !error.contains("stuff"),
+            "{error}"
+        );
     }
 }

@@ -71,9 +71,8 @@ impl Dir {
         key: &str,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let error = |reason, text: String| {
-            StoreError::new(reason, operation, &self.place(), key, text)
-        };
+        let error =
+            |reason, text: String| StoreError::new(reason, operation, &self.place(), key, text);
         match tokio::time::timeout(LIMIT, tokio::task::spawn_blocking(work)).await {
             Ok(Ok(Ok(done))) => Ok(done),
             Ok(Ok(Err(cause))) => Err(match cause.kind() {
@@ -270,7 +269,10 @@ fn publish(path: &Path, target: &Path, mode: PutMode) -> io::Result<()> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
             // No links on this file system (exFAT, some network disks): an empty file takes the name first.
             Err(_) => {
-                OpenOptions::new().write(true).create_new(true).open(target)?;
+                OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .open(target)?;
                 fs::rename(path, target)?;
             }
         },

@@ -39,7 +39,9 @@ pub enum LocationError {
     )]
     Credential(&'static str),
     /// A parameter we do not know.
-    #[error("failed to read the location: unknown parameter {0}; known are endpoint, region, addressing, ca")]
+    #[error(
+        "failed to read the location: unknown parameter {0}; known are endpoint, region, addressing, ca"
+    )]
     Unknown(String),
     /// A parameter whose value cannot be.
     #[error("failed to read the location: {name} must be {wanted}")]
@@ -126,7 +128,10 @@ fn set(bucket: &mut Bucket, name: &str, value: String) -> Result<(), LocationErr
                 Some(host) if !host.is_empty() && !host.contains(['/', '?', '#']) => {}
                 _ => {
                     let wanted = "a URL without a path, https://host:port";
-                    return Err(LocationError::Value { name: "endpoint", wanted });
+                    return Err(LocationError::Value {
+                        name: "endpoint",
+                        wanted,
+                    });
                 }
             }
             bucket.endpoint = Some(value);
@@ -134,7 +139,10 @@ fn set(bucket: &mut Bucket, name: &str, value: String) -> Result<(), LocationErr
         "region" if !value.is_empty() => bucket.region = Some(value),
         "region" => {
             let wanted = "a region such as eu-west-1";
-            return Err(LocationError::Value { name: "region", wanted });
+            return Err(LocationError::Value {
+                name: "region",
+                wanted,
+            });
         }
         "addressing" => {
             bucket.addressing = match value.to_ascii_lowercase().as_str() {
@@ -143,7 +151,10 @@ fn set(bucket: &mut Bucket, name: &str, value: String) -> Result<(), LocationErr
                 "virtualhost" | "virtual" => Addressing::VirtualHost,
                 _ => {
                     let wanted = "auto, path or virtualhost";
-                    return Err(LocationError::Value { name: "addressing", wanted });
+                    return Err(LocationError::Value {
+                        name: "addressing",
+                        wanted,
+                    });
                 }
             }
         }

@@ -11,7 +11,8 @@ pub const PROBE_KEY: &str = ".lifeboat/probe/key";
 /// Begun and aborted, so never visible.
 pub const PROBE_UPLOAD: &str = ".lifeboat/probe/multipart";
 /// Content of both.
-const CONTENT: &[u8] = b"Lifeboat wrote this to find out what the store can do. It may be deleted.\n";
+const CONTENT: &[u8] =
+    b"Lifeboat wrote this to find out what the store can do. It may be deleted.\n";
 
 /// Looks what a store can do: put, conditional put, multipart and abort; list and delete are only noted.
 ///
@@ -129,11 +130,17 @@ mod tests {
     async fn a_denied_write_says_not_writable_and_bad_credentials_say_so() {
         let (found, outcome) = probe(&denied(Operation::Put, Reason::StoreAccessDenied)).await;
         assert_eq!(outcome.unwrap_err().reason(), Reason::StoreAccessDenied);
-        assert_eq!((found.writable, found.credentials_valid), (Some(false), None));
+        assert_eq!(
+            (found.writable, found.credentials_valid),
+            (Some(false), None)
+        );
         let (found, outcome) =
             probe(&denied(Operation::Put, Reason::StoreCredentialsInvalid)).await;
         assert!(outcome.is_err());
-        assert_eq!((found.writable, found.credentials_valid), (None, Some(false)));
+        assert_eq!(
+            (found.writable, found.credentials_valid),
+            (None, Some(false))
+        );
     }
 
     #[tokio::test]

@@ -143,7 +143,13 @@ impl ObjectStore for S3 {
             PutMode::CreateOnly => {
                 let late = |_| {
                     let text = "no answer in time";
-                    StoreError::new(Reason::StoreUnreachable, Operation::Put, &self.place(), key, text)
+                    StoreError::new(
+                        Reason::StoreUnreachable,
+                        Operation::Put,
+                        &self.place(),
+                        key,
+                        text,
+                    )
                 };
                 let all = self.create(key, body);
                 tokio::time::timeout(CALL_LIMIT, all).await.map_err(late)?
@@ -161,7 +167,13 @@ impl ObjectStore for S3 {
         let answer = self.call(Operation::Begin, key, call).await?;
         let id = answer.upload_id().ok_or_else(|| {
             let text = "the store gave the upload no id";
-            StoreError::new(Reason::StoreFailed, Operation::Begin, &self.place(), key, text)
+            StoreError::new(
+                Reason::StoreFailed,
+                Operation::Begin,
+                &self.place(),
+                key,
+                text,
+            )
         })?;
         Ok(Upload {
             key: key.to_owned(),

@@ -54,9 +54,7 @@ impl Keys {
     pub(super) fn read(task: &StoreTask, place: &str) -> Result<Self, StoreError> {
         let dir = Path::new(&task.dir);
         let name = &task.secret_name;
-        let open = |reason, text: String| {
-            StoreError::new(reason, Operation::Open, place, "", text)
-        };
+        let open = |reason, text: String| StoreError::new(reason, Operation::Open, place, "", text);
         // A mounted Secret that is missing is an empty folder.
         let empty = std::fs::read_dir(dir).map_or(true, |mut files| files.next().is_none());
         if empty {
@@ -70,26 +68,36 @@ impl Keys {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => {
-                    let text = format!("Secret {name}, key {key}, cannot be read: {}", error.kind());
+                    let text =
+                        format!("Secret {name}, key {key}, cannot be read: {}", error.kind());
                     return Err(open(Reason::SecretInvalid, text));
                 }
             };
             let invalid = |what: &str| {
-                open(Reason::SecretInvalid, format!("Secret {name}, key {key}, {what}"))
+                open(
+                    Reason::SecretInvalid,
+                    format!("Secret {name}, key {key}, {what}"),
+                )
             };
             let text = String::from_utf8(bytes).map_err(|_| invalid("is not text"))?;
             let text = text.trim();
             if text.is_empty() {
                 return Err(invalid("is empty"));
             }
-            if text.chars().any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
+            if text
+                .chars()
+                .any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii())
+            {
                 return Err(invalid("has characters that no key has"));
             }
             Ok(Some(text.to_owned()))
         };
         let need = |key: &str| -> Result<String, StoreError> {
             read(key)?.ok_or_else(|| {
-                open(Reason::KeyMissing, format!("Secret {name} has no key {key}"))
+                open(
+                    Reason::KeyMissing,
+                    format!("Secret {name} has no key {key}"),
+                )
             })
         };
         Ok(Self {
@@ -118,8 +126,7 @@ impl Keys {
 
 /// Reads the authority that a task names.
 pub(super) fn read_authority(ca: &CaTask, place: &str) -> Result<Vec<u8>, StoreError> {
-    let open =
-        |reason, text: String| StoreError::new(reason, Operation::Open, place, "", text);
+    let open = |reason, text: String| StoreError::new(reason, Operation::Open, place, "", text);
     let dir = Path::new(&ca.dir);
     let source = &ca.source;
     let key = &ca.key;
@@ -130,15 +137,22 @@ pub(super) fn read_authority(ca: &CaTask, place: &str) -> Result<Vec<u8>, StoreE
     let pem = match read_bounded(&dir.join(key)) {
         Ok(pem) => pem,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(open(Reason::KeyMissing, format!("{source} has no key {key}")));
+            return Err(open(
+                Reason::KeyMissing,
+                format!("{source} has no key {key}"),
+            ));
         }
         Err(error) => {
             let text = format!("{source}, key {key}, cannot be read: {}", error.kind());
             return Err(open(Reason::SecretInvalid, text));
         }
     };
-    check_authority(&pem)
-        .map_err(|what| open(Reason::SecretInvalid, format!("{source}, key {key}, {what}")))?;
+    check_authority(&pem).map_err(|what| {
+        open(
+            Reason::SecretInvalid,
+            format!("{source}, key {key}, {what}"),
+        )
+    })?;
     Ok(pem)
 }
 

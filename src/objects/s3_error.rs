@@ -83,9 +83,15 @@ impl Context<'_> {
                 StoreError::missing(self.operation, self.place, self.key)
             }
             (
-                "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken"
-                | "TokenRefreshRequired" | "InvalidSecurity" | "NotSignedUp"
-                | "ExpiredTokenException" | "UnrecognizedClientException"
+                "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "TokenRefreshRequired"
+                | "InvalidSecurity"
+                | "NotSignedUp"
+                | "ExpiredTokenException"
+                | "UnrecognizedClientException"
                 | "AuthorizationHeaderMalformed",
                 _,
             )
@@ -136,7 +142,9 @@ impl Context<'_> {
             }
         }
         let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
-        let dns = texts.iter().any(|t| t.contains("dns error") || t.contains("failed to lookup"));
+        let dns = texts
+            .iter()
+            .any(|t| t.contains("dns error") || t.contains("failed to lookup"));
         if dns {
             return self.error(Reason::StoreUnreachable, "the host does not resolve");
         }
@@ -147,9 +155,7 @@ impl Context<'_> {
 }
 
 /// The error and what caused it. An `io::Error` hides what it wraps from `source`, so look inside too.
-fn causes<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source()).take(MAX_CAUSES)
 }
 
