@@ -1,1 +1,41 @@
-//! Room `postgres`.
+//! Everything that talks to PostgreSQL: reaching it, asking what it is, locking, counting, dumping.
+//!
+//! ```text
+//! Target ──► preflight (version, pooler, settings, privileges)
+//!        └─► Coordinator: position ► LOCK ► export ► re-list       (G1: lock first, snapshot second)
+//!                 │ census + count(*)  ► Contents                  (G3)
+//!                 │ DumpProcess ─stdout─► TocParser ► compare      (G3c)
+//!                 └ prove ► the locks lasted                       (G2)
+//! ```
+//!
+//! Owns every SQL statement of Lifeboat. Must never change anything in the database, wait for a lock
+//! longer than the server's own deadlock detector would (G8), or print a credential.
+
+pub mod census;
+pub mod connect;
+pub mod coordinator;
+pub mod dump;
+pub mod error;
+pub mod globals;
+pub mod local;
+mod locks;
+mod names;
+pub mod pooler;
+pub mod preflight;
+pub mod privileges;
+pub mod step;
+pub mod target;
+pub mod tls;
+pub mod toc;
+pub mod tools;
+pub mod uri;
+
+pub use connect::{Connection, connect};
+pub use coordinator::{Coordinator, LockPatience};
+pub use dump::{DumpEnd, DumpOrder, DumpProcess};
+pub use error::{PgError, sanitise};
+pub use preflight::{Preflight, preflight};
+pub use step::{Observer, Silent, Step};
+pub use target::Target;
+pub use toc::{Toc, TocParser};
+pub use tools::PgDump;

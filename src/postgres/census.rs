@@ -1,0 +1,261 @@
+//! The census: what the catalogue says is there, and how many rows, under the dump's snapshot (G3).
+//! A witness that is not the stream.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio_postgres::Row;
+
+use super::coordinator::Coordinator;
+use super::error::PgError;
+use super::names::{NAME_BYTES, text_of};
+use super::step::{Observer, Step};
+use crate::manifest::{Contents, FORMAT_VERSION, LeftOut, Name, Relation};
+
+/// What pg_dump never dumps: the system's schemas.
+const OF_USERS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+
+/// Why data is not in the dump, as `leftOut` says it.
+mod why {
+    pub const EXTENSION: &str =
+        "extension table outside its configuration list: pg_dump does not dump it";
+    pub const FOREIGN: &str = "foreign table: its data lies on another server";
+    pub const UNLOGGED: &str = "unlogged table: it cannot be read on a standby";
+    pub const SYSTEM: &str = "table in information_schema: pg_dump does not dump it";
+}
+
+/// Rows of `leftOut` where they cannot be counted.
+pub const NOT_COUNTED: i64 = -1;
+
+/// Reads the catalogue and counts the rows of every table, on the coordinator's connection and
+/// under its snapshot.
+///
+/// # Errors
+/// Those of a query; `QueryFailed` for a NOTICE or WARNING (G3).
+pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<Contents, PgError> {
+    let found = relations(coordinator).await?;
+    let mut contents = Contents {
+        format: FORMAT_VERSION,
+        census: objects(coordinator).await?,
+        extensions: extensions(coordinator).await?,
+        settings: settings(coordinator).await?,
+        ..Contents::default()
+    };
+    let total = found.iter().filter(|f| f.kind == 'r').count();
+    let (mut done, total) = (0, u64::try_from(total).unwrap_or(u64::MAX));
+    for one in found {
+        let rows = if one.kind == 'r' {
+            let rows = one.count(coordinator).await?;
+            coordinator.quiet()?;
+            done += 1;
+            observer.counted(done, total);
+            rows
+        } else {
+            None
+        };
+        if let Some(why) = one.left_out {
+            // An extension's table without rows loses nothing.
+            if why != why::EXTENSION || rows != Some(0) {
+                contents.left_out.push(LeftOut {
+                    schema: one.schema.clone(),
+                    name: one.name.clone(),
+                    why: why.to_owned(),
+                    rows: rows.unwrap_or(NOT_COUNTED),
+                });
+            }
+        }
+        contents.relations.push(Relation {
+            schema: one.schema,
+            name: one.name,
+            kind: one.kind,
+            rows,
+            extension: one.extension,
+        });
+    }
+    observer.reached(Step::Counted).await;
+    Ok(contents)
+}
+
+/// A relation while its rows are not counted yet.
+struct Found {
+    schema: Name,
+    name: Name,
+    quoted: Vec<u8>,
+    kind: char,
+    extension: Option<String>,
+    /// The extension's own filter.
+    filter: String,
+    left_out: Option<&'static str>,
+}
+
+impl Found {
+    /// Rows that the dump holds, or would hold; `None` where they cannot be read.
+    async fn count(&self, coordinator: &Coordinator) -> Result<Option<i64>, PgError> {
+        if self.left_out == Some(why::UNLOGGED) {
+            return Ok(None);
+        }
+        let quoted = text_of(&self.quoted)?;
+        let sql = format!(
+            "SELECT pg_catalog.count(*) FROM ONLY {quoted} {}",
+            self.filter
+        );
+        let row = coordinator.client().query_one(&sql, &[]).await;
+        let count = row.and_then(|row| row.try_get(0));
+        count
+            .map(Some)
+            .map_err(|e| PgError::query(&format!("count the rows of {quoted}"), &e))
+    }
+}
+
+async fn relations(coordinator: &Coordinator) -> Result<Vec<Found>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the census of relations", &e);
+    // Names come as bytes of the database's encoding, as they stand in the dump's own TOC (G6).
+    let sql = format!(
+        "SELECT pg_catalog.convert_to(n.nspname::text, pg_catalog.getdatabaseencoding()), \
+                pg_catalog.convert_to(c.relname::text, pg_catalog.getdatabaseencoding()), \
+                {NAME_BYTES}, c.relkind, c.relpersistence, e.extname::text, \
+                pg_catalog.array_position(e.extconfig, c.oid), \
+                e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)], n.nspname = 'information_schema' \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
+              AND d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
+         LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
+         WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f') AND c.relpersistence <> 't' \
+           AND n.nspname !~ '^pg_' AND NOT (n.nspname = 'information_schema' AND c.oid < 16384) \
+         ORDER BY 1, 2"
+    );
+    let rows = coordinator
+        .client()
+        .query(&sql, &[])
+        .await
+        .map_err(failed)?;
+    let standby = coordinator.base().in_recovery;
+    rows.iter()
+        .map(|row| found(row, standby).map_err(failed))
+        .collect()
+}
+
+fn found(row: &Row, standby: bool) -> Result<Found, tokio_postgres::Error> {
+    let bytes = |at: usize| row.try_get::<_, Vec<u8>>(at);
+    let code = |at: usize| row.try_get::<_, i8>(at).map(letter);
+    let kind = code(3)?;
+    let unlogged = code(4)? == 'u';
+    let extension: Option<String> = row.try_get(5)?;
+    let configured = row.try_get::<_, Option<i32>>(6)?.is_some();
+    let filter: Option<String> = row.try_get(7)?;
+    let in_system_schema: bool = row.try_get(8)?;
+    let left_out = match kind {
+        'f' => Some(why::FOREIGN),
+        'r' if unlogged && standby => Some(why::UNLOGGED),
+        'r' if in_system_schema => Some(why::SYSTEM),
+        'r' if extension.is_some() && !configured => Some(why::EXTENSION),
+        _ => None,
+    };
+    Ok(Found {
+        schema: Name::from_bytes(&bytes(0)?),
+        name: Name::from_bytes(&bytes(1)?),
+        quoted: bytes(2)?,
+        kind,
+        extension,
+        filter: if left_out.is_none() {
+            filter.unwrap_or_default()
+        } else {
+            String::new()
+        },
+        left_out,
+    })
+}
+
+/// A `"char"` of the catalogue.
+fn letter(code: i8) -> char {
+    u8::try_from(code).map_or('?', char::from)
+}
+
+async fn objects(coordinator: &Coordinator) -> Result<BTreeMap<String, i64>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the census of objects", &e);
+    let in_schema = |table: &str, column: &str| {
+        format!(
+            "(SELECT count(*) FROM pg_catalog.{table} x JOIN pg_catalog.pg_namespace n ON n.oid = x.{column} WHERE {OF_USERS})"
+        )
+    };
+    let on_relation = |table: &str, column: &str, also: &str| {
+        format!(
+            "(SELECT count(*) FROM pg_catalog.{table} x JOIN pg_catalog.pg_class c ON c.oid = x.{column} \
+              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {OF_USERS} {also})"
+        )
+    };
+    let asked = [
+        ("constraints", in_schema("pg_constraint", "connamespace")),
+        ("functions", in_schema("pg_proc", "pronamespace")),
+        ("indexes", on_relation("pg_index", "indrelid", "")),
+        (
+            "largeObjects",
+            "(SELECT count(*) FROM pg_catalog.pg_largeobject_metadata)".to_owned(),
+        ),
+        ("policies", on_relation("pg_policy", "polrelid", "")),
+        (
+            "triggers",
+            on_relation("pg_trigger", "tgrelid", "AND NOT x.tgisinternal"),
+        ),
+        ("types", in_schema("pg_type", "typnamespace")),
+    ];
+    let columns: Vec<&str> = asked.iter().map(|(_, sql)| sql.as_str()).collect();
+    let row = coordinator
+        .client()
+        .query_one(&format!("SELECT {}", columns.join(", ")), &[])
+        .await
+        .map_err(failed)?;
+    asked
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| Ok(((*name).to_owned(), row.try_get(at).map_err(failed)?)))
+        .collect()
+}
+
+async fn extensions(coordinator: &Coordinator) -> Result<Vec<(String, String)>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("list the extensions", &e);
+    let rows = coordinator
+        .client()
+        .query(
+            "SELECT extname::text, extversion FROM pg_catalog.pg_extension ORDER BY 1",
+            &[],
+        )
+        .await
+        .map_err(failed)?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.try_get(0).map_err(failed)?,
+                row.try_get(1).map_err(failed)?,
+            ))
+        })
+        .collect()
+}
+
+/// Settings that give values their meaning; as the session began with them, not as we set them.
+async fn settings(coordinator: &Coordinator) -> Result<BTreeMap<String, String>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the settings", &e);
+    let rows = coordinator
+        .client()
+        .query(
+            "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('lc_monetary', 'lc_numeric', 'lc_time', \
+               'server_encoding', 'server_version', 'TimeZone', 'DateStyle', 'IntervalStyle', 'xmloption', \
+               'default_text_search_config', 'shared_preload_libraries', 'data_checksums', 'block_size', \
+               'max_locks_per_transaction', 'standard_conforming_strings') AND reset_val IS NOT NULL \
+             UNION ALL SELECT k, v FROM pg_catalog.pg_database d, \
+               LATERAL (VALUES ('lc_collate', d.datcollate::text), ('lc_ctype', d.datctype::text)) AS x(k, v) \
+               WHERE d.datname = pg_catalog.current_database()",
+            &[],
+        )
+        .await
+        .map_err(failed)?;
+    let pairs: Result<HashMap<String, String>, PgError> = rows
+        .iter()
+        .map(|row| {
+            Ok((
+                row.try_get(0).map_err(failed)?,
+                row.try_get(1).map_err(failed)?,
+            ))
+        })
+        .collect();
+    Ok(pairs?.into_iter().collect())
+}

@@ -1,0 +1,276 @@
+//! One connection, with a distinct reason for every way it can fail.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use secrecy::ExposeSecret;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::PgError;
+use super::target::Target;
+use super::tls;
+use crate::api::Reason;
+use crate::api::backup_policy::TlsMode;
+
+/// From the first packet to the answer of the server.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most notices that are kept.
+const MAX_NOTICES: usize = 20;
+
+/// An open connection. Dropping it closes it.
+#[derive(Debug)]
+pub struct Connection {
+    /// Sends statements.
+    pub client: Arc<Client>,
+    notices: Arc<Mutex<Vec<String>>>,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Connection {
+    /// NOTICE and WARNING since the last call, sanitised. On a data connection any of them is an
+    /// error (G3): `zero_damaged_pages` speaks this way.
+    #[must_use]
+    pub fn take_notices(&self) -> Vec<String> {
+        self.notices
+            .lock()
+            .map(|mut n| std::mem::take(&mut *n))
+            .unwrap_or_default()
+    }
+
+    /// True once the server or the network ended it.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Connects, in at most [`CONNECT_TIMEOUT`]. No startup options are sent: a pooler would refuse
+/// them, so every setting of ours is a SET LOCAL (G12).
+///
+/// # Errors
+/// A distinct reason for each way it can fail.
+pub async fn connect(target: &Target, application_name: &str) -> Result<Connection, PgError> {
+    connect_with(target, application_name, None).await
+}
+
+/// Connects with startup options, for the one who asks whether they arrive.
+pub(crate) async fn connect_with(
+    target: &Target,
+    application_name: &str,
+    options: Option<&str>,
+) -> Result<Connection, PgError> {
+    let attempt = establish(target, application_name, options);
+    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+        Ok(result) => result,
+        Err(_) => Err(PgError::later(
+            Reason::ConnectTimeout,
+            format!("{}:{} did not answer within 10 s", target.host, target.port),
+        )),
+    }
+}
+
+async fn establish(
+    target: &Target,
+    name: &str,
+    options: Option<&str>,
+) -> Result<Connection, PgError> {
+    let mut config = Config::new();
+    config
+        .user(target.user.as_str())
+        .dbname(target.dbname.as_str())
+        .application_name(name);
+    if let Some(password) = &target.password {
+        config.password(password.expose_secret());
+    }
+    if let Some(options) = options {
+        config.options(options);
+    }
+    if target.is_socket() {
+        config.ssl_mode(SslMode::Disable);
+        let path = Path::new(&target.host).join(format!(".s.PGSQL.{}", target.port));
+        let stream = UnixStream::connect(path)
+            .await
+            .map_err(|e| io_error(target, &e))?;
+        let pair = config.connect_raw(stream, NoTls).await;
+        let (client, connection) = pair.map_err(|e| pg_error(target, &e))?;
+        return Ok(drive(client, connection));
+    }
+    let tls = tls::client_config(target)?;
+    let stream = tcp(target).await?;
+    match tls {
+        None => {
+            config.ssl_mode(SslMode::Disable);
+            let pair = config.connect_raw(stream, NoTls).await;
+            let (client, connection) = pair.map_err(|e| pg_error(target, &e))?;
+            Ok(drive(client, connection))
+        }
+        Some(tls) => {
+            config.ssl_mode(SslMode::Require);
+            let mut maker = MakeRustlsConnect::new(tls);
+            let Ok(tls) = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut maker, &target.host);
+            let pair = config.connect_raw(stream, tls).await;
+            let (client, connection) = pair.map_err(|e| pg_error(target, &e))?;
+            Ok(drive(client, connection))
+        }
+    }
+}
+
+async fn tcp(target: &Target) -> Result<TcpStream, PgError> {
+    let addresses = tokio::net::lookup_host((target.host.as_str(), target.port))
+        .await
+        .map_err(|e| {
+            PgError::later(
+                Reason::HostNotFound,
+                format!("the host {} does not resolve ({e})", target.host),
+            )
+        })?;
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Small questions and answers; ours to lose only latency, never data.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.map_or_else(
+        || {
+            PgError::later(
+                Reason::HostNotFound,
+                format!("the host {} has no address", target.host),
+            )
+        },
+        |error| io_error(target, &error),
+    ))
+}
+
+fn io_error(target: &Target, error: &std::io::Error) -> PgError {
+    let (reason, what) = match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            (Reason::ConnectTimeout, "cannot be reached")
+        }
+        ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
+            (Reason::ConnectionLost, "closed the connection")
+        }
+        _ => (Reason::ConnectionRefused, "refuses connections"),
+    };
+    PgError::later(
+        reason,
+        format!("{}:{} {what} ({error})", target.host, target.port),
+    )
+}
+
+fn pg_error(target: &Target, error: &tokio_postgres::Error) -> PgError {
+    if let Some(db) = error.as_db_error() {
+        let text = format!(
+            "the server refused the connection to {}: {}",
+            target.display(),
+            db.message()
+        );
+        return PgError::of_state(db.code(), text);
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return tls::handshake_error(target, tls);
+        }
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            if let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+                return tls::handshake_error(target, tls);
+            }
+            return io_error(target, io);
+        }
+        source = cause.source();
+    }
+    let text = error_chain(error);
+    if target.tls_in_force() != TlsMode::Disable && text.contains("does not support TLS") {
+        return PgError::never(
+            Reason::ServerHasNoTls,
+            format!(
+                "{}:{} offers no TLS: switch it on there (ssl = on), or set tls.mode Disable (sslmode=disable) if the network is trusted",
+                target.host, target.port
+            ),
+        );
+    }
+    if error.is_closed() {
+        return PgError::later(
+            Reason::ConnectionLost,
+            format!("{}:{} closed the connection", target.host, target.port),
+        );
+    }
+    if text.contains("password missing") || text.contains("authentication") {
+        return PgError::never(
+            Reason::AuthenticationFailed,
+            format!("failed to log in to {}: {text}", target.display()),
+        );
+    }
+    let reason = if text.contains("TLS") {
+        Reason::TlsFailed
+    } else {
+        Reason::ConnectionLost
+    };
+    PgError::later(
+        reason,
+        format!("failed to connect to {}: {text}", target.display()),
+    )
+}
+
+fn error_chain(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn drive<S, T>(client: Client, mut connection: tokio_postgres::Connection<S, T>) -> Connection
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&notices);
+    let driver = tokio::spawn(async move {
+        let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx)).boxed();
+        while let Some(message) = messages.next().await {
+            match message {
+                Ok(AsyncMessage::Notice(notice)) => {
+                    let text =
+                        super::sanitise(&format!("{}: {}", notice.severity(), notice.message()));
+                    if let Ok(mut kept) = kept.lock()
+                        && kept.len() < MAX_NOTICES
+                    {
+                        kept.push(text);
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+    });
+    Connection {
+        client: Arc::new(client),
+        notices,
+        driver,
+    }
+}

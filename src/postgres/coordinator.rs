@@ -1,0 +1,380 @@
+//! The coordinator: one connection, one transaction, that locks every table, then takes and exports
+//! the snapshot, and proves to the end that it still holds both (G1, G2, G8, G10).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+
+use super::connect::{Connection, connect};
+use super::error::PgError;
+use super::locks::{self, Locked};
+use super::step::{Observer, Step};
+use super::target::Target;
+use crate::api::Reason;
+use crate::manifest::{Base, MAX_XIP, Position, SnapshotIds};
+
+/// How often the idle transaction is spoken to (G10): the server ends it after 180 s of silence.
+const PING: Duration = Duration::from_secs(30);
+
+/// Settings of the coordinator's transaction: reading (G14) and a dead man's switch (G10). All are
+/// SET LOCAL: through a pooler nothing would stay behind (G12). SET takes no snapshot.
+const SETTINGS: &str = "\
+    SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL DateStyle = 'ISO'; \
+    SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = 'hex'; \
+    SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = 0; SET LOCAL jit = off; \
+    SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL idle_in_transaction_session_timeout = '180s'; \
+    SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3; \
+    SET LOCAL tcp_user_timeout = '60s'";
+
+/// How long locks are tried for before the run gives up.
+#[derive(Debug, Clone, Copy)]
+pub struct LockPatience {
+    /// Tries to lock every table; between them no lock is held.
+    pub tries: u32,
+    /// Pause after the first try; it doubles up to ten seconds.
+    pub first_pause: Duration,
+    /// How often the list may change between lock and snapshot.
+    pub relists: u32,
+}
+
+impl Default for LockPatience {
+    fn default() -> Self {
+        Self {
+            tries: 12,
+            first_pause: Duration::from_millis(250),
+            relists: 5,
+        }
+    }
+}
+
+/// Holds the locks and the snapshot. Dropping it releases both.
+#[derive(Debug)]
+pub struct Coordinator {
+    connection: Connection,
+    pinger: JoinHandle<()>,
+    identity: Identity,
+    snapshot: String,
+    data_at: jiff::Timestamp,
+    base: Base,
+    major: i32,
+}
+
+/// What proves that a transaction is still the same (G2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    pid: i32,
+    began: String,
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.pinger.abort();
+    }
+}
+
+impl Coordinator {
+    /// Locks every table, takes and exports the snapshot, and reads the list again under it (G1).
+    /// The position is sampled before the first lock (G32).
+    ///
+    /// # Errors
+    /// `LockTimeout` naming who blocks, `SchemaTooBusy`, `PermissionDenied`, and those of connecting.
+    pub async fn begin(
+        target: &Target,
+        application_name: &str,
+        patience: LockPatience,
+        observer: &dyn Observer,
+    ) -> Result<Self, PgError> {
+        let connection = connect(target, application_name).await?;
+        let monitor = connect(target, application_name).await?;
+        let server = Server::read(&monitor.client).await?;
+        let mut base = server.base(&monitor.client).await;
+        let mut changed = String::new();
+        for _ in 0..patience.relists.max(1) {
+            base.position = server.position(&monitor.client).await?;
+            match locks::lock_all(&connection, &monitor.client, &server.begin_sql(), patience)
+                .await?
+            {
+                Locked::All => {}
+                Locked::Changed(what) => {
+                    changed = what;
+                    continue;
+                }
+            }
+            observer.reached(Step::Locked).await;
+            let (identity, snapshot, data_at) = export(&connection.client, &mut base).await?;
+            observer.reached(Step::Exported).await;
+            let unlocked = locks::unlocked(&connection.client).await?;
+            if let Some(what) = unlocked.first() {
+                changed.clone_from(what);
+                rollback(&connection.client).await?;
+                continue;
+            }
+            observer.reached(Step::Relisted).await;
+            // Notices from connecting are the server's small talk (collation versions); from here
+            // on they are errors (G3).
+            drop(connection.take_notices());
+            let pinger = tokio::spawn(ping(Arc::clone(&connection.client)));
+            let major = server.major;
+            return Ok(Self {
+                connection,
+                pinger,
+                identity,
+                snapshot,
+                data_at,
+                base,
+                major,
+            });
+        }
+        Err(PgError::later(
+            Reason::SchemaTooBusy,
+            format!(
+                "tables were created, dropped or swapped between lock and snapshot {} times, last {changed}: back up when no migration runs",
+                patience.relists
+            ),
+        ))
+    }
+
+    /// Name of the exported snapshot, for `pg_dump --snapshot`.
+    #[must_use]
+    pub fn snapshot(&self) -> &str {
+        &self.snapshot
+    }
+
+    /// When the snapshot was taken, by the server's clock: the recovery point.
+    #[must_use]
+    pub fn data_at(&self) -> jiff::Timestamp {
+        self.data_at
+    }
+
+    /// Base data for the manifest (G32).
+    #[must_use]
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// The server's major version.
+    #[must_use]
+    pub fn major(&self) -> i32 {
+        self.major
+    }
+
+    /// Pid of the server process that holds the locks.
+    #[must_use]
+    pub fn backend_pid(&self) -> i32 {
+        self.identity.pid
+    }
+
+    /// For statements under the snapshot. Never end the transaction with it.
+    pub(crate) fn client(&self) -> &Client {
+        &self.connection.client
+    }
+
+    /// The statements for the roles of this database, under the snapshot (G15).
+    ///
+    /// # Errors
+    /// Those of a query.
+    pub async fn globals(&self) -> Result<String, PgError> {
+        super::globals::globals(self.client()).await
+    }
+
+    /// Proves that this is still the transaction that took the locks (G2): without it nothing that
+    /// was read counts. Also fails if the server sent a NOTICE or WARNING meanwhile (G3).
+    ///
+    /// # Errors
+    /// `LostLocks`, to be tried again later; `QueryFailed` for a notice.
+    pub async fn prove(&self) -> Result<(), PgError> {
+        let lost = |why: String| {
+            PgError::later(
+                Reason::LostLocks,
+                format!(
+                    "the transaction that holds the locks did not last to the end ({why}): what was read meanwhile counts for nothing"
+                ),
+            )
+        };
+        let rows = self
+            .client()
+            .query("SELECT pg_backend_pid(), now()::text", &[])
+            .await
+            .map_err(|e| lost(PgError::query("ask for it", &e).to_string()))?;
+        let now = rows
+            .first()
+            .map(identity_of)
+            .transpose()
+            .map_err(|e| lost(e.to_string()))?;
+        if now.as_ref() != Some(&self.identity) {
+            return Err(lost("another transaction answers".to_owned()));
+        }
+        self.quiet()
+    }
+
+    /// Fails if the server sent a NOTICE or WARNING since the last call (G3).
+    ///
+    /// # Errors
+    /// `QueryFailed` with the notice.
+    pub fn quiet(&self) -> Result<(), PgError> {
+        match self.connection.take_notices().first() {
+            None => Ok(()),
+            Some(notice) => Err(PgError::later(
+                Reason::QueryFailed,
+                format!("the server warned while data was read: {notice}"),
+            )),
+        }
+    }
+
+    /// Ends the transaction and releases every lock.
+    ///
+    /// # Errors
+    /// Those of a query; the locks are gone even then.
+    pub async fn finish(self) -> Result<(), PgError> {
+        self.client()
+            .batch_execute("COMMIT")
+            .await
+            .map_err(|e| PgError::query("end the transaction", &e))
+    }
+}
+
+async fn ping(client: Arc<Client>) {
+    loop {
+        tokio::time::sleep(PING).await;
+        // A lost connection shows in `prove`; here there is nobody to tell.
+        if client.simple_query("SELECT 1").await.is_err() {
+            return;
+        }
+    }
+}
+
+pub(super) async fn rollback(client: &Client) -> Result<(), PgError> {
+    client
+        .batch_execute("ROLLBACK")
+        .await
+        .map_err(|e| PgError::query("release the locks", &e))
+}
+
+fn identity_of(row: &tokio_postgres::Row) -> Result<Identity, tokio_postgres::Error> {
+    Ok(Identity {
+        pid: row.try_get(0)?,
+        began: row.try_get(1)?,
+    })
+}
+
+/// Takes the snapshot: the first statement of the transaction that needs one.
+async fn export(
+    client: &Client,
+    base: &mut Base,
+) -> Result<(Identity, String, jiff::Timestamp), PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("export a snapshot", &e);
+    let row = client
+        .query_one(
+            "SELECT pg_backend_pid(), now()::text, pg_export_snapshot(), clock_timestamp(), \
+                    pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text, \
+                    (SELECT array_agg(x::text) FROM (SELECT x FROM pg_snapshot_xip(s) AS x LIMIT 4097) AS few) \
+             FROM pg_current_snapshot() AS s",
+            &[],
+        )
+        .await
+        .map_err(failed)?;
+    let xip: Option<Vec<String>> = row.try_get(6).map_err(failed)?;
+    let xip = xip.unwrap_or_default();
+    base.not_a_base = xip.len() > MAX_XIP;
+    base.snapshot = if base.not_a_base {
+        None
+    } else {
+        Some(SnapshotIds {
+            xmin: row.try_get(4).map_err(failed)?,
+            xmax: row.try_get(5).map_err(failed)?,
+            xip,
+        })
+    };
+    let identity = identity_of(&row).map_err(failed)?;
+    Ok((
+        identity,
+        row.try_get(2).map_err(failed)?,
+        row.try_get(3).map_err(failed)?,
+    ))
+}
+
+/// What must be known of the server before the locks.
+struct Server {
+    major: i32,
+    in_recovery: bool,
+    /// Half of deadlock_timeout, in milliseconds (G8).
+    lock_timeout: i32,
+}
+
+impl Server {
+    async fn read(client: &Client) -> Result<Self, PgError> {
+        let failed =
+            |e: tokio_postgres::Error| PgError::query("ask the server for its settings", &e);
+        let row = client
+            .query_one(
+                "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.pg_is_in_recovery(), \
+                        (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout')",
+                &[],
+            )
+            .await
+            .map_err(failed)?;
+        let version: i32 = row.try_get(0).map_err(failed)?;
+        let deadlock: i32 = row.try_get(2).map_err(failed)?;
+        Ok(Self {
+            major: version / 10_000,
+            in_recovery: row.try_get(1).map_err(failed)?,
+            lock_timeout: (deadlock / 2).max(1),
+        })
+    }
+
+    fn begin_sql(&self) -> String {
+        let mut sql = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {SETTINGS}; SET LOCAL lock_timeout = {}",
+            self.lock_timeout
+        );
+        if self.major >= 14 {
+            sql.push_str("; SET LOCAL client_connection_check_interval = '10s'");
+        }
+        if self.major >= 17 {
+            sql.push_str("; SET LOCAL transaction_timeout = 0");
+        }
+        sql
+    }
+
+    async fn position(&self, client: &Client) -> Result<Position, PgError> {
+        let failed =
+            |e: tokio_postgres::Error| PgError::query("ask for the position in the log", &e);
+        let sql = if self.in_recovery {
+            "SELECT pg_catalog.pg_last_wal_replay_lsn()::text, NULL::text"
+        } else {
+            "SELECT pg_catalog.pg_current_wal_lsn()::text, \
+                    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text"
+        };
+        let row = client.query_one(sql, &[]).await.map_err(failed)?;
+        let lsn: Option<String> = row.try_get(0).map_err(failed)?;
+        Ok(Position {
+            lsn: lsn.unwrap_or_else(|| "0/0".to_owned()),
+            next_xid: row.try_get(1).map_err(failed)?,
+        })
+    }
+
+    /// The control functions may be denied on managed services: then these stay open.
+    async fn base(&self, client: &Client) -> Base {
+        let ask = |sql: &'static str| async move {
+            let row = client.query_one(sql, &[]).await.ok()?;
+            row.try_get::<_, String>(0).ok()
+        };
+        let system =
+            ask("SELECT system_identifier::text FROM pg_catalog.pg_control_system()").await;
+        let timeline =
+            ask("SELECT timeline_id::text FROM pg_catalog.pg_control_checkpoint()").await;
+        Base {
+            snapshot: None,
+            not_a_base: false,
+            in_recovery: self.in_recovery,
+            system_identifier: system,
+            timeline: timeline.and_then(|t| t.parse().ok()),
+            position: Position {
+                lsn: String::new(),
+                next_xid: None,
+            },
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! pg_dump as a child: nothing secret in its arguments or environment, its output streamed, its
+//! words read (K9, G9, G10).
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use secrecy::ExposeSecret;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+use super::error::PgError;
+use super::target::Target;
+use super::tls::trust_pem;
+use super::tools::{MINIMAL_PATH, PgDump};
+use crate::api::Reason;
+use crate::api::backup_policy::TlsMode;
+
+/// Most bytes of pg_dump's words that are kept; the rest is read and dropped.
+const MAX_WORDS: usize = 64 * 1024;
+/// From this major on pg_dump compresses with zstd.
+const ZSTD_SINCE: i32 = 16;
+/// Name of the service in the file that we write.
+const SERVICE: &str = "lifeboat";
+
+/// What to dump, and how.
+#[derive(Debug)]
+pub struct DumpOrder<'a> {
+    /// The database.
+    pub target: &'a Target,
+    /// Which pg_dump.
+    pub tool: &'a PgDump,
+    /// The exported snapshot.
+    pub snapshot: &'a str,
+    /// As the server shows it.
+    pub application_name: &'a str,
+    /// A pooler stands between: no startup options can be sent, the result says `KeepalivesNotSet`.
+    pub pooled: bool,
+    /// A folder of ours, in memory, for service and password file.
+    pub scratch: &'a Path,
+}
+
+/// A pg_dump that runs. Dropping it kills it.
+#[derive(Debug)]
+pub struct DumpProcess {
+    /// The dump. Take it, read it to its end, then call [`DumpProcess::finish`].
+    pub stdout: ChildStdout,
+    /// True if pg_dump compresses the data itself; else the caller must.
+    pub compressed: bool,
+    child: Child,
+    words: JoinHandle<Vec<u8>>,
+    files: Files,
+}
+
+/// How pg_dump ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpEnd {
+    /// Harmless remarks of pg_dump, for the log.
+    pub remarks: Vec<String>,
+}
+
+/// Service, password and trust file; removed on drop.
+#[derive(Debug)]
+struct Files(Vec<PathBuf>);
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // The folder is memory of this pod and ends with it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl DumpProcess {
+    /// Writes the files and starts pg_dump.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for a name that libpq cannot be told, `DumpFailed` if it does not start.
+    pub fn spawn(order: &DumpOrder<'_>) -> Result<Self, PgError> {
+        let io = |what: &str, e: std::io::Error| {
+            PgError::later(Reason::DumpFailed, format!("failed to {what}: {e}"))
+        };
+        let (files, service, pass) = write_files(order)?;
+        let compressed = order.tool.major >= ZSTD_SINCE;
+        let mut command = Command::new(&order.tool.path);
+        command
+            .arg("--format=custom")
+            .arg(format!("--snapshot={}", order.snapshot))
+            .arg("--lock-wait-timeout=10s")
+            .arg("--no-password")
+            .arg(if compressed {
+                "--compress=zstd:1"
+            } else {
+                "--compress=0"
+            })
+            .arg(format!("--dbname=service={SERVICE}"))
+            .env_clear()
+            .env("PGSERVICEFILE", &service)
+            .env("PGPASSFILE", &pass)
+            .env("PGAPPNAME", order.application_name)
+            .env("HOME", order.scratch)
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .env("PATH", MINIMAL_PATH)
+            .current_dir(order.scratch)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        if !order.pooled {
+            command.env("PGOPTIONS", keepalives(order.tool.major));
+        }
+        let mut child = command.spawn().map_err(|e| io("start pg_dump", e))?;
+        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(PgError::later(
+                Reason::InternalError,
+                "pg_dump has no pipes",
+            ));
+        };
+        let words = tokio::spawn(listen(stderr));
+        Ok(Self {
+            stdout,
+            compressed,
+            child,
+            words,
+            files,
+        })
+    }
+
+    /// Waits for its end and judges it by status and words (G3: no silent partial dump).
+    /// Call it when stdout was read to its end.
+    ///
+    /// # Errors
+    /// `LockTimeout` if it could not lock in time (G9), `DumpFailed`, `DumpIncomplete`.
+    pub async fn finish(self) -> Result<DumpEnd, PgError> {
+        let Self {
+            stdout,
+            mut child,
+            words,
+            files,
+            ..
+        } = self;
+        // A dump whose reader went away must not wait for it.
+        drop(stdout);
+        let status = child.wait().await.map_err(|e| {
+            PgError::later(
+                Reason::DumpFailed,
+                format!("failed to wait for pg_dump: {e}"),
+            )
+        })?;
+        let words = words.await.unwrap_or_default();
+        drop(files);
+        judge(status, &String::from_utf8_lossy(&words))
+    }
+
+    /// Kills it and waits until it is gone.
+    pub async fn kill(mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill().await;
+    }
+}
+
+/// G10 for a session that is not ours. Half-open connections must not hold locks for hours.
+pub(super) fn keepalives(major: i32) -> String {
+    let mut options =
+        "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 \
+                       -c tcp_user_timeout=60s"
+            .to_owned();
+    if major >= 14 {
+        options.push_str(" -c client_connection_check_interval=10s");
+    }
+    options
+}
+
+async fn listen(mut stderr: ChildStderr) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut piece = [0u8; 4096];
+    while let Ok(length @ 1..) = stderr.read(&mut piece).await {
+        let room = MAX_WORDS.saturating_sub(kept.len()).min(length);
+        kept.extend_from_slice(piece.get(..room).unwrap_or_default());
+    }
+    kept
+}
+
+fn judge(status: ExitStatus, words: &str) -> Result<DumpEnd, PgError> {
+    let lines: Vec<&str> = words
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    if !status.success() {
+        let said = if lines.is_empty() {
+            "it said nothing".to_owned()
+        } else {
+            lines.iter().take(6).copied().collect::<Vec<_>>().join(" ")
+        };
+        let timeout = words.contains("LOCK TABLE")
+            && (words.contains("statement timeout") || words.contains("lock timeout"));
+        return Err(if timeout {
+            PgError::later(
+                Reason::LockTimeout,
+                format!(
+                    "pg_dump could not lock a table within 10 s, a stronger lock waits for it: {said}"
+                ),
+            )
+        } else {
+            PgError::later(
+                Reason::DumpFailed,
+                format!("pg_dump failed ({status}): {said}"),
+            )
+        });
+    }
+    let mut remarks = vec![];
+    let mut harmless = false;
+    for line in lines {
+        // Details and hints belong to the line before them.
+        let continues = ["DETAIL:", "HINT:", "pg_dump: detail:", "pg_dump: hint:"]
+            .iter()
+            .any(|p| line.starts_with(p));
+        harmless = if continues {
+            harmless
+        } else {
+            is_harmless(line)
+        };
+        if !harmless {
+            return Err(PgError::later(
+                Reason::DumpIncomplete,
+                format!("pg_dump ended well but said something that may mean missing data: {line}"),
+            ));
+        }
+        remarks.push(super::sanitise(line));
+    }
+    Ok(DumpEnd { remarks })
+}
+
+/// The closed list of words that mean nothing is missing. Whatever is not here is an error.
+fn is_harmless(line: &str) -> bool {
+    line.contains("collation version mismatch")
+        || line.contains("has no actual collation version, but a version was recorded")
+        || line.starts_with("pg_dump: warning: there are circular foreign-key constraints")
+}
+
+fn write_files(order: &DumpOrder<'_>) -> Result<(Files, PathBuf, PathBuf), PgError> {
+    let io = |e: std::io::Error| {
+        PgError::later(
+            Reason::DumpFailed,
+            format!("failed to write the files for pg_dump: {e}"),
+        )
+    };
+    let target = order.target;
+    let (service, pass, trust) = (
+        order.scratch.join("service.conf"),
+        order.scratch.join("pass"),
+        order.scratch.join("trust.pem"),
+    );
+    let files = Files(vec![service.clone(), pass.clone(), trust.clone()]);
+    let mode = match target.tls_in_force() {
+        TlsMode::Disable => "disable",
+        TlsMode::Require => "require",
+        TlsMode::VerifyCa => "verify-ca",
+        TlsMode::VerifyFull => "verify-full",
+    };
+    let port = target.port.to_string();
+    let trust_text = trust.to_string_lossy().into_owned();
+    let mut lines = vec![
+        ("host", target.host.as_str()),
+        ("port", &port),
+        ("user", &target.user),
+        ("dbname", &target.dbname),
+        ("sslmode", mode),
+        ("gssencmode", "disable"),
+        ("connect_timeout", "10"),
+    ];
+    if matches!(
+        target.tls_in_force(),
+        TlsMode::VerifyCa | TlsMode::VerifyFull
+    ) {
+        write_private(&trust, &trust_pem(target)).map_err(io)?;
+        lines.push(("sslrootcert", &trust_text));
+    }
+    write_private(&service, service_text(&lines)?.as_bytes()).map_err(io)?;
+    let password = target
+        .password
+        .as_ref()
+        .map(|p| pass_line(p.expose_secret()))
+        .unwrap_or_default();
+    write_private(&pass, password.as_bytes()).map_err(io)?;
+    Ok((files, service, pass))
+}
+
+/// A service file takes the rest of the line as it stands, but drops white space at its end and
+/// lines beyond 1,023 bytes.
+fn service_text(lines: &[(&str, &str)]) -> Result<String, PgError> {
+    let mut text = format!("[{SERVICE}]\n");
+    for (key, value) in lines {
+        if value.contains(['\n', '\r', '\0']) || value.trim_end() != *value || value.len() > 960 {
+            return Err(PgError::never(
+                Reason::InvalidSpec,
+                format!(
+                    "the {key} of the database ends in white space, has several lines or is too long: pg_dump cannot be told it"
+                ),
+            ));
+        }
+        text.push_str(key);
+        text.push('=');
+        text.push_str(value);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn pass_line(password: &str) -> String {
+    let escaped = password.replace('\\', "\\\\").replace(':', "\\:");
+    format!("*:*:*:*:{escaped}\n")
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // Never through what somebody left there.
+    let _ = std::fs::remove_file(path);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)
+}
+
+#[cfg(test)]
+#[path = "dump_tests.rs"]
+mod tests;

@@ -1,0 +1,223 @@
+//! What goes wrong with PostgreSQL: one sentence, one reason, and whether trying again can help.
+
+use thiserror::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::api::Reason;
+use crate::task::Retry;
+
+/// Longest message in characters.
+const MAX_MESSAGE: usize = 1_200;
+
+/// A failure of this room. Its text has passed [`sanitise`]: it may be shown to anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct PgError {
+    reason: Reason,
+    retry: Retry,
+    message: String,
+    found_major: Option<i32>,
+}
+
+impl PgError {
+    /// A failure that only a person can mend.
+    #[must_use]
+    pub fn never(reason: Reason, message: impl AsRef<str>) -> Self {
+        Self::new(reason, Retry::Never, message)
+    }
+
+    /// A failure that may pass.
+    #[must_use]
+    pub fn later(reason: Reason, message: impl AsRef<str>) -> Self {
+        Self::new(reason, Retry::Later, message)
+    }
+
+    fn new(reason: Reason, retry: Retry, message: impl AsRef<str>) -> Self {
+        Self {
+            reason,
+            retry,
+            message: sanitise(message.as_ref()),
+            found_major: None,
+        }
+    }
+
+    /// With the server's major version, so that the operator can take the right image (K20).
+    #[must_use]
+    pub fn with_major(mut self, major: i32) -> Self {
+        self.found_major = Some(major);
+        self
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    /// The server's major version, where it is known and matters.
+    #[must_use]
+    pub fn found_major(&self) -> Option<i32> {
+        self.found_major
+    }
+
+    /// What the server answered, by its SQLSTATE.
+    #[must_use]
+    pub fn of_state(code: &SqlState, message: impl AsRef<str>) -> Self {
+        let (reason, retry) = of_state(code);
+        Self::new(reason, retry, message)
+    }
+
+    /// A statement failed. `doing` completes "failed to …".
+    #[must_use]
+    pub fn query(doing: &str, error: &tokio_postgres::Error) -> Self {
+        let Some(db) = error.as_db_error() else {
+            return Self::later(
+                Reason::ConnectionLost,
+                format!("failed to {doing}: the connection to the server was lost ({error})"),
+            );
+        };
+        let detail = db.detail().map(|d| format!(" ({d})")).unwrap_or_default();
+        Self::of_state(
+            db.code(),
+            format!("failed to {doing}: {}{detail}", db.message()),
+        )
+    }
+}
+
+/// Reason and retry of an SQLSTATE, the same while connecting and later.
+fn of_state(code: &SqlState) -> (Reason, Retry) {
+    match code.code() {
+        "28P01" | "28000" => (Reason::AuthenticationFailed, Retry::Never),
+        "3D000" => (Reason::DatabaseNotFound, Retry::Never),
+        "42501" => (Reason::PermissionDenied, Retry::Never),
+        "53300" => (Reason::TooManyConnections, Retry::Later),
+        "57P03" => (Reason::ServerNotReady, Retry::Later),
+        "57P01" | "57P02" | "57P05" | "25P03" | "25P04" => (Reason::ConnectionLost, Retry::Later),
+        "55P03" | "40P01" => (Reason::LockTimeout, Retry::Later),
+        "40001" => (Reason::LostLocks, Retry::Later),
+        code if code.starts_with("08") => (Reason::ConnectionLost, Retry::Later),
+        _ => (Reason::QueryFailed, Retry::Later),
+    }
+}
+
+/// Makes text fit to be shown: control characters become spaces, what looks like a credential is
+/// blanked, and it is bounded.
+#[must_use]
+pub fn sanitise(text: &str) -> String {
+    let flat: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let blanked = blank_uris(&blank_passwords(&flat));
+    let squeezed = blanked.split_whitespace().collect::<Vec<_>>().join(" ");
+    if squeezed.chars().count() <= MAX_MESSAGE {
+        return squeezed;
+    }
+    let mut cut: String = squeezed.chars().take(MAX_MESSAGE - 1).collect();
+    cut.push('…');
+    cut
+}
+
+/// `password=…` and `password = '…'` up to the end of the value.
+fn blank_passwords(text: &str) -> String {
+    const KEY: &str = "password";
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = lower.get(at..).and_then(|rest| rest.find(KEY)) {
+        let end = at + found + KEY.len();
+        out.push_str(text.get(at..end).unwrap_or_default());
+        let rest = text.get(end..).unwrap_or_default();
+        let gap = rest.len() - rest.trim_start().len();
+        let value = rest.get(gap..).unwrap_or_default();
+        at = end;
+        if let Some(value) = value.strip_prefix('=') {
+            let lead = value.len() - value.trim_start().len();
+            let value = value.trim_start();
+            let length = match value.strip_prefix('\'') {
+                Some(quoted) => quoted_length(quoted) + 1,
+                None => value
+                    .find(|c: char| c.is_whitespace() || c == '&')
+                    .unwrap_or(value.len()),
+            };
+            out.push_str("=***");
+            at = end + gap + 1 + lead + length;
+        }
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+/// Bytes up to and with the closing quote; a backslash or a doubled quote goes on.
+fn quoted_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '\'' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// `postgres://user:secret@host`: everything between `://` and the last `@` before the path.
+fn blank_uris(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(found) = rest.find("://") {
+        let (head, tail) = rest.split_at(found + 3);
+        out.push_str(head);
+        let end = tail
+            .find(|c: char| c.is_whitespace() || c == '"' || c == '\'')
+            .unwrap_or(tail.len());
+        let (uri, after) = tail.split_at(end);
+        match uri.rfind('@') {
+            Some(at) => {
+                out.push_str("***");
+                out.push_str(uri.get(at..).unwrap_or_default());
+            }
+            None => out.push_str(uri),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_to_show_holds_no_credential_and_no_control_character() {
+        for (given, want) in [
+            (
+                "x postgres://app:s3cret@db:5432/shop y",
+                "x postgres://***@db:5432/shop y",
+            ),
+            (
+                "postgresql://app:p@ss/w@db/shop",
+                "postgresql://***@db/shop",
+            ),
+            ("a Password='it\\'s' host=db", "a Password=*** host=db"),
+            ("password = hunter2&x=1", "password=***&x=1"),
+            (
+                "password authentication failed for user \"app\"",
+                "password authentication failed for user \"app\"",
+            ),
+            ("a\u{1b}[31m\nb\tc", "a [31m b c"),
+            ("see https://example.com/x", "see https://example.com/x"),
+        ] {
+            assert_eq!(sanitise(given), want, "{given}");
+        }
+        assert!(sanitise(&"ü".repeat(5_000)).chars().count() <= MAX_MESSAGE);
+    }
+}

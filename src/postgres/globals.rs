@@ -1,0 +1,261 @@
+//! The roles that this database names, as plain SQL (G15). Not pg_dumpall's: that cannot be
+//! restored on a managed server and copies other tenants' password hashes.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::{Client, Row};
+
+use super::error::PgError;
+use super::names::{quote_ident, quote_literal};
+
+/// Owners, grantees, default privileges and policies of this database; owner and grantees of the
+/// database itself; roles with settings in it; and what all of these are members of.
+const CLOSURE: &str = "\
+    WITH RECURSIVE db AS (SELECT oid, datdba FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), \
+    named AS ( \
+      SELECT s.refobjid AS role FROM pg_catalog.pg_shdepend s, db \
+        WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass \
+          AND (s.dbid = db.oid OR (s.dbid = 0 AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND s.objid = db.oid)) \
+      UNION SELECT datdba FROM db \
+      UNION SELECT setrole FROM pg_catalog.pg_db_role_setting t, db WHERE t.setdatabase = db.oid AND t.setrole <> 0 \
+      UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN named ON named.role = m.member) \
+    SELECT r.oid, r.rolname::text, r.rolinherit, r.rolcanlogin, r.rolcreatedb, r.rolcreaterole, r.rolsuper, \
+           r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, \
+           (SELECT t.setconfig FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0), \
+           pg_catalog.shobj_description(r.oid, 'pg_authid') \
+    FROM pg_catalog.pg_roles r WHERE r.oid IN (SELECT role FROM named) AND r.rolname !~ '^pg_' ORDER BY 2";
+
+const MEMBERSHIPS: &str = "\
+    SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option) \
+    FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid \
+    JOIN pg_catalog.pg_roles m ON m.oid = a.member WHERE m.oid = ANY ($1) GROUP BY 1, 2 ORDER BY 1, 2";
+
+const MEMBERSHIPS_16: &str = "\
+    SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option), \
+           pg_catalog.bool_or(a.inherit_option), pg_catalog.bool_or(a.set_option) \
+    FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid \
+    JOIN pg_catalog.pg_roles m ON m.oid = a.member WHERE m.oid = ANY ($1) GROUP BY 1, 2 ORDER BY 1, 2";
+
+/// Settings whose value is a list of quoted names: each must be quoted for itself.
+const LISTS: [&str; 7] = [
+    "createrole_self_grant",
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+/// The statements. One that a server refuses can be left out without the others: what needs a
+/// superuser stands on lines of its own.
+///
+/// # Errors
+/// Those of a query.
+pub async fn globals(client: &Client) -> Result<String, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
+    let rows = client.query(CLOSURE, &[]).await.map_err(failed)?;
+    let oids: Vec<u32> = rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    let passwords = passwords(client, &oids).await.map_err(failed)?;
+    let mut sql = String::from(
+        "-- Roles that this database names, and what they are members of. Plain SQL: psql -f roles.sql\n\
+         -- Lines that the server refuses (a role that exists, an attribute that needs a superuser) may be left out.\n\n",
+    );
+    for row in &rows {
+        role(&mut sql, row, &passwords).map_err(failed)?;
+    }
+    memberships(client, &oids, &mut sql).await.map_err(failed)?;
+    Ok(sql)
+}
+
+/// Only readable by superusers; elsewhere roles come without passwords.
+async fn passwords(
+    client: &Client,
+    oids: &[u32],
+) -> Result<BTreeMap<u32, String>, tokio_postgres::Error> {
+    let may =
+        "SELECT pg_catalog.has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')";
+    if !client.query_one(may, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(BTreeMap::new());
+    }
+    let sql = "SELECT oid, rolpassword FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL AND oid = ANY ($1)";
+    client
+        .query(sql, &[&oids])
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
+fn role(
+    sql: &mut String,
+    row: &Row,
+    passwords: &BTreeMap<u32, String>,
+) -> Result<(), tokio_postgres::Error> {
+    let name: String = row.try_get(1)?;
+    let name = quote_ident(&name);
+    let flag = |at: usize| row.try_get::<_, bool>(at);
+    let word = |on: bool, yes: &'static str, no: &'static str| if on { yes } else { no };
+    let mut line = |text: String| {
+        sql.push_str(&text);
+        sql.push_str(";\n");
+    };
+    line(format!("CREATE ROLE {name}"));
+    line(format!(
+        "ALTER ROLE {name} WITH {} {}",
+        word(flag(2)?, "INHERIT", "NOINHERIT"),
+        word(flag(3)?, "LOGIN", "NOLOGIN")
+    ));
+    for (at, attribute) in [
+        (4, "CREATEDB"),
+        (5, "CREATEROLE"),
+        (6, "SUPERUSER"),
+        (7, "REPLICATION"),
+        (8, "BYPASSRLS"),
+    ] {
+        if flag(at)? {
+            line(format!("ALTER ROLE {name} WITH {attribute}"));
+        }
+    }
+    let limit: i32 = row.try_get(9)?;
+    if limit != -1 {
+        line(format!("ALTER ROLE {name} WITH CONNECTION LIMIT {limit}"));
+    }
+    if let Some(until) = row.try_get::<_, Option<String>>(10)? {
+        line(format!(
+            "ALTER ROLE {name} WITH VALID UNTIL {}",
+            quote_literal(&until)
+        ));
+    }
+    if let Some(password) = passwords.get(&row.try_get(0)?) {
+        line(format!(
+            "ALTER ROLE {name} WITH PASSWORD {}",
+            quote_literal(password)
+        ));
+    }
+    for setting in row
+        .try_get::<_, Option<Vec<String>>>(11)?
+        .unwrap_or_default()
+    {
+        if let Some((key, value)) = setting.split_once('=') {
+            line(format!(
+                "ALTER ROLE {name} SET {} TO {}",
+                quote_setting(key),
+                setting_value(key, value)
+            ));
+        }
+    }
+    if let Some(comment) = row.try_get::<_, Option<String>>(12)? {
+        line(format!(
+            "COMMENT ON ROLE {name} IS {}",
+            quote_literal(&comment)
+        ));
+    }
+    sql.push('\n');
+    Ok(())
+}
+
+async fn memberships(
+    client: &Client,
+    oids: &[u32],
+    sql: &mut String,
+) -> Result<(), tokio_postgres::Error> {
+    let version = "SELECT pg_catalog.current_setting('server_version_num')::int";
+    let since_16 = client.query_one(version, &[]).await?.try_get::<_, i32>(0)? >= 160_000;
+    let asked = if since_16 {
+        MEMBERSHIPS_16
+    } else {
+        MEMBERSHIPS
+    };
+    for row in client.query(asked, &[&oids]).await? {
+        let (group, member): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let admin: bool = row.try_get(2)?;
+        let with = if since_16 {
+            let (inherit, set): (bool, bool) = (row.try_get(3)?, row.try_get(4)?);
+            format!(" WITH ADMIN {admin}, INHERIT {inherit}, SET {set}").to_uppercase()
+        } else if admin {
+            " WITH ADMIN OPTION".to_owned()
+        } else {
+            String::new()
+        };
+        sql.push_str(&format!(
+            "GRANT {} TO {}{with};\n",
+            quote_ident(&group),
+            quote_ident(&member)
+        ));
+    }
+    Ok(())
+}
+
+/// `a.b` is two names.
+fn quote_setting(key: &str) -> String {
+    key.split('.')
+        .map(quote_ident)
+        .collect::<Vec<_>>()
+        .join(".")
+}
+
+fn setting_value(key: &str, value: &str) -> String {
+    if !LISTS.contains(&key.to_ascii_lowercase().as_str()) {
+        return quote_literal(value);
+    }
+    let items: Vec<String> = split_names(value)
+        .iter()
+        .map(|item| quote_literal(item))
+        .collect();
+    if items.is_empty() {
+        "''".to_owned()
+    } else {
+        items.join(", ")
+    }
+}
+
+/// `"$user", public` → `$user`, `public`
+fn split_names(text: &str) -> Vec<String> {
+    let (mut items, mut item, mut quoted) = (vec![], String::new(), false);
+    let mut was_quoted = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                item.push('"');
+            }
+            '"' => {
+                quoted = !quoted;
+                was_quoted = true;
+            }
+            ',' if !quoted => {
+                items.push(std::mem::take(&mut item));
+                was_quoted = false;
+            }
+            c if c.is_whitespace() && !quoted => {}
+            c => item.push(c),
+        }
+    }
+    if !item.is_empty() || was_quoted {
+        items.push(item);
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_path_keeps_its_names_apart() {
+        assert_eq!(
+            setting_value("search_path", "\"$user\", public, \"a,\"\"b\""),
+            "'$user', 'public', 'a,\"b'"
+        );
+        assert_eq!(setting_value("search_path", "\"\""), "''");
+        assert_eq!(setting_value("statement_timeout", "5 s"), "'5 s'");
+        assert_eq!(setting_value("application_name", "it's\\"), "E'it''s\\\\'");
+        assert_eq!(quote_setting("my.Setting"), "\"my\".\"Setting\"");
+    }
+}

@@ -1,0 +1,48 @@
+//! Names of objects: as bytes of the database's encoding where they are kept, as UTF-8 where they
+//! stand in a statement (G6).
+
+use super::error::PgError;
+use crate::api::Reason;
+
+/// Every table of ours: kinds `r` and `p` outside pg_catalog, pg_toast and the temporary schemas,
+/// those of extensions included (G1). Tables that initdb made in information_schema hold nothing
+/// of a user's.
+pub(super) const TABLES_WHERE: &str = "\
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
+      AND n.nspname NOT IN ('pg_catalog', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_' \
+      AND NOT (n.nspname = 'information_schema' AND c.oid < 16384)";
+
+/// The quoted, qualified name in UTF-8, or in raw bytes where the database has no encoding.
+pub(super) const NAME_BYTES: &str = "\
+    pg_catalog.convert_to(pg_catalog.format('%I.%I', n.nspname, c.relname), \
+      CASE WHEN pg_catalog.getdatabaseencoding() IN ('SQL_ASCII', 'MULE_INTERNAL') \
+           THEN pg_catalog.getdatabaseencoding() ELSE 'UTF8' END)";
+
+/// A quoted name as text that can stand in a statement.
+pub(super) fn text_of(bytes: &[u8]) -> Result<String, PgError> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| {
+        PgError::never(
+            Reason::QueryFailed,
+            format!(
+                "the name {} is not valid UTF-8, in a database without an encoding: such a table cannot be locked yet; rename it",
+                String::from_utf8_lossy(bytes)
+            ),
+        )
+    })
+}
+
+/// Quotes an identifier, always.
+pub(super) fn quote_ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Quotes a literal; a backslash makes it an escape string.
+pub(super) fn quote_literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}

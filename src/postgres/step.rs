@@ -1,0 +1,56 @@
+//! The named steps of a run, and who is told of them.
+
+use async_trait::async_trait;
+
+/// Where a run has come to. Log, progress and tests hang on these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Every table is locked; there is no snapshot yet.
+    Locked,
+    /// The snapshot is taken and exported.
+    Exported,
+    /// Every table that the snapshot shows is among the locked ones.
+    Relisted,
+    /// pg_dump runs.
+    DumpStarted,
+    /// pg_dump ended well.
+    DumpEnded,
+    /// Every table is counted.
+    Counted,
+    /// The manifest is about to be written.
+    Committing,
+}
+
+impl Step {
+    /// As it is printed.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Step::Locked => "Locked",
+            Step::Exported => "Exported",
+            Step::Relisted => "Relisted",
+            Step::DumpStarted => "DumpStarted",
+            Step::DumpEnded => "DumpEnded",
+            Step::Counted => "Counted",
+            Step::Committing => "Committing",
+        }
+    }
+}
+
+/// Is told how far a run is. A test may block in [`Observer::reached`]: the run waits.
+#[async_trait]
+pub trait Observer: Send + Sync {
+    /// A step was reached; the next begins when this returns.
+    async fn reached(&self, _step: Step) {}
+    /// So many bytes more came out of pg_dump.
+    fn bytes(&self, _raw: u64) {}
+    /// So many tables are counted.
+    fn counted(&self, _done: u64, _total: u64) {}
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+#[async_trait]
+impl Observer for Silent {}

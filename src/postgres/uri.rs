@@ -1,0 +1,296 @@
+//! `postgresql://` URIs, as libpq reads them, with what Lifeboat refuses. Pure.
+
+use secrecy::SecretString;
+use thiserror::Error;
+
+use crate::api::backup_policy::TlsMode;
+
+/// What a URI says; all of it optional.
+#[derive(Debug, Default)]
+pub struct Uri {
+    /// Host, or folder of a Unix socket.
+    pub host: Option<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// User.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<SecretString>,
+    /// Database.
+    pub dbname: Option<String>,
+    /// From `sslmode`.
+    pub tls: Option<TlsMode>,
+    /// From `sslrootcert`: a file, or `system`.
+    pub sslrootcert: Option<String>,
+}
+
+/// Why a URI cannot be used. No part of its value is repeated but names of parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum UriError {
+    /// Not `postgres://` or `postgresql://`.
+    #[error("it does not begin with postgresql://")]
+    Scheme,
+    /// A `%` not followed by two hex digits, or bytes that are not UTF-8.
+    #[error("its percent-encoding is broken: write % as %25, @ as %40, : as %3A, / as %2F")]
+    Encoding,
+    /// Several hosts.
+    #[error("it names several hosts; name one")]
+    SeveralHosts,
+    /// Not a port.
+    #[error("its port is not a number from 1 to 65535")]
+    Port,
+    /// An unclosed `[`.
+    #[error("its IPv6 address lacks the closing ]")]
+    Bracket,
+    /// Only libpq knows it.
+    #[error("its parameter {0} is known to libpq only; remove it{1}")]
+    Libpq(String, &'static str),
+    /// Nobody knows it.
+    #[error("its parameter {0} is not a connection parameter of PostgreSQL; remove it")]
+    Unknown(String),
+    /// No such mode.
+    #[error("its sslmode is none of disable, require, verify-ca, verify-full")]
+    SslMode,
+}
+
+/// Parameters that change nothing for us: Lifeboat sets its own.
+const IGNORED: [&str; 10] = [
+    "application_name",
+    "fallback_application_name",
+    "client_encoding",
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+    "channel_binding",
+];
+
+/// Parameters of libpq that Lifeboat does not follow: each would make its own connection differ
+/// from pg_dump's, or read a file that is not there.
+const LIBPQ: [&str; 27] = [
+    "service",
+    "servicefile",
+    "passfile",
+    "sslkey",
+    "sslcert",
+    "sslpassword",
+    "sslcrl",
+    "sslcrldir",
+    "sslcertmode",
+    "sslsni",
+    "sslcompression",
+    "sslnegotiation",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+    "hostaddr",
+    "options",
+    "replication",
+    "requirepeer",
+    "require_auth",
+    "krbsrvname",
+    "gssencmode",
+    "gsslib",
+    "gssdelegation",
+    "target_session_attrs",
+    "load_balance_hosts",
+    "scram_client_key",
+    "scram_server_key",
+];
+
+impl Uri {
+    /// Reads a URI.
+    ///
+    /// # Errors
+    /// [`UriError`].
+    pub fn parse(text: &str) -> Result<Self, UriError> {
+        let rest = text
+            .strip_prefix("postgresql://")
+            .or_else(|| text.strip_prefix("postgres://"))
+            .ok_or(UriError::Scheme)?;
+        let (rest, query) = match rest.split_once('?') {
+            Some((rest, query)) => (rest, query),
+            None => (rest, ""),
+        };
+        let (authority, path) = match rest.split_once('/') {
+            Some((authority, path)) => (authority, Some(path)),
+            None => (rest, None),
+        };
+        let mut uri = Uri::default();
+        let hostport = match authority.rsplit_once('@') {
+            Some((credentials, hostport)) => {
+                let (user, password) = match credentials.split_once(':') {
+                    Some((user, password)) => (user, Some(password)),
+                    None => (credentials, None),
+                };
+                uri.user = some(decode(user)?);
+                uri.password = password
+                    .map(decode)
+                    .transpose()?
+                    .and_then(some)
+                    .map(SecretString::from);
+                hostport
+            }
+            None => authority,
+        };
+        uri.take_host(hostport)?;
+        uri.dbname = path.map(decode).transpose()?.and_then(some);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            uri.take_parameter(&decode(key)?, decode(value)?)?;
+        }
+        Ok(uri)
+    }
+
+    fn take_host(&mut self, hostport: &str) -> Result<(), UriError> {
+        if hostport.contains(',') {
+            return Err(UriError::SeveralHosts);
+        }
+        let (host, port) = match hostport.strip_prefix('[') {
+            Some(rest) => {
+                let (host, after) = rest.split_once(']').ok_or(UriError::Bracket)?;
+                (host, after.strip_prefix(':').unwrap_or(after))
+            }
+            None => hostport.split_once(':').unwrap_or((hostport, "")),
+        };
+        self.host = some(decode(host)?);
+        if !port.is_empty() {
+            self.port = Some(parse_port(port)?);
+        }
+        Ok(())
+    }
+
+    fn take_parameter(&mut self, key: &str, value: String) -> Result<(), UriError> {
+        match key {
+            "host" if value.contains(',') => return Err(UriError::SeveralHosts),
+            "host" => self.host = some(value),
+            "port" => self.port = Some(parse_port(&value)?),
+            "user" => self.user = some(value),
+            "password" => self.password = some(value).map(SecretString::from),
+            "dbname" => self.dbname = some(value),
+            "sslmode" => self.tls = Some(parse_sslmode(&value)?),
+            "sslrootcert" => self.sslrootcert = some(value),
+            "service" => {
+                return Err(UriError::Libpq(
+                    key.to_owned(),
+                    " and name the service in PGSERVICE",
+                ));
+            }
+            "passfile" => {
+                return Err(UriError::Libpq(
+                    key.to_owned(),
+                    " and name the file in PGPASSFILE",
+                ));
+            }
+            key if LIBPQ.contains(&key) => return Err(UriError::Libpq(key.to_owned(), "")),
+            key if IGNORED.contains(&key) => {}
+            key => return Err(UriError::Unknown(key.chars().take(40).collect())),
+        }
+        Ok(())
+    }
+}
+
+/// `sslmode` of libpq. `allow` and `prefer` would fall back to plain text in silence: they count
+/// as `require`.
+///
+/// # Errors
+/// [`UriError::SslMode`].
+pub fn parse_sslmode(text: &str) -> Result<TlsMode, UriError> {
+    match text {
+        "disable" => Ok(TlsMode::Disable),
+        "allow" | "prefer" | "require" => Ok(TlsMode::Require),
+        "verify-ca" => Ok(TlsMode::VerifyCa),
+        "verify-full" => Ok(TlsMode::VerifyFull),
+        _ => Err(UriError::SslMode),
+    }
+}
+
+/// A port from 1 to 65535.
+///
+/// # Errors
+/// [`UriError::Port`].
+pub fn parse_port(text: &str) -> Result<u16, UriError> {
+    match text.trim().parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(UriError::Port),
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn decode(text: &str) -> Result<String, UriError> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let mut digit = || {
+            bytes
+                .next()
+                .and_then(|b| char::from(b).to_digit(16))
+                .and_then(|d| u8::try_from(d).ok())
+        };
+        match (digit(), digit()) {
+            (Some(high), Some(low)) if high + low > 0 => out.push(high * 16 + low),
+            _ => return Err(UriError::Encoding),
+        }
+    }
+    String::from_utf8(out).map_err(|_| UriError::Encoding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn a_uri_is_read_as_libpq_reads_it() {
+        let uri = Uri::parse(
+            "postgresql://ap%40p:p%3Aw%2F@db.shop:6432/weird%20%22name%22?sslmode=verify-ca",
+        )
+        .unwrap();
+        assert_eq!(uri.user.as_deref(), Some("ap@p"));
+        assert_eq!(uri.password.unwrap().expose_secret(), "p:w/");
+        assert_eq!(uri.host.as_deref(), Some("db.shop"));
+        assert_eq!(uri.port, Some(6432));
+        assert_eq!(uri.dbname.as_deref(), Some("weird \"name\""));
+        assert_eq!(uri.tls, Some(TlsMode::VerifyCa));
+        let uri = Uri::parse("postgres:///db?host=/tmp/s&port=5433").unwrap();
+        assert_eq!(uri.host.as_deref(), Some("/tmp/s"));
+        assert_eq!(uri.port, Some(5433));
+        let uri = Uri::parse("postgres://u@[::1]:5/db").unwrap();
+        assert_eq!(uri.host.as_deref(), Some("::1"));
+        let uri = Uri::parse("postgres://%2Fvar%2Frun/db?channel_binding=require").unwrap();
+        assert_eq!(uri.host.as_deref(), Some("/var/run"));
+        assert!(Uri::parse("postgresql://").unwrap().host.is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_refused_by_name() {
+        for (given, want) in [
+            ("mysql://db", "postgresql://"),
+            ("postgres://a,b/db", "several hosts"),
+            ("postgres:///db?host=a,b", "several hosts"),
+            ("postgres://a:1,b:2/db", "several hosts"),
+            ("postgres://db:0/x", "port"),
+            ("postgres://db:99999/x", "port"),
+            ("postgres://u:%zz@db/x", "percent-encoding"),
+            ("postgres://db/x%00", "percent-encoding"),
+            ("postgres://[::1/x", "]"),
+            ("postgres://db/x?service=a", "PGSERVICE"),
+            ("postgres://db/x?passfile=/a", "PGPASSFILE"),
+            ("postgres://db/x?sslkey=/a", "sslkey"),
+            ("postgres://db/x?options=-c", "options"),
+            ("postgres://db/x?pgbouncer=true", "pgbouncer"),
+            ("postgres://db/x?sslmode=maybe", "sslmode"),
+        ] {
+            let error = Uri::parse(given).unwrap_err().to_string();
+            assert!(error.contains(want), "{given}: {error}");
+        }
+    }
+}
