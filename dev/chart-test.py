@@ -206,7 +206,7 @@ class Settings(unittest.TestCase):
         workers = {
             "postgresImage": "r.example/pg:{major}-x", "allowedImages": ["r.example/*"], "defaultMajor": 15, "runAsUser": 1000680000,
             "fsGroup": 7, "imagePullSecrets": ["pull"],
-            "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+            "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "3", "memory": "2Gi"}},
         }
         got = settings({"workers": workers, "image": {"pullPolicy": "Never"}})
         self.assertEqual({k: got[k] for k in workers}, workers)
