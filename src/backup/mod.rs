@@ -1,8 +1,6 @@
-//! Room `backup`: one restore point, its attempts and what became of them.
+//! Room `backup`.
 
-pub mod conclude;
 pub mod decide;
-pub mod line;
 pub mod observe;
 mod reconcile;
 pub mod report;

@@ -2,9 +2,12 @@
 //!
 //! The only room that reads the process's arguments and environment.
 
+pub mod backup;
 pub mod crd;
+pub mod human;
 pub mod install;
 pub mod operator;
+pub mod validate;
 pub mod work;
 
 use std::process::ExitCode;
@@ -28,6 +31,10 @@ enum Command {
     Crd(crd::Args),
     /// Run the operator: watch the cluster, start what is due, report what became of it.
     Operator(operator::Args),
+    /// Hold manifests against schema, rules and sense, offline. Exit code 1 when something is wrong.
+    Validate(validate::Args),
+    /// Back a database up from this shell: the same data path as in the cluster.
+    Backup(backup::Args),
     /// Do the task that the operator put into this pod.
     #[command(hide = true)]
     Work(work::Args),
@@ -45,14 +52,9 @@ pub fn run() -> ExitCode {
     let result = match args.command {
         Command::Crd(args) => crd::run(&args),
         Command::Install(args) => install::run(&args),
-        Command::Operator(args) => {
-            return block_on(async {
-                match operator::run(args).await {
-                    Ok(()) => ExitCode::SUCCESS,
-                    Err(error) => fail(error.as_ref()),
-                }
-            });
-        }
+        Command::Operator(args) => return block_on(finish(operator::run(args))),
+        Command::Validate(args) => validate::run(&args),
+        Command::Backup(args) => return block_on(finish(backup::run(args))),
         Command::Work(args) => return block_on(work::run(args)),
     };
     match result {
@@ -63,6 +65,24 @@ pub fn run() -> ExitCode {
 
 /// The error of a command, as `main` prints it.
 pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A variable of the environment, if it is set and text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the door: commands read what libpq reads"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where pg_dump is looked for first: the folder that was named, then PATH.
+fn postgres_folders(named: Option<std::path::PathBuf>) -> Vec<std::path::PathBuf> {
+    let path = environment("PATH").unwrap_or_default();
+    named
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .collect()
+}
 
 fn fail(error: &(dyn std::error::Error + Send + Sync)) -> ExitCode {
     eprintln!("lifeboat: {error}");
@@ -75,6 +95,13 @@ fn fail(error: &(dyn std::error::Error + Send + Sync)) -> ExitCode {
         source = cause.source();
     }
     ExitCode::from(FAILED)
+}
+
+async fn finish(command: impl Future<Output = Result<(), CommandError>>) -> ExitCode {
+    match command.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error.as_ref()),
+    }
 }
 
 fn block_on<F: Future<Output = ExitCode>>(future: F) -> ExitCode {

@@ -31,7 +31,7 @@ pub async fn run(args: Args) -> ExitCode {
         Ok((task, pod_uid)) => {
             let place = work::Place {
                 scratch: args.scratch,
-                postgres_bin: args.postgres_bin,
+                postgres_folders: super::postgres_folders(args.postgres_bin),
                 pod_uid,
             };
             work::run(task, &place).await

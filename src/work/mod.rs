@@ -3,29 +3,181 @@
 //! Owns the order of a backup: preflight, locks, snapshot, dump, counts, contents, proof of the
 //! locks, manifest last (P1, G1-G3). Must never talk to the API server.
 
-use std::path::PathBuf;
+pub mod backup;
+pub mod clock;
+pub mod failure;
+pub mod progress;
 
-use crate::task::{Task, TaskResult, Work};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::backup_store::EncryptionMode;
+use crate::codec::{Limits, Recipients};
+use crate::manifest::Manifest;
+use crate::objects::{ObjectStore, S3, probe};
+use crate::postgres::{LockPatience, Target, preflight};
+use crate::task::{
+    BackupResult, BackupTask, CheckTask, ProbeTask, StoreTask, Task, TaskResult, Work,
+};
+use backup::{Identity, Plan};
+use failure::Failure;
+use progress::{Progress, Show};
 
 /// Where a task is done.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Folder for service and password files.
     pub scratch: PathBuf,
-    /// Folder with pg_dump, if it shall not be looked for.
-    pub postgres_bin: Option<PathBuf>,
+    /// Where pg_dump is looked for first.
+    pub postgres_folders: Vec<PathBuf>,
     /// Uid of the pod; its first 12 hex digits end the prefix (K1).
     pub pod_uid: String,
 }
 
-/// Does the task and never fails: a failure is a result.
+/// Does the task and never fails: a failure is a result. Ends itself at the task's deadline (K3)
+/// and on SIGTERM, both with a result.
 pub async fn run(task: Task, place: &Place) -> TaskResult {
-    let _ = place;
-    match task.work {
-        Work::Backup(_) | Work::Check(_) | Work::Probe(_) => TaskResult::failed(
-            crate::api::Reason::InternalError,
-            crate::task::Retry::Never,
-            "not built yet",
-        ),
+    let deadline = task.deadline_seconds;
+    let outcome = match task.work {
+        Work::Backup(task) => {
+            let mut open = None;
+            let outcome = within(deadline, "backing up", backup(&task, place, &mut open)).await;
+            if let Some(writer) = open.take() {
+                crate::codec::ObjectWriter::abort(writer).await;
+            }
+            outcome
+        }
+        Work::Check(task) => within(deadline, "looking at the database", check(&task, place)).await,
+        Work::Probe(task) => within(deadline, "looking at the store", look(&task)).await,
+    };
+    outcome.unwrap_or_else(|failure| failure.to_result())
+}
+
+/// Bounds a task by its deadline, and by SIGTERM, which the kubelet sends 60 s before SIGKILL.
+async fn within<T>(
+    seconds: u64,
+    what: &str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        outcome = work => outcome,
+        () = tokio::time::sleep(Duration::from_secs(seconds)) => Err(Failure::Deadline(seconds, what.to_owned())),
+        () = stopped() => Err(Failure::Terminated(what.to_owned())),
     }
+}
+
+/// Resolves when this process was told to stop.
+pub async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+async fn backup(
+    task: &BackupTask,
+    place: &Place,
+    open: &mut backup::Open,
+) -> Result<TaskResult, Failure> {
+    let plan = plan(task, place)?;
+    let progress = Progress::new(Show::Json);
+    let manifest = backup::run(&plan, &progress, open).await?;
+    Ok(completed(&manifest))
+}
+
+fn plan(task: &BackupTask, place: &Place) -> Result<Plan, Failure> {
+    let hex: String = place
+        .pod_uid
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .take(12)
+        .collect();
+    Ok(Plan {
+        target: Target::from_task(&task.database)?,
+        recipients: recipients(&task.store)?,
+        store: open_store(&task.store)?,
+        identity: Identity {
+            backup: task.backup.clone(),
+            namespace: task.namespace.clone(),
+            policy: task.policy.clone(),
+            policy_uid: task.policy_uid.clone(),
+            directory: task.directory.clone(),
+            pod_uid: place.pod_uid.clone(),
+            tiers: task.tiers.clone(),
+            reason: task.reason,
+            due: task.due,
+        },
+        limits: Limits::default(),
+        scratch: place.scratch.clone(),
+        postgres_folders: place.postgres_folders.clone(),
+        patience: LockPatience::default(),
+        application_name: format!("lifeboat/{}/{hex}", task.policy_uid),
+    })
+}
+
+fn recipients(store: &StoreTask) -> Result<Option<Recipients>, Failure> {
+    match store.encryption {
+        EncryptionMode::None => Ok(None),
+        EncryptionMode::Age => Ok(Some(Recipients::parse(&store.recipients)?)),
+    }
+}
+
+fn open_store(store: &StoreTask) -> Result<Arc<dyn ObjectStore>, Failure> {
+    Ok(Arc::new(S3::from_task(store)?))
+}
+
+fn completed(manifest: &Manifest) -> TaskResult {
+    let counts = &manifest.counts;
+    let mut result =
+        TaskResult::succeeded(format!("{} tables, {} rows", counts.tables, counts.rows));
+    result.found_major = Some(manifest.server.major);
+    result.backup = Some(BackupResult {
+        pod_uid: manifest.pod_uid.clone(),
+        raw_bytes: counts.raw_bytes,
+        stored_bytes: counts.stored_bytes,
+        tables: counts.tables,
+        rows: counts.rows,
+        lsn: Some(manifest.base.position.lsn.clone()),
+        server_version: manifest.server.version.clone(),
+        database_name: manifest.server.database.clone(),
+    });
+    result
+}
+
+async fn check(task: &CheckTask, place: &Place) -> Result<TaskResult, Failure> {
+    let target = Target::from_task(&task.database)?;
+    let hex: String = place
+        .pod_uid
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .take(12)
+        .collect();
+    let found = preflight(&target, &format!("lifeboat/{}/{hex}", task.policy_uid)).await?;
+    let mut result = TaskResult::succeeded(format!(
+        "PostgreSQL {} answers and everything may be read",
+        found.version
+    ));
+    result.found_major = Some(found.facts.major);
+    result.database = Some(found.facts);
+    Ok(result)
+}
+
+async fn look(task: &ProbeTask) -> Result<TaskResult, Failure> {
+    recipients(&task.store)?;
+    let store = open_store(&task.store)?;
+    let (found, outcome) = probe(store.as_ref()).await;
+    let mut result = match outcome {
+        Ok(()) => TaskResult::succeeded("the store takes what backups write"),
+        Err(error) => Failure::from(error).to_result(),
+    };
+    result.probe = Some(found);
+    Ok(result)
 }

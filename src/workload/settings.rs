@@ -30,6 +30,22 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Settings that allow every image, for looking at manifests without a chart.
+    #[must_use]
+    pub fn any_image() -> Self {
+        Self {
+            image: String::new(),
+            image_pull_policy: "IfNotPresent".to_owned(),
+            postgres_image: "docker.io/library/postgres:{major}".to_owned(),
+            allowed_images: Vec::new(),
+            default_major: 17,
+            run_as_user: None,
+            fs_group: None,
+            image_pull_secrets: Vec::new(),
+            resources: ResourceRequirements::default(),
+        }
+    }
+
     /// The PostgreSQL image of a major version.
     #[must_use]
     pub fn postgres_image_for(&self, major: i32) -> String {

@@ -1,0 +1,170 @@
+"""The measuring half of dev/bench: a server, a store, two ways to back up, in turn."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import boto3
+
+ROUNDS = 5
+BIN = pathlib.Path(os.environ["ROOT"]) / "host-bin"
+KEYS = {"AWS_ACCESS_KEY_ID": "bench-access", "AWS_SECRET_ACCESS_KEY": "bench-secret-key", "AWS_REGION": "us-east-1"}
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until(what, test, limit=60):
+    end = time.monotonic() + limit
+    while not test():
+        if time.monotonic() > end:
+            sys.exit(f"bench: {what}: not within {limit} s")
+        time.sleep(0.1)
+
+
+def quiet(*command, **more):
+    return subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True, **more)
+
+
+class Server:
+    """A PostgreSQL 17 on a Unix socket, filled by pgbench."""
+
+    def __init__(self, folder, megabytes):
+        self.folder = folder
+        self.data = folder / "data"
+        quiet(BIN / "initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--no-sync", cwd=folder)
+        self.process = subprocess.Popen(
+            [str(BIN / "postgres"), "-D", str(self.data), "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off",
+             "-c", "max_wal_size=4GB", "-c", "shared_buffers=512MB"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until("postgres", lambda: subprocess.run([str(BIN / "pg_isready"), "-q", "-h", str(folder)], cwd=folder).returncode == 0)
+        # pgbench makes about 15 MB a unit of scale; the filler is made to look like data, not like blanks.
+        scale = max(1, megabytes // 15)
+        quiet(BIN / "pgbench", "-i", "-q", "-I", "dtg", "-s", scale, "-h", folder, "-U", "postgres", "postgres", cwd=folder)
+        self.sql("update pgbench_accounts set filler = md5(aid::text) || md5((aid * 7)::text)", "vacuum full pgbench_accounts", "analyze")
+        self.bytes = int(self.sql("select pg_database_size('postgres')").strip().splitlines()[-1])
+
+    def sql(self, *statements):
+        arguments = [a for s in statements for a in ("-c", s)]
+        return quiet(BIN / "psql", "-XAtq", "-h", self.folder, "-U", "postgres", "-d", "postgres", *arguments, cwd=self.folder).stdout
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+
+
+class Store:
+    """MinIO with one bucket."""
+
+    def __init__(self, folder):
+        self.endpoint = f"http://127.0.0.1:{free_port()}"
+        (folder / "bench").mkdir(parents=True)
+        environment = {**os.environ, "MINIO_ROOT_USER": KEYS["AWS_ACCESS_KEY_ID"], "MINIO_ROOT_PASSWORD": KEYS["AWS_SECRET_ACCESS_KEY"],
+                       "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "HOME": str(folder)}
+        self.process = subprocess.Popen([os.environ["MINIO"], "server", "--address", self.endpoint[7:], str(folder)],
+                                        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.client = boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+                                   aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"])
+        until("minio", self.answers)
+
+    def answers(self):
+        try:
+            self.client.head_bucket(Bucket="bench")
+            return True
+        except Exception:
+            return False
+
+    def empty(self):
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket="bench"):
+            for item in page.get("Contents", []):
+                self.client.delete_object(Bucket="bench", Key=item["Key"])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def plain(server, store, recipient):
+    """pg_dump -Fc | age | multipart upload: what one would write in a shell."""
+    began = time.monotonic()
+    dump = subprocess.Popen([str(BIN / "pg_dump"), "-Fc", "-Z", "zstd:1", "-h", str(server.folder), "-U", "postgres", "postgres"],
+                            stdout=subprocess.PIPE, cwd=server.folder)
+    age = subprocess.Popen(["age", "-r", recipient], stdin=dump.stdout, stdout=subprocess.PIPE)
+    dump.stdout.close()
+    config = boto3.s3.transfer.TransferConfig(multipart_chunksize=16 << 20, multipart_threshold=16 << 20, max_concurrency=2)
+    store.client.upload_fileobj(age.stdout, "bench", "plain.age", Config=config)
+    if dump.wait() or age.wait():
+        sys.exit("bench: the plain dump failed")
+    return time.monotonic() - began
+
+
+def peak_of(process):
+    """Peak resident memory of the process alone in KiB, read until it is gone."""
+    peak = 0
+    while process.poll() is None:
+        try:
+            peak = max(peak, int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text())[1]))
+        except (OSError, TypeError):
+            pass
+        time.sleep(0.02)
+    return peak
+
+
+def ours(server, store, recipient):
+    began = time.monotonic()
+    environment = {**KEYS, "PATH": f"{BIN}:{os.environ['PATH']}", "AWS_ENDPOINT_URL": store.endpoint, "HOME": str(server.folder)}
+    with open(server.folder / "lifeboat.log", "wb") as log:
+        process = subprocess.Popen(
+            [os.environ["LIFEBOAT"], "backup", "--database", f"postgresql://postgres@/postgres?host={server.folder}&sslmode=disable",
+             "--to", "s3://bench/ours", "--recipient", recipient, "--postgres-bin", str(BIN)],
+            env=environment, stdout=log, stderr=log, cwd=server.folder)
+        peak = peak_of(process)
+    if process.returncode:
+        sys.exit("bench: lifeboat backup failed\n" + (server.folder / "lifeboat.log").read_text()[-2000:])
+    return time.monotonic() - began, peak
+
+
+def measure(megabytes):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-bench-"))
+    folder.chmod(0o777)
+    key = quiet("age-keygen").stdout
+    recipient = re.search(r"public key: (age1\w+)", key)[1]
+    store = server = None
+    try:
+        store = Store(folder / "s3")
+        server = Server(folder, megabytes)
+        print(f"\ndatabase of {server.bytes / 1e6:.0f} MB, {ROUNDS} rounds of each, in turn; MB/s are of the database's size")
+        times = {"pg_dump | age | upload": [], "lifeboat backup": []}
+        peaks = []
+        for number in range(ROUNDS):
+            for name in (times if number % 2 == 0 else reversed(times)):
+                store.empty()
+                if name == "lifeboat backup":
+                    seconds, peak = ours(server, store, recipient)
+                    peaks.append(peak)
+                else:
+                    seconds = plain(server, store, recipient)
+                times[name].append(seconds)
+        medians = {name: statistics.median(list_) for name, list_ in times.items()}
+        for name, list_ in times.items():
+            print(f"  {name:<24} median {medians[name]:7.2f} s  (min {min(list_):.2f}, max {max(list_):.2f})  {server.bytes / 1e6 / medians[name]:7.1f} MB/s")
+        print(f"  ratio of the medians     {medians['lifeboat backup'] / medians['pg_dump | age | upload']:.2f}")
+        print(f"  peak memory of lifeboat  median {statistics.median(peaks) / 1024:.0f} MiB, max {max(peaks) / 1024:.0f} MiB")
+    finally:
+        for part in (server, store):
+            if part:
+                part.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+for argument in sys.argv[1:]:
+    measure(int(argument))

@@ -1,0 +1,361 @@
+//! One backup, from preflight to manifest (P1, G1-G3).
+//!
+//! ```text
+//! preflight ─► lock, export, re-list ─┬─► pg_dump ─► toc ─► codec ─► parts of dump.pgc…   (not completed yet)
+//!                                     └─► census, counts under the same snapshot
+//!   ─► toc against census ─► locks proved ─► dump completed ─► globals, contents ─► locks proved ─► manifest.json
+//! ```
+//!
+//! Whatever fails on the way aborts the upload under way and writes no manifest.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::io::AsyncReadExt;
+
+use super::clock;
+use super::failure::Failure;
+use crate::api::backup::BackupReason;
+use crate::codec::{Codec, Limits, ObjectWriter, Recipients};
+use crate::manifest::{
+    CONTENTS, Contents, Counts, EncryptionInfo, FORMAT_VERSION, MANIFEST, Manifest, ObjectInfo,
+    ObjectRole, Server,
+};
+use crate::objects::{ObjectStore, join, put_new};
+use crate::postgres::pooler::Pooler;
+use crate::postgres::{
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Preflight, Step, Target,
+    Toc, TocParser, census, preflight, toc,
+};
+
+/// Bytes read from pg_dump at once.
+const READ: usize = 256 * 1024;
+/// Level of zstd for what we compress ourselves.
+const ZSTD_LEVEL: i32 = 1;
+
+/// Everything a backup needs to know.
+#[derive(Debug)]
+pub struct Plan {
+    /// The database.
+    pub target: Target,
+    /// Where to.
+    pub store: Arc<dyn ObjectStore>,
+    /// For whom to encrypt; `None` stores plain bytes.
+    pub recipients: Option<Recipients>,
+    /// What the manifest says of the run.
+    pub identity: Identity,
+    /// Bounds of the upload; another only in tests.
+    pub limits: Limits,
+    /// Folder for service and password files.
+    pub scratch: PathBuf,
+    /// Where pg_dump is looked for first.
+    pub postgres_folders: Vec<PathBuf>,
+    /// How long locks are tried for.
+    pub patience: LockPatience,
+    /// `application_name` of our sessions (G10).
+    pub application_name: String,
+}
+
+/// What the manifest says of the run beside the data.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Name of the Backup object.
+    pub backup: String,
+    /// Namespace of the policy.
+    pub namespace: String,
+    /// Name of the policy.
+    pub policy: String,
+    /// Uid of the policy.
+    pub policy_uid: String,
+    /// Folder of the policy in the store.
+    pub directory: String,
+    /// Uid of the pod.
+    pub pod_uid: String,
+    /// Tiers it counts for.
+    pub tiers: Vec<String>,
+    /// Why it is made.
+    pub reason: BackupReason,
+    /// Due time.
+    pub due: Timestamp,
+}
+
+impl Identity {
+    /// `<directory>/<due>-<12 hex>` (K1).
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        crate::api::name::run_prefix(&self.directory, self.due, &self.pod_uid)
+    }
+}
+
+/// Makes the backup, or leaves no manifest.
+///
+/// # Errors
+/// [`Failure`] with its reason; the upload under way has been aborted.
+pub async fn make(plan: &Plan, observer: &dyn Observer) -> Result<Manifest, Failure> {
+    let mut open = None;
+    let outcome = run(plan, observer, &mut open).await;
+    if let Some(writer) = open.take() {
+        // Only a failure leaves it open.
+        ObjectWriter::abort(writer).await;
+    }
+    outcome
+}
+
+/// The writer of the dump, kept where an abandoned run can still abort it.
+pub type Open = Option<ObjectWriter>;
+
+/// As [`make`], with the open upload in the caller's hands, so that a run that is cut off can abort it.
+///
+/// # Errors
+/// [`Failure`]; the upload is still in `open`.
+pub async fn run(
+    plan: &Plan,
+    observer: &dyn Observer,
+    open: &mut Open,
+) -> Result<Manifest, Failure> {
+    let started_at = clock::now();
+    let found = preflight(&plan.target, &plan.application_name).await?;
+    let tool = PgDump::find(found.major(), &plan.postgres_folders).await?;
+    let coordinator = Coordinator::begin(
+        &plan.target,
+        &plan.application_name,
+        plan.patience,
+        observer,
+    )
+    .await?;
+    let prefix = plan.identity.prefix();
+
+    let order = DumpOrder {
+        target: &plan.target,
+        tool: &tool,
+        snapshot: coordinator.snapshot(),
+        application_name: &plan.application_name,
+        pooled: found.pooler != Pooler::None,
+        scratch: &plan.scratch,
+    };
+    let dump = DumpProcess::spawn(&order)?;
+    let codec = Codec {
+        zstd: (!dump.compressed).then_some(ZSTD_LEVEL),
+        recipients: plan.recipients.clone(),
+    };
+    *open = Some(ObjectWriter::new(
+        Arc::clone(&plan.store),
+        &prefix,
+        "dump.pgc",
+        ObjectRole::Dump,
+        &codec,
+        plan.limits,
+    )?);
+    observer.reached(Step::DumpStarted).await;
+    // Counting and dumping read under one snapshot, so they may go side by side.
+    let (dumped, contents) = tokio::join!(
+        stream(dump, open, observer),
+        census::take(&coordinator, observer)
+    );
+    // The coordinator's own loss explains everything else that went wrong beside it (G2).
+    coordinator.prove().await?;
+    let toc = dumped?;
+    observer.reached(Step::DumpEnded).await;
+    let contents: Contents = contents?;
+    observer.reached(Step::Counted).await;
+    toc::compare(&contents, &toc)?;
+    coordinator.prove().await?;
+
+    let mut objects: Vec<ObjectInfo> = match open.take() {
+        Some(writer) => writer.finish().await?,
+        None => return Err(Failure::Internal("the dump's upload is gone".to_owned())),
+    };
+    let small = Codec {
+        zstd: Some(ZSTD_LEVEL),
+        recipients: plan.recipients.clone(),
+    };
+    let globals = coordinator.globals().await?;
+    objects.extend(
+        write_small(
+            plan,
+            &prefix,
+            "globals.sql",
+            ObjectRole::Globals,
+            &small,
+            globals.as_bytes(),
+        )
+        .await?,
+    );
+    let json = serde_json::to_vec(&contents).map_err(|e| Failure::Internal(e.to_string()))?;
+    objects
+        .extend(write_small(plan, &prefix, CONTENTS, ObjectRole::Contents, &small, &json).await?);
+
+    observer.reached(Step::Committing).await;
+    coordinator.prove().await?;
+    let manifest = describe(
+        plan,
+        &found,
+        &tool,
+        &coordinator,
+        &contents,
+        objects,
+        started_at,
+    );
+    let body = manifest
+        .to_json()
+        .map_err(|e| Failure::Internal(e.to_string()))?;
+    put_new(
+        plan.store.as_ref(),
+        &join(&prefix, MANIFEST),
+        Bytes::from(body),
+    )
+    .await?;
+    // The backup exists; how the session ends changes nothing.
+    if let Err(error) = coordinator.finish().await {
+        tracing::warn!("failed to end the coordinator's session: {error}");
+    }
+    Ok(manifest)
+}
+
+fn describe(
+    plan: &Plan,
+    found: &Preflight,
+    tool: &PgDump,
+    coordinator: &Coordinator,
+    contents: &Contents,
+    objects: Vec<ObjectInfo>,
+    started_at: Timestamp,
+) -> Manifest {
+    let identity = &plan.identity;
+    Manifest {
+        format: FORMAT_VERSION,
+        backup: identity.backup.clone(),
+        namespace: identity.namespace.clone(),
+        policy: identity.policy.clone(),
+        policy_uid: identity.policy_uid.clone(),
+        directory: identity.directory.clone(),
+        prefix: identity.prefix(),
+        pod_uid: identity.pod_uid.clone(),
+        tiers: identity.tiers.clone(),
+        reason: identity.reason,
+        due: identity.due,
+        started_at,
+        data_at: coordinator.data_at(),
+        finished_at: clock::now(),
+        lifeboat_version: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: "PgDump".to_owned(),
+        server: Server {
+            version: found.version.clone(),
+            major: found.major(),
+            database: found.database.clone(),
+            encoding: found.encoding.clone(),
+            database_bytes: found.bytes,
+            pg_dump_version: tool.version.clone(),
+        },
+        base: coordinator.base().clone(),
+        counts: counts(contents, &objects),
+        encryption: EncryptionInfo {
+            method: if plan.recipients.is_some() {
+                "age"
+            } else {
+                "none"
+            }
+            .to_owned(),
+            recipients: plan
+                .recipients
+                .as_ref()
+                .map(Recipients::to_strings)
+                .unwrap_or_default(),
+        },
+        objects,
+    }
+}
+
+/// pg_dump's output through the reader of its table of contents into the store, until pg_dump has
+/// ended well.
+async fn stream(
+    mut dump: DumpProcess,
+    open: &mut Open,
+    observer: &dyn Observer,
+) -> Result<Toc, Failure> {
+    let mut toc = TocParser::new();
+    let copied = copy(&mut dump, &mut toc, open, observer).await;
+    if let Err(failure @ (Failure::Codec(_) | Failure::Store(_))) = copied {
+        // The store's fault: pg_dump would only tell of a broken pipe.
+        dump.kill().await;
+        return Err(failure);
+    }
+    // What pg_dump says explains a stream that was cut better than the cut itself.
+    let end = dump.finish().await?;
+    for remark in end.remarks {
+        tracing::info!("pg_dump: {remark}");
+    }
+    copied?;
+    Ok(toc.finish()?)
+}
+
+async fn copy(
+    dump: &mut DumpProcess,
+    toc: &mut TocParser,
+    open: &mut Open,
+    observer: &dyn Observer,
+) -> Result<(), Failure> {
+    let mut buffer = vec![0_u8; READ];
+    loop {
+        let n = dump
+            .stdout
+            .read(&mut buffer)
+            .await
+            .map_err(|e| Failure::Internal(format!("failed to read from pg_dump: {e}")))?;
+        let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else {
+            return Ok(());
+        };
+        toc.push(chunk)?;
+        let Some(writer) = open.as_mut() else {
+            return Err(Failure::Internal("the dump's upload is gone".to_owned()));
+        };
+        writer.write(chunk).await?;
+        observer.bytes(u64::try_from(n).unwrap_or_default());
+    }
+}
+
+async fn write_small(
+    plan: &Plan,
+    prefix: &str,
+    base: &str,
+    role: ObjectRole,
+    codec: &Codec,
+    bytes: &[u8],
+) -> Result<Vec<ObjectInfo>, Failure> {
+    let mut writer = ObjectWriter::new(
+        Arc::clone(&plan.store),
+        prefix,
+        base,
+        role,
+        codec,
+        plan.limits,
+    )?;
+    if let Err(error) = writer.write(bytes).await {
+        writer.abort().await;
+        return Err(error.into());
+    }
+    Ok(writer.finish().await?)
+}
+
+fn counts(contents: &Contents, objects: &[ObjectInfo]) -> Counts {
+    let of = |kind: char| contents.relations.iter().filter(move |r| r.kind == kind);
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    Counts {
+        tables: number(of('r').count()),
+        rows: of('r').filter_map(|r| r.rows).sum(),
+        sequences: number(of('S').count()),
+        large_objects: contents
+            .census
+            .get("largeObjects")
+            .copied()
+            .unwrap_or_default(),
+        raw_bytes: objects
+            .iter()
+            .filter(|o| o.role == ObjectRole::Dump)
+            .map(|o| o.raw_bytes)
+            .sum(),
+        stored_bytes: objects.iter().map(|o| o.bytes).sum(),
+    }
+}
