@@ -74,25 +74,34 @@ within() {
     done
 }
 
-# forward <namespace> <target> <port>: a port-forward; its address is in FORWARDED, its pid in FORWARDS.
-FORWARDS=()
+# forward <namespace> <target> <port>: a port-forward; its address is in FORWARDED, its pid in FORWARD until end_forward.
+FORWARD=''
 forward() {
     local log
+    end_forward
     log=$(mktemp "$STATE/forward.XXXXXX")
-    kubectl port-forward -n "$1" "$2" ":$3" >"$log" 2>&1 &
-    FORWARDS+=("$!")
+    kubectl port-forward -n "$1" "$2" ":$3" >"$log" 2>&1 7>&- &
+    FORWARD=$!
     within 20 "port-forward to $2" grep -q '^Forwarding from 127' "$log"
     FORWARDED=$(sed -n 's/^Forwarding from \(127[^ ]*\).*/\1/p;q' "$log")
     rm -f "$log"
 }
 
-end_forwards() {
-    local pid
-    for pid in ${FORWARDS[@]+"${FORWARDS[@]}"}; do
-        kill "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-    FORWARDS=()
+end_forward() {
+    [[ -n $FORWARD ]] || return 0
+    kill "$FORWARD" 2>/dev/null || true
+    wait "$FORWARD" 2>/dev/null || true
+    FORWARD=''
+}
+
+# One request, one port-forward: kubectl ends a forward whose connection the other side resets.
+in_bucket() {
+    local rc=0
+    forward "$SPACE" service/minio 9000
+    AWS_ACCESS_KEY_ID=$(secret "$SPACE" s3-writer access-key-id) AWS_SECRET_ACCESS_KEY=$(secret "$SPACE" s3-writer secret-access-key) \
+        S3_ENDPOINT=http://$FORWARDED "$DEMO/s3" "$@" || rc=$?
+    end_forward
+    return "$rc"
 }
 
 # The cluster's kubectl, helm and kubeconfig.
