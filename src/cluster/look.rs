@@ -249,3 +249,7 @@ fn text(reason: &str, message: &str) -> String {
         .take(MAX_WHY)
         .collect()
 }
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

@@ -220,16 +220,51 @@ fn bounded(own: &ResourceRequirements, fallbacks: &[Bounds]) -> ResourceRequirem
         };
         let (requested, limited) = (has(&full.requests), has(&full.limits));
         let quantity = |text: &str| Quantity(text.to_owned());
-        // One of the two given stands for both: any other value could contradict it.
+        // Where one of the two is given, ours stands beside it unless it would contradict it.
         let (request, limit) = match (requested, limited) {
             (Some(request), Some(limit)) => (request, limit),
-            (Some(one), None) | (None, Some(one)) => (one.clone(), one),
+            (Some(request), None) => {
+                let limit = larger(&request, quantity(limit));
+                (request, limit)
+            }
+            (None, Some(limit)) if larger(&limit, quantity(request)) == limit => {
+                (quantity(request), limit)
+            }
+            (None, Some(limit)) => (limit.clone(), limit),
             (None, None) => (quantity(request), quantity(limit)),
         };
         put(&mut full.requests, resource, Some(request));
         put(&mut full.limits, resource, Some(limit));
     }
     full
+}
+
+/// The larger of the two; the given one if it cannot be read.
+fn larger(given: &Quantity, ours: Quantity) -> Quantity {
+    match (amount(&given.0), amount(&ours.0)) {
+        (Some(a), Some(b)) if b > a => ours,
+        _ => given.clone(),
+    }
+}
+
+/// A quantity as a number: `100m`, `2`, `1Gi`, `1e3`.
+fn amount(text: &str) -> Option<f64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text.strip_prefix(digits)? {
+        "" => 1.0,
+        "m" => 0.001,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "Ki" => 1024.0,
+        "Mi" => 1_048_576.0,
+        "Gi" => 1_073_741_824.0,
+        "Ti" => 1_099_511_627_776.0,
+        _ => return None,
+    };
+    let number: f64 = digits.parse().ok()?;
+    Some(number * factor)
 }
 
 type Bounds = [(&'static str, &'static str, &'static str); 2];

@@ -170,6 +170,37 @@ fn k6_every_container_has_requests_and_limits() {
     }
 }
 
+#[rstest]
+#[case::both_given("cpu", Some("1"), Some("3"), ("1", "3"))]
+#[case::a_small_request_leaves_the_limit("cpu", Some("100m"), None, ("100m", "2"))]
+#[case::a_large_request_is_the_limit("memory", Some("4Gi"), None, ("4Gi", "4Gi"))]
+#[case::a_small_limit_is_the_request("memory", None, Some("64Mi"), ("64Mi", "64Mi"))]
+#[case::a_large_limit_leaves_the_request("memory", None, Some("8Gi"), ("256Mi", "8Gi"))]
+#[case::nothing_given("cpu", None, None, ("100m", "2"))]
+fn k6_what_the_chart_leaves_out_never_contradicts_what_it_says(
+    #[case] resource: &str,
+    #[case] request: Option<&str>,
+    #[case] limit: Option<&str>,
+    #[case] expected: (&str, &str),
+) {
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+    let map = |value: Option<&str>| {
+        value.map(|v| [(resource.to_owned(), Quantity(v.to_owned()))].into())
+    };
+    let mut settings = settings();
+    settings.resources.requests = map(request);
+    settings.resources.limits = map(limit);
+    let job = probe_job(&settings, &store(), "0");
+    let resources = pod(&job).containers[0].resources.clone().unwrap();
+    let of = |map: &Option<std::collections::BTreeMap<String, Quantity>>| {
+        map.as_ref().unwrap()[resource].0.clone()
+    };
+    assert_eq!(
+        (of(&resources.requests).as_str(), of(&resources.limits).as_str()),
+        expected
+    );
+}
+
 #[test]
 fn k6_secrets_are_mounted_whole_optional_and_0440() {
     for job in all() {
