@@ -60,7 +60,11 @@ fn walk(path: &str, schema: &Value, look: &mut impl FnMut(&str, &Value)) {
         walk(&format!("{path}[]"), &schema["items"], look);
     }
     if schema["additionalProperties"].is_object() {
-        walk(&format!("{path}{{}}"), &schema["additionalProperties"], look);
+        walk(
+            &format!("{path}{{}}"),
+            &schema["additionalProperties"],
+            look,
+        );
     }
 }
 
@@ -102,7 +106,8 @@ fn read(path: &Path) -> String {
 fn every_field_is_described() {
     let found = all_wrong(|path, schema| {
         let inner = path.ends_with("[]") || path.ends_with("{}") || !path.contains('.');
-        let kubernetes = path.ends_with(".metadata") || path.ends_with(".spec") || path.ends_with(".status");
+        let kubernetes =
+            path.ends_with(".metadata") || path.ends_with(".spec") || path.ends_with(".status");
         let text = schema["description"].as_str().unwrap_or_default();
         (text.len() < 8 && !inner && !kubernetes).then(|| format!("description {text:?}"))
     });
@@ -152,7 +157,10 @@ fn no_format_is_unsigned() {
 #[test]
 fn k30_status_is_a_subresource_and_its_generation_begins_at_minus_one() {
     for (kind, crd) in generated() {
-        assert!(crd["spec"]["versions"][0]["subresources"]["status"].is_object(), "{kind}");
+        assert!(
+            crd["spec"]["versions"][0]["subresources"]["status"].is_object(),
+            "{kind}"
+        );
         let status = &schema(&crd)["properties"]["status"];
         assert_eq!(status["default"]["observedGeneration"], -1, "{kind}");
     }
@@ -175,7 +183,13 @@ fn k31_names_are_short_and_in_one_category(
     assert_eq!(names["categories"], serde_json::json!(["lifeboat"]));
     assert_eq!(crd["spec"]["scope"], "Namespaced");
     let columns = &crd["spec"]["versions"][0]["additionalPrinterColumns"];
-    assert!(columns.as_array().unwrap().iter().any(|c| c["name"] == "Reason"));
+    assert!(
+        columns
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|c| c["name"] == "Reason")
+    );
 }
 
 fn object(kind: &str, spec: &str) -> Value {
@@ -194,7 +208,10 @@ const BACKUP: &str = "{policyRef: {name: p}}";
 
 #[rstest]
 #[case("BackupStore", STORE)]
-#[case("BackupStore", "{s3: {bucket: backups}, credentials: {writer: {secretRef: {name: w}}}, encryption: {mode: None}}")]
+#[case(
+    "BackupStore",
+    "{s3: {bucket: backups}, credentials: {writer: {secretRef: {name: w}}}, encryption: {mode: None}}"
+)]
 #[case("BackupPolicy", POLICY)]
 #[case("Backup", BACKUP)]
 fn what_is_right_is_accepted(#[case] kind: &str, #[case] spec: &str) {
@@ -204,12 +221,36 @@ fn what_is_right_is_accepted(#[case] kind: &str, #[case] spec: &str) {
 }
 
 #[rstest]
-#[case("BackupStore", "{s3: {bucket: b}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: []}}", "recipients: name at least one age public key")]
-#[case("BackupStore", "{s3: {bucket: b}, credentials: {writer: {secretRef: {name: w}}}, encryption: {mode: None, recipients: [age1qqqqqqqqqq]}}", "recipients: name at least one age public key")]
-#[case("BackupStore", "{s3: {bucket: b, ca: {}}, credentials: {writer: {secretRef: {name: w}}}, encryption: {mode: None}}", "exactly one of secretKeyRef and configMapKeyRef")]
-#[case("BackupPolicy", "{database: {secretRef: {name: d}}, storeRef: {name: s}, tiers: [{name: a, cron: 0 2 * * *}, {name: a, cron: 0 3 * * *}]}", "two tiers have one name")]
-#[case("BackupPolicy", "{database: {secretRef: {name: d}}, storeRef: {name: s}, template: {labels: {lifeboat.dev/task: x}}}", "use a prefix of yours")]
-#[case("BackupPolicy", "{database: {secretRef: {name: d}}, storeRef: {name: s}, template: {annotations: {batch.kubernetes.io/job-name: x}}}", "use a prefix of yours")]
+#[case(
+    "BackupStore",
+    "{s3: {bucket: b}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: []}}",
+    "recipients: name at least one age public key"
+)]
+#[case(
+    "BackupStore",
+    "{s3: {bucket: b}, credentials: {writer: {secretRef: {name: w}}}, encryption: {mode: None, recipients: [age1qqqqqqqqqq]}}",
+    "recipients: name at least one age public key"
+)]
+#[case(
+    "BackupStore",
+    "{s3: {bucket: b, ca: {}}, credentials: {writer: {secretRef: {name: w}}}, encryption: {mode: None}}",
+    "exactly one of secretKeyRef and configMapKeyRef"
+)]
+#[case(
+    "BackupPolicy",
+    "{database: {secretRef: {name: d}}, storeRef: {name: s}, tiers: [{name: a, cron: 0 2 * * *}, {name: a, cron: 0 3 * * *}]}",
+    "two tiers have one name"
+)]
+#[case(
+    "BackupPolicy",
+    "{database: {secretRef: {name: d}}, storeRef: {name: s}, template: {labels: {lifeboat.dev/task: x}}}",
+    "use a prefix of yours"
+)]
+#[case(
+    "BackupPolicy",
+    "{database: {secretRef: {name: d}}, storeRef: {name: s}, template: {annotations: {batch.kubernetes.io/job-name: x}}}",
+    "use a prefix of yours"
+)]
 fn what_is_wrong_is_refused_with_the_fix(
     #[case] kind: &str,
     #[case] spec: &str,
@@ -222,15 +263,37 @@ fn what_is_wrong_is_refused_with_the_fix(
 }
 
 #[rstest]
-#[case("BackupStore", STORE, "{s3: {bucket: other, prefix: a}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: [age1qqqqqqqqqq]}}")]
-#[case("BackupStore", STORE, "{s3: {bucket: backups}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: [age1qqqqqqqqqq]}}")]
-#[case("BackupStore", STORE, "{s3: {bucket: backups, prefix: a, endpoint: 'https://x'}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: [age1qqqqqqqqqq]}}")]
-#[case("BackupPolicy", POLICY, "{database: {secretRef: {name: d}}, storeRef: {name: s}, directory: other}")]
-#[case("BackupPolicy", POLICY, "{database: {secretRef: {name: d}}, storeRef: {name: s}}")]
+#[case(
+    "BackupStore",
+    STORE,
+    "{s3: {bucket: other, prefix: a}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: [age1qqqqqqqqqq]}}"
+)]
+#[case(
+    "BackupStore",
+    STORE,
+    "{s3: {bucket: backups}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: [age1qqqqqqqqqq]}}"
+)]
+#[case(
+    "BackupStore",
+    STORE,
+    "{s3: {bucket: backups, prefix: a, endpoint: 'https://x'}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: [age1qqqqqqqqqq]}}"
+)]
+#[case(
+    "BackupPolicy",
+    POLICY,
+    "{database: {secretRef: {name: d}}, storeRef: {name: s}, directory: other}"
+)]
+#[case(
+    "BackupPolicy",
+    POLICY,
+    "{database: {secretRef: {name: d}}, storeRef: {name: s}}"
+)]
 #[case("Backup", BACKUP, "{policyRef: {name: other}}")]
 fn k31_where_backups_lie_cannot_change(#[case] kind: &str, #[case] old: &str, #[case] new: &str) {
     let (schema, old, new) = (schema_of(kind), object(kind, old), object(kind, new));
-    Validator::new().validate(&schema, &old, Some(&old)).unwrap();
+    Validator::new()
+        .validate(&schema, &old, Some(&old))
+        .unwrap();
     let refused = Validator::new()
         .validate(&schema, &new, Some(&old))
         .unwrap_err();

@@ -74,7 +74,7 @@ pub struct PodTemplate {
     pub resources: Option<ResourceRequirements>,
     /// Labels a node must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(extend("maxProperties" = 32))]
     pub node_selector: BTreeMap<String, String>,
     /// Taints the pods tolerate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -89,12 +89,12 @@ pub struct PodTemplate {
     pub priority_class_name: Option<String>,
     /// Labels added to the pods. Keys under `lifeboat.dev/`, `batch.kubernetes.io/` and `app.kubernetes.io/` are refused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('lifeboat.dev/') && !k.startsWith('batch.kubernetes.io/') && !k.startsWith('app.kubernetes.io/') && size(k) <= 317 && size(self[k]) <= 63)").message("keys under lifeboat.dev/, batch.kubernetes.io/ and app.kubernetes.io/ are Lifeboat's and Kubernetes' own; use a prefix of yours"))]
     pub labels: BTreeMap<String, String>,
     /// Annotations added to the pods. The same keys are refused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('lifeboat.dev/') && !k.startsWith('batch.kubernetes.io/') && !k.startsWith('app.kubernetes.io/') && size(k) <= 317)").message("keys under lifeboat.dev/, batch.kubernetes.io/ and app.kubernetes.io/ are Lifeboat's and Kubernetes' own; use a prefix of yours"))]
     pub annotations: BTreeMap<String, String>,
     /// Secrets with which the images are pulled, besides the chart's `workers.imagePullSecrets`.

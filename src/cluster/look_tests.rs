@@ -72,11 +72,17 @@ fn k14_only_the_container_work_counts() {
     let since = "2026-11-21T02:01:00Z".parse().unwrap();
     assert_eq!(
         see(&job(""), &[&running]),
-        JobState::Running { since, pod_uid: "p1".to_owned() }
+        JobState::Running {
+            since,
+            pod_uid: "p1".to_owned()
+        }
     );
     let state = format!("{{terminated: {{exitCode: 0, message: '{RESULT}'}}}}");
     let ended = pod("p1", &work(&state));
-    let JobState::Ended { result, pod_uid, .. } = see(&job(""), &[&ended]) else {
+    let JobState::Ended {
+        result, pod_uid, ..
+    } = see(&job(""), &[&ended])
+    else {
         unreachable!()
     };
     assert_eq!(result.unwrap().message, "done");
@@ -84,13 +90,31 @@ fn k14_only_the_container_work_counts() {
 }
 
 #[rstest]
-#[case::oom("{phase: Succeeded, containerStatuses: [{name: work, image: i, imageID: i, ready: false, restartCount: 0, state: {terminated: {exitCode: 0, reason: OOMKilled}}}]}", "OOMKilled, exit code 0")]
-#[case::killed("{phase: Failed, containerStatuses: [{name: work, image: i, imageID: i, ready: false, restartCount: 0, state: {terminated: {exitCode: 137, reason: Error, message: 'not ours'}}}]}", "exit code 137")]
-#[case::evicted("{phase: Failed, reason: Evicted, message: 'node was low on memory'}", "Evicted: node was low on memory")]
+#[case::oom(
+    "{phase: Succeeded, containerStatuses: [{name: work, image: i, imageID: i, ready: false, restartCount: 0, state: {terminated: {exitCode: 0, reason: OOMKilled}}}]}",
+    "OOMKilled, exit code 0"
+)]
+#[case::killed(
+    "{phase: Failed, containerStatuses: [{name: work, image: i, imageID: i, ready: false, restartCount: 0, state: {terminated: {exitCode: 137, reason: Error, message: 'not ours'}}}]}",
+    "exit code 137"
+)]
+#[case::evicted(
+    "{phase: Failed, reason: Evicted, message: 'node was low on memory'}",
+    "Evicted: node was low on memory"
+)]
 #[case::deadline("{phase: Failed, reason: DeadlineExceeded}", "DeadlineExceeded")]
-#[case::init("{phase: Failed, initContainerStatuses: [{name: install, image: i, imageID: i, ready: false, restartCount: 0, state: {terminated: {exitCode: 2, message: 'no room'}}}]}", "container install exit code 2: no room")]
-#[case::image("{phase: Pending, initContainerStatuses: [{name: install, image: i, imageID: i, ready: false, restartCount: 0, state: {waiting: {reason: ImagePullBackOff, message: 'Back-off pulling image x'}}}]}", "container install: ImagePullBackOff: Back-off pulling image x")]
-#[case::unschedulable("{phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: '0/1 nodes'}]}", "Unschedulable: 0/1 nodes")]
+#[case::init(
+    "{phase: Failed, initContainerStatuses: [{name: install, image: i, imageID: i, ready: false, restartCount: 0, state: {terminated: {exitCode: 2, message: 'no room'}}}]}",
+    "container install exit code 2: no room"
+)]
+#[case::image(
+    "{phase: Pending, initContainerStatuses: [{name: install, image: i, imageID: i, ready: false, restartCount: 0, state: {waiting: {reason: ImagePullBackOff, message: 'Back-off pulling image x'}}}]}",
+    "container install: ImagePullBackOff: Back-off pulling image x"
+)]
+#[case::unschedulable(
+    "{phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: '0/1 nodes'}]}",
+    "Unschedulable: 0/1 nodes"
+)]
 #[case::starting("{phase: Pending}", "its pod is starting")]
 fn k23_a_pod_without_a_result_says_why(#[case] status: &str, #[case] expected: &str) {
     for condition in ["", "Complete", "Failed"] {
@@ -101,7 +125,10 @@ fn k23_a_pod_without_a_result_says_why(#[case] status: &str, #[case] expected: &
 #[test]
 fn k2_a_finished_job_whose_pod_lives_has_not_ended() {
     let running = pod("p1", &work("{running: {startedAt: 2026-11-21T02:01:00Z}}"));
-    assert!(matches!(see(&job("Failed"), &[&running]), JobState::Running { .. }));
+    assert!(matches!(
+        see(&job("Failed"), &[&running]),
+        JobState::Running { .. }
+    ));
     let state = format!("{{terminated: {{exitCode: 0, message: '{RESULT}'}}}}");
     let ended = pod("p2", &work(&state));
     assert!(matches!(
@@ -112,7 +139,10 @@ fn k2_a_finished_job_whose_pod_lives_has_not_ended() {
 
 #[test]
 fn k3_failure_target_is_not_yet_the_end() {
-    assert!(matches!(see(&job("FailureTarget"), &[]), JobState::Waiting { .. }));
+    assert!(matches!(
+        see(&job("FailureTarget"), &[]),
+        JobState::Waiting { .. }
+    ));
 }
 
 #[test]
@@ -122,7 +152,13 @@ fn k23_an_end_that_was_seen_for_a_moment_is_remembered() {
     ends.saw_pod(&pod("p1", &work(&state)));
     ends.saw_pod(&pod("p1", "{phase: Failed, reason: NodeLost}"));
     let seen = seen_job(&job("Complete"), &[], &ends, now());
-    assert!(matches!(seen.state, JobState::Ended { result: Some(_), .. }));
+    assert!(matches!(
+        seen.state,
+        JobState::Ended {
+            result: Some(_),
+            ..
+        }
+    ));
     assert_eq!(seen.owner_uid, "owner");
 }
 
@@ -138,7 +174,10 @@ fn a_finished_job_without_a_pod_waits_for_the_pods_watch_and_then_has_ended() {
 
 #[test]
 fn what_a_pod_says_is_bounded_and_clean() {
-    let long = format!("{{phase: Failed, reason: \"a\\u0007b\", message: '{}'}}", "x".repeat(5_000));
+    let long = format!(
+        "{{phase: Failed, reason: \"a\\u0007b\", message: '{}'}}",
+        "x".repeat(5_000)
+    );
     let text = why(see(&job(""), &[&pod("p1", &long)]));
     assert_eq!(text.chars().count(), 300);
     assert!(!text.chars().any(char::is_control));
@@ -151,6 +190,10 @@ fn memory_of_ends_is_bounded() {
         let _ = ends.finished_since(&format!("job-{n}"), now());
     }
     let later = now() + jiff::SignedDuration::from_secs(60);
-    assert_eq!(ends.finished_since("job-0", later), later, "the oldest went");
+    assert_eq!(
+        ends.finished_since("job-0", later),
+        later,
+        "the oldest went"
+    );
     assert_eq!(ends.finished_since("job-4999", later), now());
 }

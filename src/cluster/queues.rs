@@ -99,9 +99,14 @@ impl Queues {
         }
     }
 
-    /// A policy changed: itself and its unfinished backups.
+    /// A policy changed: itself, its unfinished backups, and the one it wants tried again (K21).
     pub fn policy_changed(&self, caches: &Caches, policy: &Guarded<BackupPolicy>) {
         self.policy(policy);
+        let status = policy.0.as_ref().ok().and_then(|p| p.status.as_ref());
+        if let Some(again) = status.and_then(|s| s.retried.as_deref()) {
+            let namespace = policy.namespace().unwrap_or_default();
+            let _ = self.backups.send(ObjectRef::new(again).within(&namespace));
+        }
         self.backups_of(caches, policy.namespace(), &policy.name_any(), None);
     }
 

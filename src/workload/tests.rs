@@ -184,9 +184,8 @@ fn k6_what_the_chart_leaves_out_never_contradicts_what_it_says(
     #[case] expected: (&str, &str),
 ) {
     use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-    let map = |value: Option<&str>| {
-        value.map(|v| [(resource.to_owned(), Quantity(v.to_owned()))].into())
-    };
+    let map =
+        |value: Option<&str>| value.map(|v| [(resource.to_owned(), Quantity(v.to_owned()))].into());
     let mut settings = settings();
     settings.resources.requests = map(request);
     settings.resources.limits = map(limit);
@@ -196,7 +195,10 @@ fn k6_what_the_chart_leaves_out_never_contradicts_what_it_says(
         map.as_ref().unwrap()[resource].0.clone()
     };
     assert_eq!(
-        (of(&resources.requests).as_str(), of(&resources.limits).as_str()),
+        (
+            of(&resources.requests).as_str(),
+            of(&resources.limits).as_str()
+        ),
         expected
     );
 }
