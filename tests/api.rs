@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use apiserver::{ApiServer, shared};
 use axum::http::{Method, Request};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Patch, PatchParams, PostParams};
