@@ -35,6 +35,9 @@ pub struct Caches {
     pub jobs: Store<Job>,
     /// Pods of ours, trimmed.
     pub pods: Store<Pod>,
+    /// One waits for the first lists at a time: a store of kube wakes only the task that asked
+    /// last, so of two that wait together one would sleep for ever.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// The writing ends, each taken by one watch.
@@ -66,6 +69,7 @@ impl Caches {
             backups,
             jobs,
             pods,
+            turn: tokio::sync::Mutex::new(()),
         };
         let writers = Writers {
             stores: stores_in,
@@ -82,6 +86,7 @@ impl Caches {
     /// # Errors
     /// When a watch ended before.
     pub async fn synced(&self) -> Result<(), reflector::store::WriterDropped> {
+        let _turn = self.turn.lock().await;
         self.stores.wait_until_ready().await?;
         self.policies.wait_until_ready().await?;
         self.backups.wait_until_ready().await?;
