@@ -37,7 +37,7 @@ pub struct Caches {
     pub pods: Store<Pod>,
     /// One waits for the first lists at a time: a store of kube wakes only the task that asked
     /// last, so of two that wait together one would sleep for ever.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The writing ends, each taken by one watch.
@@ -69,7 +69,7 @@ impl Caches {
             backups,
             jobs,
             pods,
-            turn: tokio::sync::Mutex::new(()),
+            turn: Arc::default(),
         };
         let writers = Writers {
             stores: stores_in,
