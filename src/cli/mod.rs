@@ -3,9 +3,12 @@
 //! The only room that reads the process's arguments and environment.
 
 pub mod backup;
+mod backups;
 pub mod crd;
 pub mod human;
+pub mod inspect;
 pub mod install;
+pub mod list;
 pub mod operator;
 pub mod validate;
 pub mod work;
@@ -35,6 +38,10 @@ enum Command {
     Validate(validate::Args),
     /// Back a database up from this shell: the same data path as in the cluster.
     Backup(backup::Args),
+    /// List the backups in a store.
+    List(list::Args),
+    /// Show one backup; with an age identity also its tables.
+    Inspect(inspect::Args),
     /// Do the task that the operator put into this pod.
     #[command(hide = true)]
     Work(work::Args),
@@ -55,6 +62,8 @@ pub fn run() -> ExitCode {
         Command::Operator(args) => return block_on(finish(operator::run(args))),
         Command::Validate(args) => validate::run(&args),
         Command::Backup(args) => return block_on(finish(backup::run(args))),
+        Command::List(args) => return block_on(finish(list::run(args))),
+        Command::Inspect(args) => return block_on(finish(inspect::run(args))),
         Command::Work(args) => return block_on(work::run(args)),
     };
     match result {

@@ -1,0 +1,203 @@
+//! What `lifeboat list` and `lifeboat inspect` share: finding manifests in a store, and words for people.
+
+use comfy_table::{CellAlignment, Table, presets};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest};
+use crate::objects::{Depth, ObjectStore, StoreError, join};
+
+/// Manifests that are read at the same time.
+const READERS: usize = 8;
+/// Most attempts that one look goes over (STYLE 11).
+const MAX_RUNS: usize = 100_000;
+
+/// What stands in a store.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Backups, newest first.
+    pub(super) manifests: Vec<Manifest>,
+    /// Prefixes without a manifest: under way, or garbage (P1).
+    pub(super) unfinished: Vec<String>,
+    /// Prefixes whose manifest cannot be read, and why.
+    pub(super) unreadable: Vec<(String, String)>,
+    /// Older attempts that were not looked at.
+    pub(super) older: usize,
+}
+
+/// Looks at the newest `limit` attempts, in one directory or in all.
+///
+/// # Errors
+/// [`StoreError`]. A manifest that cannot be parsed is no error: the others go on.
+pub(super) async fn find(
+    store: &dyn ObjectStore,
+    directory: Option<&str>,
+    limit: usize,
+) -> Result<Found, StoreError> {
+    let directories = match directory {
+        Some(one) => vec![format!("{}/", one.trim_matches('/'))],
+        None => folders(store, "").await?,
+    };
+    let mut runs = Vec::new();
+    for directory in directories.iter().filter(|d| !d.starts_with('.')) {
+        runs.extend(
+            folders(store, directory)
+                .await?
+                .into_iter()
+                .filter(|r| is_run(r)),
+        );
+        if runs.len() >= MAX_RUNS {
+            break;
+        }
+    }
+    // The name of an attempt begins with its due time, so its order is the order of time.
+    runs.sort_by(|a, b| run_name(b).cmp(run_name(a)).then_with(|| a.cmp(b)));
+    let older = runs.len().saturating_sub(limit);
+    runs.truncate(limit);
+    let looks = runs.into_iter().map(|run| async move {
+        let prefix = run.trim_end_matches('/').to_owned();
+        let read = read(store, &prefix).await?;
+        Ok::<_, StoreError>((prefix, read))
+    });
+    let looked: Vec<(String, Read)> = stream::iter(looks).buffered(READERS).try_collect().await?;
+    let mut found = Found {
+        older,
+        ..Found::default()
+    };
+    for (prefix, read) in looked {
+        match read {
+            Read::Backup(manifest) => found.manifests.push(*manifest),
+            Read::Unfinished => found.unfinished.push(prefix),
+            Read::Unreadable(why) => found.unreadable.push((prefix, why)),
+        }
+    }
+    Ok(found)
+}
+
+/// What stands under one prefix.
+#[derive(Debug)]
+pub(super) enum Read {
+    /// A backup.
+    Backup(Box<Manifest>),
+    /// No manifest.
+    Unfinished,
+    /// A manifest that cannot be read.
+    Unreadable(String),
+}
+
+/// Reads the manifest under a prefix.
+///
+/// # Errors
+/// [`StoreError`], but not that it is missing.
+pub(super) async fn read(store: &dyn ObjectStore, prefix: &str) -> Result<Read, StoreError> {
+    let most = u64::try_from(MAX_MANIFEST_BYTES).unwrap_or(u64::MAX);
+    Ok(match store.get(&join(prefix, MANIFEST), most).await {
+        Ok(bytes) => match Manifest::parse(&bytes) {
+            Ok(manifest) => Read::Backup(Box::new(manifest)),
+            Err(error) => Read::Unreadable(error.to_string()),
+        },
+        Err(error) if error.is_missing() => Read::Unfinished,
+        Err(error) => return Err(error),
+    })
+}
+
+/// All folders directly under a prefix.
+async fn folders(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<String>, StoreError> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.list(prefix, Depth::Folder, after.as_deref()).await?;
+        all.extend(page.folders);
+        if page.next.is_none() || all.len() >= MAX_RUNS {
+            return Ok(all);
+        }
+        after = page.next;
+    }
+}
+
+fn run_name(folder: &str) -> &str {
+    let folder = folder.trim_end_matches('/');
+    folder.rsplit_once('/').map_or(folder, |(_, name)| name)
+}
+
+/// Whether a folder is an attempt: `20261121T020000Z-0123456789ab`. Beside them lie `pins/`, `owners/` ….
+fn is_run(folder: &str) -> bool {
+    let Some((due, pod)) = run_name(folder).split_once('-') else {
+        return false;
+    };
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    due.len() == 16
+        && due.ends_with('Z')
+        && due.get(..8).is_some_and(digits)
+        && due.get(8..9) == Some("T")
+        && due.get(9..15).is_some_and(digits)
+        && pod.len() == 12
+        && pod.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// A table without frames; `right` are the columns of numbers.
+pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.to_vec());
+    for index in 0..header.len() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_padding((0, 2));
+            if right.contains(&index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+    table
+}
+
+/// Bytes for people, as a manifest counts them.
+pub(super) fn size(bytes: i64) -> String {
+    super::human::bytes(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// A number with thousands: `336,776`.
+pub(super) fn number(value: i64) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if value < 0 { format!("-{text}") } else { text }
+}
+
+/// Text from a manifest on one line of a terminal: whoever can write the bucket can write it.
+pub(super) fn plain(text: &str) -> String {
+    text.chars()
+        .take(200)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        let numbers: Vec<String> = [0, 999, 1_000, 336_776, -1_234_567].map(number).to_vec();
+        assert_eq!(numbers, ["0", "999", "1,000", "336,776", "-1,234,567"]);
+    }
+
+    #[test]
+    fn only_attempts_are_taken_for_attempts() {
+        assert!(is_run("shop.orders/20261121T020000Z-0123456789ab/"));
+        for other in [
+            "shop.orders/pins/",
+            "shop.orders/20261121T020000Z/",
+            "shop.orders/20261121T020000Z-0123/",
+            "shop.orders/20261121t020000Z-0123456789ab/",
+            "shop.orders/é0261121T020000Z-0123456789ab/",
+        ] {
+            assert!(!is_run(other), "{other}");
+        }
+    }
+}

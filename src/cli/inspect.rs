@@ -1,0 +1,366 @@
+//! `lifeboat inspect`: one backup; with an identity also what is in it. It reads no dump: stock age does that.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::CommandError;
+use super::backups::{self, Read};
+use crate::codec::{Identities, read_object};
+use crate::manifest::{Contents, Manifest, ObjectInfo, ObjectRole};
+use crate::objects::{Location, ObjectStore};
+
+/// Largest `contents.json` that is read, in bytes.
+const MAX_CONTENTS: u64 = 256 * 1024 * 1024;
+/// Largest identity file, in bytes.
+const MAX_IDENTITY: u64 = 64 * 1024;
+
+/// Arguments of `lifeboat inspect`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
+    #[arg(long, value_name = "URL")]
+    from: Location,
+    /// The backup, as `lifeboat list --json` or a Backup's status.prefix names it: shop.orders/20261121T020000Z-0123456789ab
+    prefix: String,
+    /// age identity file (AGE-SECRET-KEY-1…): also show the tables and their rows.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `lifeboat inspect`.
+///
+/// # Errors
+/// When there is no such backup, or it cannot be read.
+pub async fn run(args: Args) -> Result<(), CommandError> {
+    let identities = match &args.identity {
+        None => None,
+        Some(path) => Some(read_identity(path)?),
+    };
+    let store = args.from.open().await?;
+    let text = inspect(store.as_ref(), &args.prefix, identities.as_ref(), args.json).await?;
+    print!("{text}");
+    Ok(())
+}
+
+fn read_identity(path: &std::path::Path) -> Result<Identities, CommandError> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_IDENTITY).read_to_string(&mut text))
+        .map_err(|error| format!("failed to read {}: {error}", path.display()))?;
+    Ok(Identities::parse(&text)?)
+}
+
+/// What `lifeboat inspect` prints.
+///
+/// # Errors
+/// When there is no such backup, or it cannot be read.
+pub async fn inspect(
+    store: &dyn ObjectStore,
+    prefix: &str,
+    identities: Option<&Identities>,
+    json: bool,
+) -> Result<String, CommandError> {
+    let prefix = prefix.trim_end_matches("manifest.json").trim_matches('/');
+    let manifest = match backups::read(store, prefix).await? {
+        Read::Backup(manifest) => *manifest,
+        Read::Unfinished => {
+            let place = store.place();
+            let text = format!("there is no backup {prefix} in {place}: it has no manifest.json");
+            return Err(text.into());
+        }
+        Read::Unreadable(why) => return Err(why.into()),
+    };
+    let info = manifest
+        .objects
+        .iter()
+        .find(|o| o.role == ObjectRole::Contents);
+    let contents = match info {
+        Some(info) if identities.is_some() || !info.name.ends_with(".age") => {
+            Some(read_contents(store, prefix, info, identities).await?)
+        }
+        _ => None,
+    };
+    if json {
+        let document = Document {
+            manifest: &manifest,
+            contents: contents.as_ref(),
+        };
+        return Ok(serde_json::to_string_pretty(&document)? + "\n");
+    }
+    Ok(text(&manifest, contents.as_ref()))
+}
+
+async fn read_contents(
+    store: &dyn ObjectStore,
+    prefix: &str,
+    info: &ObjectInfo,
+    identities: Option<&Identities>,
+) -> Result<Contents, CommandError> {
+    let bytes = read_object(store, prefix, info, identities, MAX_CONTENTS).await?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    manifest: &'a Manifest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contents: Option<&'a Contents>,
+}
+
+fn text(manifest: &Manifest, contents: Option<&Contents>) -> String {
+    let mut out = String::new();
+    let server = &manifest.server;
+    let counts = &manifest.counts;
+    let encryption = match manifest.encryption.recipients.len() {
+        0 => manifest.encryption.method.clone(),
+        n => format!("{} for {n} recipients", manifest.encryption.method),
+    };
+    let facts = [
+        ("Backup", manifest.backup.clone()),
+        ("Prefix", manifest.prefix.clone()),
+        ("Reason", format!("{:?}", manifest.reason)),
+        ("Tiers", manifest.tiers.join(", ")),
+        ("Due", manifest.due.to_string()),
+        ("Data as of", manifest.data_at.to_string()),
+        ("Started", manifest.started_at.to_string()),
+        ("Finished", manifest.finished_at.to_string()),
+        (
+            "Database",
+            format!("{} on PostgreSQL {}", server.database, server.version),
+        ),
+        ("Position", manifest.base.position.lsn.clone()),
+        ("Tables", backups::number(counts.tables)),
+        ("Rows", backups::number(counts.rows)),
+        ("Dumped", backups::size(counts.raw_bytes)),
+        ("Stored", backups::size(counts.stored_bytes)),
+        ("Encryption", encryption),
+        (
+            "Made by",
+            format!(
+                "lifeboat {}, {}",
+                manifest.lifeboat_version, server.pg_dump_version
+            ),
+        ),
+    ];
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = writeln!(out, "{name:<12}{}", backups::plain(value));
+    }
+    let mut objects = backups::table(&["OBJECT", "STORED", "RAW", "SHA-256"], &[1, 2]);
+    for object in &manifest.objects {
+        objects.add_row([
+            backups::plain(&object.name),
+            backups::size(object.bytes),
+            backups::size(object.raw_bytes),
+            backups::plain(&object.sha256),
+        ]);
+    }
+    add(&mut out, &objects);
+    match contents {
+        Some(contents) => show(&mut out, contents),
+        None => out.push_str("\nThe tables are encrypted: give --identity FILE to see them.\n"),
+    }
+    out
+}
+
+fn show(out: &mut String, contents: &Contents) {
+    let mut tables = backups::table(&["TABLE", "ROWS"], &[1]);
+    for relation in contents.relations.iter().filter(|r| r.rows.is_some()) {
+        tables.add_row([
+            backups::plain(&format!(
+                "{}.{}",
+                relation.schema.display(),
+                relation.name.display()
+            )),
+            relation.rows.map(backups::number).unwrap_or_default(),
+        ]);
+    }
+    add(out, &tables);
+    if contents.left_out.is_empty() {
+        return;
+    }
+    let mut left_out = backups::table(&["LEFT OUT", "ROWS", "WHY"], &[1]);
+    for entry in &contents.left_out {
+        left_out.add_row([
+            backups::plain(&format!(
+                "{}.{}",
+                entry.schema.display(),
+                entry.name.display()
+            )),
+            backups::number(entry.rows),
+            backups::plain(&entry.why),
+        ]);
+    }
+    add(out, &left_out);
+}
+
+fn add(out: &mut String, table: &comfy_table::Table) {
+    out.push('\n');
+    for line in table.lines() {
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use age::secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::api::backup::BackupReason;
+    use crate::codec::{Codec, Limits, ObjectWriter, Recipients};
+    use crate::manifest::{
+        Base, Counts, EncryptionInfo, LeftOut, Name, Position, Relation, Server,
+    };
+    use crate::objects::{Memory, PutMode};
+
+    /// A manifest for this prefix, whose name carries the due time.
+    pub(in crate::cli) fn manifest(prefix: &str, objects: Vec<ObjectInfo>) -> Manifest {
+        let (directory, run) = prefix.split_once('/').unwrap();
+        let due = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", &run[..16]).unwrap();
+        let due = due.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+        Manifest {
+            format: 1,
+            backup: "orders-x".to_owned(),
+            namespace: "shop".to_owned(),
+            policy: "orders".to_owned(),
+            policy_uid: String::new(),
+            directory: directory.to_owned(),
+            prefix: prefix.to_owned(),
+            pod_uid: "0123456789ab".to_owned(),
+            tiers: vec!["daily".to_owned()],
+            reason: BackupReason::Scheduled,
+            due,
+            started_at: due,
+            data_at: due,
+            finished_at: due,
+            lifeboat_version: "0.1.0".to_owned(),
+            engine: "PgDump".to_owned(),
+            server: Server {
+                version: "17.2".to_owned(),
+                major: 17,
+                database: "weird \u{1b}[31m\"name\"".to_owned(),
+                encoding: "UTF8".to_owned(),
+                database_bytes: 1,
+                pg_dump_version: "17.2".to_owned(),
+            },
+            base: Base {
+                snapshot: None,
+                not_a_base: false,
+                in_recovery: false,
+                system_identifier: None,
+                timeline: None,
+                position: Position {
+                    lsn: "0/16B3748".to_owned(),
+                    next_xid: None,
+                },
+            },
+            counts: Counts {
+                tables: 5,
+                rows: 336_776,
+                ..Counts::default()
+            },
+            encryption: EncryptionInfo {
+                method: "age".to_owned(),
+                recipients: vec![],
+            },
+            objects,
+        }
+    }
+
+    pub(in crate::cli) async fn put(store: &Memory, key: &str, bytes: Vec<u8>) {
+        let mode = PutMode::CreateOnly;
+        store.put(key, bytes.into(), mode).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_an_identity_the_manifest_is_shown_and_with_it_the_tables() {
+        let store = Arc::new(Memory::new());
+        let prefix = "shop.orders/20261121T020000Z-0123456789ab";
+        let identity = age::x25519::Identity::generate();
+        let codec = Codec {
+            zstd: Some(1),
+            recipients: Some(Recipients::parse(&[identity.to_public().to_string()]).unwrap()),
+        };
+        let name = |text: &str| Name::Text(text.to_owned());
+        let contents = Contents {
+            format: 1,
+            relations: vec![Relation {
+                schema: name("public"),
+                name: name("flights"),
+                kind: 'r',
+                rows: Some(336_776),
+                extension: None,
+            }],
+            left_out: vec![LeftOut {
+                schema: name("ext"),
+                name: name("lookup"),
+                why: "an extension's own".to_owned(),
+                rows: 3,
+            }],
+            ..Contents::default()
+        };
+        let role = ObjectRole::Contents;
+        let mut writer = ObjectWriter::new(
+            store.clone(),
+            prefix,
+            "contents.json",
+            role,
+            &codec,
+            Limits::default(),
+        )
+        .unwrap();
+        writer
+            .write(&serde_json::to_vec(&contents).unwrap())
+            .await
+            .unwrap();
+        let objects = writer.finish().await.unwrap();
+        let json = manifest(prefix, objects).to_json().unwrap();
+        put(&store, &format!("{prefix}/manifest.json"), json).await;
+
+        let short = inspect(store.as_ref(), prefix, None, false).await.unwrap();
+        assert!(
+            short.contains("336,776") && short.contains("--identity"),
+            "{short}"
+        );
+        assert!(
+            !short.contains("flights") && !short.contains('\u{1b}'),
+            "{short}"
+        );
+        assert!(short.contains("contents.json.zst.age"), "{short}");
+
+        let secret = identity.to_string();
+        let identities = Identities::parse(secret.expose_secret()).unwrap();
+        let long = inspect(
+            store.as_ref(),
+            &format!("{prefix}/"),
+            Some(&identities),
+            false,
+        )
+        .await
+        .unwrap();
+        assert!(
+            long.contains("public.flights") && long.contains("ext.lookup"),
+            "{long}"
+        );
+        let json = inspect(store.as_ref(), prefix, Some(&identities), true)
+            .await
+            .unwrap();
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["contents"]["relations"][0]["rows"], 336_776);
+    }
+
+    #[tokio::test]
+    async fn a_prefix_without_a_manifest_is_no_backup() {
+        let error = inspect(&Memory::new(), "a/b", None, false)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("no backup a/b"), "{error}");
+    }
+}
