@@ -56,13 +56,13 @@ async fn refused(task: &StoreTask) -> StoreError {
 
 #[tokio::test]
 async fn memory_does_what_a_store_must() {
-    suite::run(Arc::new(Memory::new()), true, PART).await;
+    suite::run(Arc::new(Memory::new()), PART).await;
 }
 
 #[tokio::test]
 async fn a_folder_does_what_a_store_must_and_keeps_nothing_unfinished() {
     let folder = tempfile::tempdir().unwrap();
-    suite::run(Arc::new(Dir::new(folder.path().join("new"))), true, PART).await;
+    suite::run(Arc::new(Dir::new(folder.path().join("new"))), PART).await;
     let aside = folder.path().join("new/.lifeboat/unfinished");
     assert_eq!(std::fs::read_dir(aside).unwrap().count(), 0);
 }
@@ -81,7 +81,7 @@ async fn a_folder_refuses_keys_that_would_leave_it() {
 #[tokio::test]
 async fn an_s3_store_does_what_a_store_must() {
     let (_server, store) = server_and_store(Manners::default()).await;
-    suite::run(store, true, PART).await;
+    suite::run(store, 5 * 1024 * 1024).await;
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn an_s3_store_that_ignores_conditions_is_found_out_and_works() {
         ..Manners::default()
     };
     let (_server, store) = server_and_store(manners).await;
-    suite::run(store, false, PART).await;
+    suite::small_objects(store.as_ref(), false).await;
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ fn task(minio: &Minio, id: &str, secret: &str) -> StoreTask {
 #[tokio::test]
 async fn minio_does_what_a_store_must() {
     let minio = start().await;
-    suite::run(store(&minio, USER, PASSWORD), true, 5 * 1024 * 1024).await;
+    suite::run(store(&minio, USER, PASSWORD), 5 * 1024 * 1024).await;
 }
 
 #[tokio::test]

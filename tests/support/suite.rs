@@ -8,17 +8,21 @@ use lifeboat::codec::{Codec, Identities, Limits, ObjectWriter, Recipients, read_
 use lifeboat::manifest::ObjectRole;
 use lifeboat::objects::{Depth, ObjectStore, PutMode, probe};
 
-/// Runs all of it. `conditional`: whether the store honours `If-None-Match`; `part`: bytes of a part, of
-/// which MinIO and AWS want 5 MiB at least.
-pub async fn run(store: Arc<dyn ObjectStore>, conditional: bool, part: usize) {
-    puts_and_reads(store.as_ref()).await;
-    creates_only_once(store.as_ref(), conditional).await;
+/// Runs all of it against a store that honours `If-None-Match`. `part`: bytes of a part, of which S3 wants 5 MiB.
+pub async fn run(store: Arc<dyn ObjectStore>, part: usize) {
+    small_objects(store.as_ref(), true).await;
     completes_parts_in_any_order(store.as_ref(), part).await;
     shows_nothing_of_an_aborted_upload(store.as_ref()).await;
     lists_by_prefix_and_by_folder(store.as_ref()).await;
     takes_keys_with_odd_letters(store.as_ref()).await;
-    carries_a_stream_in_pieces(store.clone(), part).await;
-    let (found, outcome) = probe(store.as_ref()).await;
+    carries_a_stream_in_pieces(store, part).await;
+}
+
+/// What needs no parts. `conditional`: whether the store honours `If-None-Match`.
+pub async fn small_objects(store: &dyn ObjectStore, conditional: bool) {
+    puts_and_reads(store).await;
+    creates_only_once(store, conditional).await;
+    let (found, outcome) = probe(store).await;
     outcome.unwrap();
     assert_eq!(found.writable, Some(true));
     assert_eq!(found.credentials_valid, Some(true));
@@ -70,29 +74,21 @@ async fn completes_parts_in_any_order(store: &dyn ObjectStore, part: usize) {
     let key = "suite/parts/object";
     let full = u64::try_from(part).unwrap();
     let upload = store.begin(key, full).await.unwrap();
-    let (one, two, three) = (vec![1_u8; part], vec![2_u8; part], vec![3_u8; 7]);
-    let third = store
-        .upload_part(&upload, 3, three.clone().into())
+    let (one, two) = (vec![1_u8; part], vec![2_u8; 7]);
+    let second = store
+        .upload_part(&upload, 2, two.clone().into())
         .await
         .unwrap();
     let first = store
         .upload_part(&upload, 1, one.clone().into())
         .await
         .unwrap();
-    let second = store
-        .upload_part(&upload, 2, two.clone().into())
-        .await
-        .unwrap();
     assert_eq!(store.head(key).await.unwrap(), None, "visible too early");
-    store
-        .complete(&upload, &[first, second, third])
-        .await
-        .unwrap();
-    let whole = [one, two, three].concat();
-    assert_eq!(store.get(key, 3 * full).await.unwrap(), whole);
+    store.complete(&upload, &[first, second]).await.unwrap();
+    assert_eq!(store.get(key, 2 * full).await.unwrap(), [one, two].concat());
     // An upload that is through is gone; giving it up harms nothing.
     let _ = store.abort(&upload).await;
-    assert_eq!(store.head(key).await.unwrap(), Some(2 * full + 7));
+    assert_eq!(store.head(key).await.unwrap(), Some(full + 7));
 }
 
 async fn shows_nothing_of_an_aborted_upload(store: &dyn ObjectStore) {
@@ -173,10 +169,10 @@ async fn carries_a_stream_in_pieces(store: Arc<dyn ObjectStore>, part: usize) {
     };
     let limits = Limits {
         part_bytes: part,
-        parts_per_object: 2,
+        parts_per_object: 1,
         parts_in_flight: 2,
     };
-    let bytes = noise(2 * part + part / 4);
+    let bytes = noise(part + part / 8);
     let role = ObjectRole::Dump;
     let prefix = "suite/stream";
     let mut writer =
