@@ -1,1 +1,61 @@
-//! Tests follow.
+//! How pg_dump's words are judged, and what its files say.
+
+use std::os::unix::process::ExitStatusExt;
+
+use super::*;
+use crate::api::Reason;
+
+#[test]
+fn words_that_may_mean_missing_data_are_errors_and_the_harmless_are_a_closed_list() {
+    let ok = ExitStatus::from_raw(0);
+    assert_eq!(judge(ok, "").unwrap().remarks, Vec::<String>::new());
+    let harmless = "WARNING:  database \"x\" has a collation version mismatch\n\
+                    DETAIL:  The database was created using collation version 1\n\
+                    HINT:  Rebuild all objects\n";
+    assert_eq!(judge(ok, harmless).unwrap().remarks.len(), 3);
+    for words in [
+        "pg_dump: warning: subscriptions not dumped because current user is not a superuser",
+        "WARNING:  invalid page in block 3 of relation base/1/2; zeroing out page",
+        "pg_dump: hint: nothing before it",
+        "something new",
+    ] {
+        assert_eq!(
+            judge(ok, words).unwrap_err().reason(),
+            Reason::DumpIncomplete,
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn a_failed_pg_dump_says_why_and_a_lock_timeout_is_told_apart() {
+    let failed = ExitStatus::from_raw(256);
+    let error = judge(
+        failed,
+        "pg_dump: error: connection to postgres://u:geheim@h failed\n",
+    )
+    .unwrap_err();
+    assert_eq!(error.reason(), Reason::DumpFailed);
+    assert!(!error.to_string().contains("geheim"));
+    let words = "pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n\
+                 pg_dump: detail: Query was: LOCK TABLE public.t2 IN ACCESS SHARE MODE\n";
+    assert_eq!(
+        judge(failed, words).unwrap_err().reason(),
+        Reason::LockTimeout
+    );
+    let killed = judge(ExitStatus::from_raw(9), "").unwrap_err();
+    assert!(killed.to_string().contains("signal: 9"), "{killed}");
+}
+
+#[test]
+fn a_value_that_a_service_file_would_change_is_refused() {
+    assert_eq!(
+        service_text(&[("dbname", "weird \"name\" a=b #1")]).unwrap(),
+        "[lifeboat]\ndbname=weird \"name\" a=b #1\n"
+    );
+    for value in ["ends in space ", "two\nlines", &"x".repeat(1000)] {
+        let error = service_text(&[("dbname", value)]).unwrap_err();
+        assert_eq!(error.reason(), Reason::InvalidSpec);
+    }
+    assert_eq!(pass_line("a:b\\c"), "*:*:*:*:a\\:b\\\\c\n");
+}

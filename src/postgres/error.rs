@@ -180,11 +180,12 @@ fn blank_uris(text: &str) -> String {
             .unwrap_or(tail.len());
         let (uri, after) = tail.split_at(end);
         match uri.rfind('@') {
-            Some(at) => {
+            // A name alone is no secret.
+            Some(at) if uri.get(..at).is_some_and(|u| u.contains(':')) => {
                 out.push_str("***");
                 out.push_str(uri.get(at..).unwrap_or_default());
             }
-            None => out.push_str(uri),
+            _ => out.push_str(uri),
         }
         rest = after;
     }
@@ -214,6 +215,10 @@ mod tests {
                 "password authentication failed for user \"app\"",
             ),
             ("a\u{1b}[31m\nb\tc", "a [31m b c"),
+            (
+                "write postgresql://USER@HOST/x",
+                "write postgresql://USER@HOST/x",
+            ),
             ("see https://example.com/x", "see https://example.com/x"),
         ] {
             assert_eq!(sanitise(given), want, "{given}");
