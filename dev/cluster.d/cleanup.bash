@@ -12,7 +12,7 @@ stop_node() {
     kill_shims "$directory"
     unmount_below "$directory"
     remove_cgroup "$(node_cgroup "$node")"
-    rm -f "/var/lib/cni/results/$(node_network_name "$node")"-*
+    forget_pod_networks "$(node_network_name "$node")"
     remove_log_links "$directory"
     rm -rf "$directory"
 }
@@ -45,7 +45,7 @@ kill_shims() {
         [[ ! -f $address ]] || rm -f "$(sed 's,^unix://,,' "$address")"
     done
     for process in /proc/[0-9]*; do
-        mapfile -d '' -t words <"$process/cmdline" 2>/dev/null || continue
+        mapfile -d '' -t words 2>/dev/null <"$process/cmdline" || continue
         [[ ${words[0]:-} == *containerd-shim-runc-v2 && " ${words[*]} " == *" -address $1/containerd.sock "* ]] || continue
         kill -KILL "${process#/proc/}" 2>/dev/null || true
     done
@@ -70,6 +70,17 @@ remove_cgroup() {
 remove_group() {
     find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
     [[ ! -d $1 ]]
+}
+
+# What the network plugins note of each pod, for all nodes of a machine in one folder; the loopback's note has only
+# the pod's id in its name.
+forget_pod_networks() {
+    local note id
+    for note in /var/lib/cni/results/"$1"-*-eth0; do
+        [[ -f $note ]] || continue
+        id=${note##*/"$1"-}
+        rm -f "$note" "/var/lib/cni/results/cni-loopback-${id%-eth0}-lo"
+    done
 }
 
 # The kubelet links every log into a folder that all nodes of a machine share.

@@ -102,6 +102,9 @@ pub struct BackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub job_uid: Option<String>,
+    /// What the attempt was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<AttemptPlan>,
     /// Why the attempt was given up while its Job is being removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<GivenUp>,
@@ -138,6 +141,18 @@ pub struct BackupStatus {
     /// How far a running attempt is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+}
+
+/// What an attempt was told: fixed when it was decided, so that a policy that changes or goes meanwhile changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptPlan {
+    /// Folder of the policy in the store.
+    #[schemars(length(max = 512))]
+    pub directory: String,
+    /// The attempt is ended after so many seconds.
+    #[schemars(range(min = 1))]
+    pub deadline_seconds: i64,
 }
 
 /// Why an attempt was given up.

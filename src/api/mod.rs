@@ -12,6 +12,7 @@ pub mod duration;
 pub mod invalid;
 pub mod name;
 pub mod reason;
+pub mod rules;
 pub mod shared;
 
 pub use backup::{Backup, BackupSpec, BackupStatus};

@@ -11,6 +11,11 @@ macro_rules! reasons {
             $($(#[doc = $doc])+ $name,)+
         }
         impl Reason {
+            /// Reads what [`Reason::as_str`] printed.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Reason> {
+                Reason::ALL.iter().copied().find(|r| r.as_str() == text)
+            }
             /// All of them, for docs and tests.
             pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
             /// As it is printed.

@@ -1,6 +1,8 @@
-//! Room `backup`.
+//! Room `backup`: one restore point, its attempts and what became of them.
 
+pub mod conclude;
 pub mod decide;
+pub mod line;
 pub mod observe;
 mod reconcile;
 pub mod report;

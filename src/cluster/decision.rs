@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
+use crate::api::condition::{READY, STALLED, find};
 use crate::api::{Backup, Reason};
+use crate::cluster::seen::SeenJob;
 
 /// The whole answer of one `decide`. `S` is the kind's status, applied whole (K16).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,7 +39,7 @@ pub enum Effect {
         /// `resourceVersion` of the owner that `decide` saw.
         owner_version: String,
     },
-    /// Delete a finished Job of ours: background propagation, uid precondition (K5).
+    /// Delete a Job of ours that is finished, given up or replaced: background propagation, uid precondition (K5).
     DeleteJob {
         /// Namespace.
         namespace: String,
@@ -65,4 +68,80 @@ pub enum Next {
     OnChange,
     /// At this time.
     At(Timestamp),
+}
+
+impl<S> Decision<S> {
+    /// Nothing to do, and the status stays.
+    #[must_use]
+    pub fn quiet(status: S) -> Self {
+        Self {
+            effects: Vec::new(),
+            status,
+            notices: Vec::new(),
+            next: Next::OnChange,
+        }
+    }
+}
+
+impl Effect {
+    /// Deletes exactly this Job.
+    #[must_use]
+    pub fn delete(namespace: &str, job: &SeenJob) -> Self {
+        Effect::DeleteJob {
+            namespace: namespace.to_owned(),
+            name: job.name.clone(),
+            uid: job.uid.clone(),
+        }
+    }
+}
+
+impl Next {
+    /// The earlier of the two.
+    #[must_use]
+    pub fn or_at(self, time: Timestamp) -> Self {
+        match self {
+            Next::OnChange => Next::At(time),
+            Next::At(other) => Next::At(other.min(time)),
+        }
+    }
+}
+
+impl Notice {
+    /// Something that is as it should be.
+    #[must_use]
+    pub fn normal(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            warning: false,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// Something a person should look at.
+    #[must_use]
+    pub fn warning(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            warning: true,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// What is worth an Event in the turn from `old` to `new` conditions of a store or policy:
+    /// a new reason why it is stalled or not ready, and that it is ready again.
+    #[must_use]
+    pub fn on_turn(old: &[Condition], new: &[Condition]) -> Option<Self> {
+        let now = [STALLED, READY]
+            .into_iter()
+            .find_map(|type_| find(new, type_).filter(|c| type_ == READY || c.status == "True"))?;
+        let before = find(old, &now.type_);
+        let same = before.is_some_and(|b| b.status == now.status && b.reason == now.reason);
+        let reason = Reason::parse(&now.reason)?;
+        match (same, now.type_.as_str(), now.status.as_str()) {
+            (true, _, _) | (_, _, "Unknown") => None,
+            (_, READY, "True") if before.is_some_and(|b| b.status == "True") => None,
+            (_, READY, "True") => Some(Self::normal(reason, now.message.clone())),
+            _ => Some(Self::warning(reason, now.message.clone())),
+        }
+    }
 }

@@ -1,0 +1,138 @@
+//! Rules about fields that several kinds share, for their `validate`. Each answer names the field and the fix.
+
+use std::collections::BTreeMap;
+
+use super::Invalid;
+use super::shared::{CaRef, PodTemplate};
+
+/// Prefixes of labels and annotations that are not the user's (K32).
+const RESERVED: [&str; 3] = [
+    "lifeboat.dev/",
+    "batch.kubernetes.io/",
+    "app.kubernetes.io/",
+];
+/// Most entries of a map or list in a template.
+const MAX_ENTRIES: usize = 32;
+
+/// A pod template: its image is allowed, its labels are not reserved, its sizes are bounded.
+///
+/// # Errors
+/// [`Invalid`] for the first field that breaks a rule.
+pub fn template(
+    field: &str,
+    template: Option<&PodTemplate>,
+    allows: impl Fn(&str) -> bool,
+) -> Result<(), Invalid> {
+    let Some(template) = template else {
+        return Ok(());
+    };
+    if let Some(image) = &template.postgres_image {
+        let path = format!("{field}.postgresImage");
+        if image.is_empty() || image.len() > 512 || image.contains(char::is_whitespace) {
+            return Err(Invalid::new(
+                path,
+                "write an image reference such as `postgres:17`",
+            ));
+        }
+        if !allows(image) {
+            return Err(Invalid::new(
+                path,
+                format!(
+                    "`{image}` is not among the images that the chart's `workers.allowedImages` allows: choose one of those or ask who runs Lifeboat"
+                ),
+            ));
+        }
+    }
+    keys(&format!("{field}.labels"), &template.labels)?;
+    keys(&format!("{field}.annotations"), &template.annotations)?;
+    let sizes = [
+        ("nodeSelector", template.node_selector.len(), MAX_ENTRIES),
+        ("tolerations", template.tolerations.len(), MAX_ENTRIES),
+        ("imagePullSecrets", template.image_pull_secrets.len(), 8),
+    ];
+    for (name, count, most) in sizes {
+        if count > most {
+            return Err(Invalid::new(
+                format!("{field}.{name}"),
+                format!("{count} entries are too many: at most {most} are allowed"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn keys(field: &str, map: &BTreeMap<String, String>) -> Result<(), Invalid> {
+    if map.len() > MAX_ENTRIES {
+        return Err(Invalid::new(
+            field,
+            format!(
+                "{} entries are too many: at most {MAX_ENTRIES} are allowed",
+                map.len()
+            ),
+        ));
+    }
+    let reserved = |key: &&String| RESERVED.iter().any(|prefix| key.starts_with(prefix));
+    match map.keys().find(reserved) {
+        None => Ok(()),
+        Some(key) => Err(Invalid::new(
+            format!("{field}[{key}]"),
+            "keys under lifeboat.dev/, batch.kubernetes.io/ and app.kubernetes.io/ are Lifeboat's and Kubernetes' own: use a prefix of yours",
+        )),
+    }
+}
+
+/// A reference to a Secret, ConfigMap or object has a name.
+///
+/// # Errors
+/// [`Invalid`] if it is empty or too long.
+pub fn named(field: &str, name: &str, kind: &str) -> Result<(), Invalid> {
+    match (1..=253).contains(&name.len()) {
+        true => Ok(()),
+        false => Err(Invalid::new(
+            field,
+            format!("write the name of a {kind} in this namespace, at most 253 characters"),
+        )),
+    }
+}
+
+/// Exactly one source of certificates.
+///
+/// # Errors
+/// [`Invalid`] if there are none or two, or a name or key is missing.
+pub fn authority(field: &str, ca: Option<&CaRef>) -> Result<(), Invalid> {
+    let Some(ca) = ca else { return Ok(()) };
+    let one = ca.secret_key_ref.is_some() != ca.config_map_key_ref.is_some();
+    let complete = ca
+        .key_ref()
+        .is_some_and(|k| !k.name.is_empty() && !k.key.is_empty());
+    match one && complete {
+        true => Ok(()),
+        false => Err(Invalid::new(
+            field,
+            "name exactly one of secretKeyRef and configMapKeyRef, each with `name` and `key`",
+        )),
+    }
+}
+
+/// A folder in the bucket: letters, digits, `_ . -`, and slashes between if `nested`.
+///
+/// # Errors
+/// [`Invalid`] if another character is in it, or `..`.
+pub fn folder(field: &str, folder: &str, nested: bool) -> Result<(), Invalid> {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+    };
+    let parts = || folder.split('/');
+    match folder.len() <= 200 && parts().all(plain) && (nested || parts().count() == 1) {
+        true => Ok(()),
+        false => Err(Invalid::new(
+            field,
+            "use letters, digits, dots, dashes and underscores, at most 200 characters, without a slash at either end",
+        )),
+    }
+}
