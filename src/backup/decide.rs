@@ -99,7 +99,9 @@ pub fn decide(
             return conclude::finish(&seen.backup, &old, verdict, now);
         }
     };
-    let policy = seen.policy.as_ref().map(|p| validate_policy(p, settings));
+    // Most Backups are finished and have no use for it.
+    let policy = seen.policy.as_ref().filter(|_| !is_finished(&seen.backup));
+    let policy = policy.map(|p| validate_policy(p, settings));
     let case = Case {
         backup,
         seen,

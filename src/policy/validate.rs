@@ -152,13 +152,16 @@ fn tiers(tiers: &[Tier]) -> Result<Tiers, Invalid> {
 
 /// The bound within which the policy's own spread lies.
 fn spread(text: Option<&str>, tiers: &Tiers, zone: &Zone) -> Result<Duration, Invalid> {
-    let gap = schedule::shortest_gap(tiers, zone);
+    let gap = || schedule::shortest_gap(tiers, zone);
     let Some(text) = text else {
-        return Ok(gap.map_or(Duration::ZERO, schedule::default_spread));
+        return Ok(gap().map_or(Duration::ZERO, schedule::default_spread));
     };
     let invalid = |message: String| Invalid::new("spec.spread", message);
     let spread = parse(text).map_err(|e| invalid(e.to_string()))?;
-    match gap {
+    if spread.is_zero() {
+        return Ok(spread);
+    }
+    match gap() {
         Some(gap) if spread >= gap => Err(invalid(format!(
             "`{text}` is not shorter than the {} s between two due times: write less, or `0s`",
             gap.as_secs()

@@ -36,20 +36,8 @@ impl Cron {
         if fields.len() != FIELDS.len() {
             return Err(ScheduleError::Fields(fields.len()));
         }
-        for (index, (field, (name, hint))) in fields.iter().zip(FIELDS).enumerate() {
-            let alone: Vec<&str> = (0..FIELDS.len())
-                .map(|i| if i == index { *field } else { "*" })
-                .collect();
-            if read(&alone.join(" ")).is_none() {
-                return Err(ScheduleError::Field {
-                    field: name,
-                    text: field.chars().take(64).collect(),
-                    hint,
-                });
-            }
-        }
         let text = fields.join(" ");
-        let inner = read(&text).ok_or_else(|| ScheduleError::Whole(text.clone()))?;
+        let inner = read(&text).ok_or_else(|| blame(&fields, &text))?;
         let cron = Self { text, inner };
         if cron
             .next(DateTime::constant(2024, 1, 1, 0, 0, 0, 0))
@@ -80,6 +68,23 @@ impl Cron {
             .ok()?;
         (found.year() >= before.year().saturating_sub(MAX_YEARS)).then_some(found)
     }
+}
+
+/// Which field it is: the one that is wrong even alone.
+fn blame(fields: &[&str], text: &str) -> ScheduleError {
+    for (index, (field, (name, hint))) in fields.iter().zip(FIELDS).enumerate() {
+        let alone: Vec<&str> = (0..FIELDS.len())
+            .map(|i| if i == index { *field } else { "*" })
+            .collect();
+        if read(&alone.join(" ")).is_none() {
+            return ScheduleError::Field {
+                field: name,
+                text: field.chars().take(64).collect(),
+                hint,
+            };
+        }
+    }
+    ScheduleError::Whole(text.chars().take(128).collect())
 }
 
 fn read(text: &str) -> Option<croner::Cron> {

@@ -116,7 +116,11 @@ pub fn job(name: &str, owner_uid: &str, created: Timestamp, state: JobState) -> 
 
 pub fn ended(result: Option<TaskResult>) -> JobState {
     JobState::Ended {
-        why: if result.is_some() { String::new() } else { "exit code 137".to_owned() },
+        why: if result.is_some() {
+            String::new()
+        } else {
+            "exit code 137".to_owned()
+        },
         result: result.map(Box::new),
         pod_uid: Some(POD_UID.to_owned()),
     }
