@@ -175,7 +175,8 @@ class Operator(unittest.TestCase):
 
     def test_its_command_and_probes_are_what_the_binary_knows(self):
         container = pod()["spec"]["containers"][0]
-        self.assertEqual(container["args"], ["operator", "--settings", "/etc/lifeboat/settings.yaml", "--listen", "0.0.0.0:8080"])
+        self.assertEqual(container["args"], ["operator", "--settings", "/etc/lifeboat/settings.yaml", "--listen", "0.0.0.0:8080",
+                                             "--log-format", "json", "--log-level", "info"])
         self.assertEqual(container["livenessProbe"]["httpGet"], {"path": "/healthz", "port": "http"})
         self.assertEqual(container["readinessProbe"]["httpGet"], {"path": "/readyz", "port": "http"})
         self.assertEqual(container["ports"], [{"name": "http", "containerPort": 8080}])
@@ -295,7 +296,7 @@ class Values(unittest.TestCase):
             {"workers": {"imagePullSecrets": ["x"]}}, {"workers": {"resources": {"limits": {"cpu": 1}}}}, {"watchNamespaces": ["x"]},
             {"crds": {"enabled": False}}, {"crds": {"keep": False}}, {"rbac": {"aggregate": False}}, {"admission": {"enabled": False}},
             {"serviceAccount": {"create": False, "name": "x"}}, {"serviceAccount": {"name": "x"}}, {"serviceAccount": {"annotations": {"a": "b"}}},
-            {"metrics": {"service": {"enabled": False}}}, {"metrics": {"service": {"port": 9}}}, {"metrics": {"service": {"annotations": {"a": "b"}}}},
+            {"log": {"level": "debug"}}, {"log": {"format": "text"}}, {"metrics": {"service": {"enabled": False}}}, {"metrics": {"service": {"port": 9}}}, {"metrics": {"service": {"annotations": {"a": "b"}}}},
             {"resources": {"limits": {"cpu": 1}}}, {"nodeSelector": {"a": "b"}}, {"tolerations": [{"key": "a"}]}, {"affinity": {"nodeAffinity": {}}},
             {"priorityClassName": "x"}, {"podLabels": {"a": "b"}}, {"podAnnotations": {"a": "b"}},
         ):

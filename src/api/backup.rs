@@ -186,7 +186,7 @@ pub struct Progress {
     /// Named step, for example `DumpStarted`.
     #[schemars(length(max = 32))]
     pub step: String,
-    /// Estimated percent, by the database's size. Absent while unknown.
+    /// Percent of the rows that pg_dump has read. Absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub percent: Option<i32>,

@@ -5,6 +5,7 @@
 //!        └─► Coordinator: position ► LOCK ► export ► re-list       (G1: lock first, snapshot second)
 //!                 │ census + count(*)  ► Contents                  (G3)
 //!                 │ DumpProcess ─stdout─► TocParser ► compare      (G3c)
+//!                 │ copying: rows read so far, of all
 //!                 └ prove ► the locks lasted                       (G2)
 //! ```
 //!
@@ -14,6 +15,7 @@
 pub mod census;
 pub mod connect;
 pub mod coordinator;
+pub mod copying;
 pub mod dump;
 pub mod error;
 pub mod globals;

@@ -24,10 +24,11 @@ use crate::manifest::{
     ObjectRole, Server,
 };
 use crate::objects::{ObjectStore, join, put_new};
+use crate::postgres::copying::{self, Underway};
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
     Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Preflight, Step, Target,
-    Toc, TocParser, census, preflight, toc,
+    TocParser, census, preflight, toc,
 };
 
 /// Bytes read from pg_dump at once.
@@ -150,16 +151,27 @@ pub async fn run(
     )?);
     observer.reached(Step::DumpStarted).await;
     // Counting and dumping read under one snapshot, so they may go side by side.
-    let (dumped, contents) = tokio::join!(
-        stream(dump, open, observer),
-        census::take(&coordinator, observer)
-    );
+    let underway = Underway::default();
+    let counting = async {
+        let contents = census::take(&coordinator, observer).await?;
+        let _ = underway.contents.set(contents);
+        Ok::<(), Failure>(())
+    };
+    let both = async { tokio::try_join!(stream(dump, &underway, open, observer), counting) };
+    let read = tokio::select! {
+        both = both => both.map(|_| ()),
+        lost = copying::watch(&coordinator, &underway, observer) => Err(lost.into()),
+    };
     // The coordinator's own loss explains everything else that went wrong beside it (G2).
     coordinator.prove().await?;
-    let toc = dumped?;
+    read?;
     observer.reached(Step::DumpEnded).await;
-    let contents: Contents = contents?;
-    observer.reached(Step::Counted).await;
+    let (Some(toc), Some(contents)) = (underway.toc.into_inner(), underway.contents.into_inner())
+    else {
+        return Err(Failure::Internal(
+            "dump and census left nothing to compare".to_owned(),
+        ));
+    };
     toc::compare(&contents, &toc)?;
     coordinator.prove().await?;
 
@@ -272,11 +284,11 @@ fn describe(
 /// ended well.
 async fn stream(
     mut dump: DumpProcess,
+    underway: &Underway,
     open: &mut Open,
     observer: &dyn Observer,
-) -> Result<Toc, Failure> {
-    let mut toc = TocParser::new();
-    let copied = copy(&mut dump, &mut toc, open, observer).await;
+) -> Result<(), Failure> {
+    let copied = copy(&mut dump, underway, open, observer).await;
     if let Err(failure @ (Failure::Codec(_) | Failure::Store(_))) = copied {
         // The store's fault: pg_dump would only tell of a broken pipe.
         dump.kill().await;
@@ -287,17 +299,17 @@ async fn stream(
     for remark in end.remarks {
         tracing::info!("pg_dump: {remark}");
     }
-    copied?;
-    Ok(toc.finish()?)
+    copied
 }
 
 async fn copy(
     dump: &mut DumpProcess,
-    toc: &mut TocParser,
+    underway: &Underway,
     open: &mut Open,
     observer: &dyn Observer,
 ) -> Result<(), Failure> {
     let mut buffer = vec![0_u8; READ];
+    let mut parser = Some(TocParser::new());
     loop {
         let n = dump
             .stdout
@@ -305,9 +317,18 @@ async fn copy(
             .await
             .map_err(|e| Failure::Internal(format!("failed to read from pg_dump: {e}")))?;
         let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else {
-            return Ok(());
+            // The stream is over: a table of contents that is not complete now never will be.
+            return match parser {
+                Some(cut) => Ok(cut.finish().map(|_| ())?),
+                None => Ok(()),
+            };
         };
-        toc.push(chunk)?;
+        if let Some(toc) = &mut parser {
+            toc.push(chunk)?;
+        }
+        if let Some(whole) = parser.take_if(|toc| toc.is_complete()) {
+            let _ = underway.toc.set(whole.finish()?);
+        }
         let Some(writer) = open.as_mut() else {
             return Err(Failure::Internal("the dump's upload is gone".to_owned()));
         };

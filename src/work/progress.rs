@@ -57,16 +57,16 @@ impl Progress {
         }
     }
 
-    /// Rows whose data has left the server, of all there are by the last statistics.
-    pub fn rows(&self, done: u64, total: u64) {
-        self.rows_done.store(done, Ordering::Relaxed);
-        self.rows_total.store(total, Ordering::Relaxed);
+    /// Sets the step and gives the one before.
+    fn enter(&self, step: Option<Step>) -> Option<Step> {
+        let mut state = self.state.lock().ok()?;
+        std::mem::replace(&mut state.step, step)
     }
 
     fn percent(&self) -> Option<u64> {
         let total = self.rows_total.load(Ordering::Relaxed);
         let done = self.rows_done.load(Ordering::Relaxed);
-        // Statistics lag behind, so 100 is only said by the end itself.
+        // Large objects and the last part come after the last row, so 100 is only said by the end itself.
         (total > 0).then(|| {
             done.saturating_mul(100)
                 .checked_div(total)
@@ -144,15 +144,22 @@ fn person_line(step: &str, bytes: u64, percent: Option<u64>, elapsed: Duration) 
 #[async_trait]
 impl Observer for Progress {
     async fn reached(&self, step: Step) {
-        if let Ok(mut state) = self.state.lock() {
-            state.step = Some(step);
-        }
+        let before = self.enter(Some(step));
         self.show(true);
+        if step == Step::Counted && before == Some(Step::DumpStarted) {
+            // Counting ends beside the dump, which goes on.
+            self.enter(before);
+        }
     }
 
     fn bytes(&self, raw: u64) {
         self.bytes.fetch_add(raw, Ordering::Relaxed);
         self.show(false);
+    }
+
+    fn rows(&self, done: u64, total: u64) {
+        self.rows_done.store(done, Ordering::Relaxed);
+        self.rows_total.store(total, Ordering::Relaxed);
     }
 }
 
