@@ -4,6 +4,14 @@
 //! attempt ends (P4), and a world that settles is not written any more.
 //!
 //! `LIFEBOAT_WALKS=20000 cargo test --test crash` walks further; `LIFEBOAT_SEED=7` walks one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
 
 #[path = "support/fixtures.rs"]
 mod fixtures;
@@ -91,7 +99,7 @@ impl Walk {
                 self.absent += some;
                 self.pass(some);
             }
-            31..=45 => self.to_next_timer(),
+            31..=45 => self.await_timer(),
             _ => self.look(),
         }
     }
@@ -114,7 +122,7 @@ impl Walk {
         let count = u64::try_from(self.operator.dirty.len()).unwrap();
         let index = usize::try_from(self.world.chance.below(count)).unwrap();
         let Some(key) = self.operator.dirty.iter().nth(index).cloned() else {
-            return self.to_next_timer();
+            return self.await_timer();
         };
         self.operator.reconcile(&mut self.world, &key);
         let now = self.world.now;
@@ -123,7 +131,7 @@ impl Walk {
         }
     }
 
-    fn to_next_timer(&mut self) {
+    fn await_timer(&mut self) {
         let next = self.operator.timers.values().min().copied();
         let wait = next.map_or(SignedDuration::from_secs(60), |at| {
             at.duration_since(self.world.now)
@@ -206,11 +214,7 @@ impl Walk {
         self.world.calm = true;
         let version = self.world.version();
         if !self.world.stores.truth.contains_key("primary") {
-            self.world
-                .stores
-                .truth
-                .insert("primary".to_owned(), fixtures::store());
-            self.world.touch_stores();
+            self.world.toggle_store();
         }
         match self.world.policies.truth.get_mut("orders") {
             Some(policy) => {
@@ -232,7 +236,7 @@ impl Walk {
                 return;
             }
             match settled || self.operator.dirty.is_empty() {
-                true => self.to_next_timer(),
+                true => self.await_timer(),
                 false => self.look(),
             }
         }

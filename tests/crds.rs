@@ -1,6 +1,14 @@
 //! The CRDs as they stand in `crds/` (K30, K31, K32), and their rules, without a cluster.
 //!
 //! `UPDATE=1 cargo test --test crds` writes them anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
 
 use std::path::{Path, PathBuf};
 

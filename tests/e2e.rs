@@ -3,6 +3,15 @@
 //! The stories, on the real cluster with the real image, installed by Helm. The demo is the first
 //! of them; its servers (a database with TLS, a bucket) serve the others.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
+
 #[path = "support/cluster.rs"]
 mod cluster;
 
@@ -88,6 +97,9 @@ fn a_newcomer_sees_a_scheduled_backup_that_stock_tools_restore() {
     }
 }
 
+/// Name of the policy, the reason it ends in, and what its Secret has else.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, Option<&'a str>)]);
+
 /// K6, K37, issue A1 §4: each has its own reason, from the worker, and none holds a credential.
 #[test]
 fn each_way_not_to_reach_a_database_has_its_own_reason() {
@@ -97,7 +109,7 @@ fn each_way_not_to_reach_a_database_has_its_own_reason() {
     story.copy_secret("flights-ca", "ca", &[]);
     story.copy_secret("flights-db", "good", &[]);
     let canary = "canary-7f1e";
-    let rows: &[(&str, &str, &[(&str, Option<&str>)])] = &[
+    let rows: &[Row<'_>] = &[
         ("no-password-key", "KeyMissing", &[("host", None)]),
         (
             "wrong-password",

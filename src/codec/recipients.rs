@@ -119,7 +119,9 @@ mod tests {
             Err(CodecError::NoRecipients)
         ));
         assert_eq!(
-            Recipients::parse(&[good.clone()]).unwrap().to_strings(),
+            Recipients::parse(std::slice::from_ref(&good))
+                .unwrap()
+                .to_strings(),
             [good]
         );
     }
@@ -128,7 +130,7 @@ mod tests {
     fn a_private_key_among_the_recipients_is_refused_and_not_repeated() {
         let identity = x25519::Identity::generate();
         let secret = identity.to_string().expose_secret().to_owned();
-        let error = Recipients::parse(&[secret.clone()])
+        let error = Recipients::parse(std::slice::from_ref(&secret))
             .unwrap_err()
             .to_string();
         assert!(

@@ -4,7 +4,7 @@
 //! says what is inside.
 
 pub mod contents;
-pub mod manifest;
+pub mod document;
 
 pub use contents::*;
-pub use manifest::*;
+pub use document::*;

@@ -65,7 +65,7 @@ impl S3 {
         };
         match tokio::time::timeout(CALL_LIMIT, call).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(context.from_sdk(&error).without(&self.secrets.0)),
+            Ok(Err(error)) => Err(context.explain(&error).without(&self.secrets.0)),
             Err(_) => Err(context.timed_out()),
         }
     }

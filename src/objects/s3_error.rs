@@ -31,7 +31,7 @@ impl Context<'_> {
     }
 
     /// Translates what a call ended with.
-    pub(super) fn from_sdk<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
+    pub(super) fn explain<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
     where
         E: ProvideErrorMetadata + Error + 'static,
     {

@@ -151,7 +151,6 @@ impl Metrics {
     }
 
     /// Starts the clock of one look.
-    #[must_use]
     pub fn reconcile_timer(&self) -> ReconcileTimer {
         ReconcileTimer {
             metrics: self.clone(),

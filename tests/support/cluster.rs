@@ -129,16 +129,6 @@ impl Story {
             .then(|| serde_json::from_slice(&output.stdout).expect("kubectl prints JSON"))
     }
 
-    /// All objects of a kind in the namespace.
-    pub fn list(&self, kind: &str) -> Vec<Value> {
-        let text = self.kubectl(&["get", kind, "-o", "json"]);
-        let mut list: Value = serde_json::from_str(&text).expect("kubectl prints JSON");
-        match list["items"].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
-        }
-    }
-
     /// Copies a Secret of the demo into the story, with some keys replaced (`None` leaves a key out).
     pub fn copy_secret(&self, from: &str, to: &str, replace: &[(&str, Option<&str>)]) {
         let text = self.plain(&["-n", "demo", "get", "secret", from, "-o", "json"]);

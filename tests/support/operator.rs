@@ -34,7 +34,7 @@ pub struct Operator {
     pub dirty: BTreeSet<Key>,
     pub timers: BTreeMap<Key, Timestamp>,
     /// Jobs that were seen: a deletion wakes the owner too.
-    known: BTreeMap<String, WorldJob>,
+    pub known: BTreeMap<String, WorldJob>,
     /// One in so many seams is a death; 0: none.
     pub deaths: u64,
     /// Due times that a policy (by uid) decided or told to be missed.
