@@ -127,11 +127,12 @@ impl ObjectWriter {
         Ok(())
     }
 
-    /// Ends the stream and stores what is left. On an error the upload is given up.
+    /// Ends the stream and stores what is left. On an error the upload is given up; who stops waiting
+    /// gives it up by [`ObjectWriter::abort`].
     ///
     /// # Errors
-    /// [`CodecError`].
-    pub async fn finish(mut self) -> Result<Vec<ObjectInfo>, CodecError> {
+    /// [`CodecError`]; also when called again.
+    pub async fn finish(&mut self) -> Result<Vec<ObjectInfo>, CodecError> {
         let outcome = self.end().await;
         if outcome.is_err() {
             self.uploader.abort().await;

@@ -50,10 +50,11 @@ impl Context<'_> {
                 let failed = dispatch
                     .as_connector_error()
                     .map_or_else(|| self.unknown(), |connector| self.unreachable(connector));
-                if dispatch.is_timeout() || dispatch.is_io() {
-                    return failed.or_done();
+                // A line that breaks before the answer is none of the SDK's kinds "timeout" and "io".
+                if dispatch.is_user() {
+                    return failed;
                 }
-                failed
+                failed.or_done()
             }
             other => other
                 .source()

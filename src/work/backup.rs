@@ -175,29 +175,28 @@ pub async fn run(
     toc::compare(&contents, &toc)?;
     coordinator.prove().await?;
 
-    let mut objects: Vec<ObjectInfo> = match open.take() {
-        Some(writer) => writer.finish().await?,
-        None => return Err(Failure::Internal("the dump's upload is gone".to_owned())),
-    };
+    let mut objects = finish(open).await?;
     let small = Codec {
         zstd: Some(ZSTD_LEVEL),
         recipients: plan.recipients.clone(),
     };
     let globals = coordinator.globals().await?;
-    objects.extend(
-        write_small(
-            plan,
-            &prefix,
-            "globals.sql",
-            ObjectRole::Globals,
-            &small,
-            globals.as_bytes(),
-        )
-        .await?,
-    );
     let json = serde_json::to_vec(&contents).map_err(|e| Failure::Internal(e.to_string()))?;
-    objects
-        .extend(write_small(plan, &prefix, CONTENTS, ObjectRole::Contents, &small, &json).await?);
+    for (base, role, bytes) in [
+        ("globals.sql", ObjectRole::Globals, globals.as_bytes()),
+        (CONTENTS, ObjectRole::Contents, json.as_slice()),
+    ] {
+        let writer = open.insert(ObjectWriter::new(
+            Arc::clone(&plan.store),
+            &prefix,
+            base,
+            role,
+            &small,
+            plan.limits,
+        )?);
+        writer.write(bytes).await?;
+        objects.extend(finish(open).await?);
+    }
 
     observer.reached(Step::Committing).await;
     coordinator.prove().await?;
@@ -337,27 +336,15 @@ async fn copy(
     }
 }
 
-async fn write_small(
-    plan: &Plan,
-    prefix: &str,
-    base: &str,
-    role: ObjectRole,
-    codec: &Codec,
-    bytes: &[u8],
-) -> Result<Vec<ObjectInfo>, Failure> {
-    let mut writer = ObjectWriter::new(
-        Arc::clone(&plan.store),
-        prefix,
-        base,
-        role,
-        codec,
-        plan.limits,
-    )?;
-    if let Err(error) = writer.write(bytes).await {
-        writer.abort().await;
-        return Err(error.into());
-    }
-    Ok(writer.finish().await?)
+/// Ends an upload where the caller can still abort it: a run that is stopped while its last parts are
+/// on their way must not leave them behind (K3).
+async fn finish(open: &mut Open) -> Result<Vec<ObjectInfo>, Failure> {
+    let Some(writer) = open.as_mut() else {
+        return Err(Failure::Internal("the upload under way is gone".to_owned()));
+    };
+    let objects = writer.finish().await?;
+    *open = None;
+    Ok(objects)
 }
 
 fn counts(contents: &Contents, objects: &[ObjectInfo]) -> Counts {
