@@ -1,3 +1,5 @@
+//! Needs: servers
+//!
 //! The room `postgres` against real servers. Each test repeats an experiment; the rule it stands
 //! for is named (G1-G32).
 #![allow(

@@ -1,0 +1,36 @@
+//! Needs: servers
+//!
+//! The whole data path: a real PostgreSQL, `lifeboat::work`, a real MinIO, and what may break between them.
+//! Restores are done with stock programs only. Nothing here sleeps: runs are stopped at their named steps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
+
+#[path = "data_path/cuts.rs"]
+mod cuts;
+#[path = "support/minio.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod minio;
+#[path = "support/pg.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod pg;
+#[path = "data_path/pod.rs"]
+mod pod;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "data_path/runs.rs"]
+mod runs;
+#[path = "support/s3_server.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod s3_server;
+#[path = "data_path/truncates.rs"]
+mod truncates;
+#[path = "data_path/whole.rs"]
+mod whole;
+#[path = "data_path/worker.rs"]
+mod worker;
