@@ -38,7 +38,7 @@ pub struct BackupPolicySpec {
     pub database: Database,
     /// The `BackupStore` to write to, in the same namespace.
     pub store_ref: LocalRef,
-    /// Folder in the store. Default `<namespace>.<name>`. Cannot change.
+    /// Folder in the store. Default `<namespace>.<name>`, beyond 200 characters cut and with a hash. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 200),

@@ -91,10 +91,13 @@ fn fit_job(name: &str) -> String {
     fit(name, MAX_JOB_NAME)
 }
 
+/// Longest default directory. Stores on a file system take no longer name of a folder than 255 bytes.
+const MAX_DIRECTORY: usize = 200;
+
 /// Default directory of a policy in its store.
 #[must_use]
 pub fn default_directory(namespace: &str, policy: &str) -> String {
-    format!("{namespace}.{policy}")
+    fit(&format!("{namespace}.{policy}"), MAX_DIRECTORY)
 }
 
 /// Folder of one pod's backup under the store's prefix: `<directory>/<due>-<12 hex of the pod's uid>` (K1).

@@ -63,7 +63,7 @@ pub enum Fault {
         kind: &'static str,
     },
     /// The API server refused or failed.
-    #[error("failed to {verb} {kind}: {source}")]
+    #[error("failed to {verb} {kind}: {}", said(source))]
     Api {
         /// What was tried.
         verb: &'static str,
@@ -72,6 +72,14 @@ pub enum Fault {
         /// What it said.
         source: Box<kube::Error>,
     },
+}
+
+/// The API server's own sentence; kube prints the whole answer behind it.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
 }
 
 impl Fault {

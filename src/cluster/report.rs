@@ -1,7 +1,9 @@
 //! Writes status and Events, and nothing when nothing changed.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams, ValidationDirective};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{Patch, PatchParams, PostParams, ValidationDirective};
 use kube::core::NamespaceResourceScope;
 use kube::core::object::HasStatus;
 use kube::runtime::controller::Action;
@@ -14,9 +16,12 @@ use super::context::{Context, lock};
 use super::decision::{Decision, Next, Notice};
 use super::fault::Fault;
 use crate::api::FIELD_MANAGER;
+use crate::api::name::fit;
 
 /// Longest note of an Event in bytes, by the API.
 const MAX_NOTE: usize = 1_000;
+/// Longest name of an object that leaves room for a time in the name of its Event.
+const MAX_NAME: usize = 236;
 /// Never sleep longer: clocks jump, and looking costs nothing.
 const LONGEST_SLEEP: std::time::Duration = std::time::Duration::from_secs(300);
 
@@ -124,11 +129,53 @@ where
         secondary: None,
     };
     let subject = object.object_ref(&());
-    let published = async { context.recorder.publish(&event, &subject).await };
-    match context.call("create", "Event", published).await {
+    let published = match subject.name.as_ref().is_some_and(|n| n.len() > MAX_NAME) {
+        true => {
+            context
+                .call("create", "Event", create(context, event, subject))
+                .await
+        }
+        false => {
+            let published = async { context.recorder.publish(&event, &subject).await };
+            context.call("create", "Event", published).await
+        }
+    };
+    match published {
         Ok(()) => context.metrics.event(notice.reason.as_str()),
         Err(fault) => tracing::warn!("failed to write an Event: {fault}"),
     }
+}
+
+/// An Event with a name that fits, where the recorder would make one that is too long. It comes anew each time
+/// instead of being counted.
+async fn create(context: &Context, event: Event, subject: ObjectReference) -> kube::Result<()> {
+    let now = context.clock.now();
+    let namespace = subject.namespace.clone().unwrap_or_default();
+    let name = fit(subject.name.as_deref().unwrap_or_default(), MAX_NAME);
+    let record = events::v1::Event {
+        metadata: ObjectMeta {
+            name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+            namespace: Some(namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        action: Some(event.action),
+        event_time: Some(MicroTime(now)),
+        note: event.note,
+        reason: Some(event.reason),
+        regarding: Some(subject),
+        reporting_controller: Some(FIELD_MANAGER.to_owned()),
+        reporting_instance: Some(FIELD_MANAGER.to_owned()),
+        type_: Some(
+            match event.type_ {
+                EventType::Normal => "Normal",
+                EventType::Warning => "Warning",
+            }
+            .to_owned(),
+        ),
+        ..events::v1::Event::default()
+    };
+    let api: Api<events::v1::Event> = Api::namespaced(context.client.clone(), &namespace);
+    api.create(&PostParams::default(), &record).await.map(drop)
 }
 
 /// When to look again.

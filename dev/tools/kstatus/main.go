@@ -3,8 +3,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,7 +20,12 @@ func main() {
 
 func run() error {
 	object := &unstructured.Unstructured{}
-	if err := json.NewDecoder(os.Stdin).Decode(&object.Object); err != nil {
+	text, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return fmt.Errorf("failed to read the object: %w", err)
+	}
+	// Not encoding/json alone: it makes floats of whole numbers, and a generation is none.
+	if err := object.UnmarshalJSON(text); err != nil {
 		return fmt.Errorf("failed to read the object: %w", err)
 	}
 	result, err := status.Compute(object)
