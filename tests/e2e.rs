@@ -30,6 +30,7 @@ fn demo() -> &'static str {
     DEMO.get_or_init(|| {
         let output = Command::new("dev/demo/up")
             .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("CLUSTER_SLOT", &cluster::environment()["CLUSTER_SLOT"])
             .output()
             .expect("dev/demo/up starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
