@@ -1,5 +1,6 @@
 //! Room `backup`: one restore point, its attempts and what became of them.
 
+mod attempt;
 pub mod conclude;
 pub mod decide;
 pub mod line;

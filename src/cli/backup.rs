@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{CommandError, human};
+use super::CommandError;
 use crate::api::backup::BackupReason;
 use crate::codec::{Limits, ObjectWriter, Recipients};
 use crate::manifest::Manifest;
@@ -11,7 +11,7 @@ use crate::objects::Location;
 use crate::postgres::{LockPatience, Target};
 use crate::work::backup::{Identity, Plan, run as make};
 use crate::work::progress::{Progress, Show};
-use crate::work::{clock, stopped};
+use crate::work::{clock, human, stopped};
 
 /// Arguments of `lifeboat backup`.
 #[derive(Debug, clap::Args)]

@@ -153,7 +153,7 @@ pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
 
 /// Bytes for people, as a manifest counts them.
 pub(super) fn size(bytes: i64) -> String {
-    super::human::bytes(u64::try_from(bytes).unwrap_or(0))
+    crate::work::human::bytes(u64::try_from(bytes).unwrap_or(0))
 }
 
 /// A number with thousands: `336,776`.

@@ -5,7 +5,6 @@
 pub mod backup;
 mod backups;
 pub mod crd;
-pub mod human;
 pub mod inspect;
 pub mod install;
 pub mod list;

@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod clock;
 pub mod failure;
+pub mod human;
 pub mod progress;
 
 use std::path::PathBuf;

@@ -120,10 +120,10 @@ impl Progress {
 
 fn person_line(step: &str, bytes: u64, percent: Option<u64>, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs().max(1);
-    let rate = crate::cli::human::bytes(bytes.checked_div(seconds).unwrap_or(0));
+    let rate = super::human::bytes(bytes.checked_div(seconds).unwrap_or(0));
     let mut line = format!(
         "{step:<12} {:>10}  {rate:>10}/s",
-        crate::cli::human::bytes(bytes)
+        super::human::bytes(bytes)
     );
     if let Some(percent) = percent {
         line.push_str(&format!("  {percent:>3} %"));
@@ -132,10 +132,7 @@ fn person_line(step: &str, bytes: u64, percent: Option<u64>, elapsed: Duration) 
                 .saturating_mul(100 - percent)
                 .checked_div(percent)
                 .unwrap_or(0);
-            line.push_str(&format!(
-                "  about {} left",
-                crate::cli::human::seconds(left)
-            ));
+            line.push_str(&format!("  about {} left", super::human::seconds(left)));
         }
     }
     line
