@@ -20,13 +20,15 @@ mod operator;
 #[path = "support/world.rs"]
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use lifeboat::api::backup_policy::Tier;
-use lifeboat::api::{BackupPolicy, REQUESTED_AT};
+use lifeboat::api::{Backup, BackupPolicy, BackupPolicyStatus, REQUESTED_AT};
 use lifeboat::backup::line::is_finished;
+use lifeboat::policy::decide::Observed;
+use lifeboat::policy::due::{Answer, owing};
 use lifeboat::policy::validate::validate;
 use lifeboat::schedule::{earlier, later};
 use operator::Operator;
@@ -229,7 +231,8 @@ impl Walk {
             }
         }
         self.world.policies.changed(self.world.now, "orders");
-        let until = self.world.now + SignedDuration::from_hours(3);
+        // Long enough for a due time of every policy.
+        let until = self.world.now + SignedDuration::from_mins(70);
         for _ in 0..20_000 {
             let settled = self.operator.dirty.is_empty() && self.current();
             if settled && self.world.now >= until && self.all_over() {
@@ -278,31 +281,36 @@ impl Walk {
         }
     }
 
-    /// K17: every due time was started, or told to be skipped, or passed while suspended.
+    /// K17, K29: every due time has a Backup, or its policy told that it was skipped, or it passed
+    /// while suspended, or a status had no room for more (it has for the newest 50).
     fn no_due_time_is_lost(&self) {
         for policy in self.world.policies.truth.values() {
             let valid = validate(policy, &self.world.settings).unwrap();
-            let status = policy.status.clone().unwrap_or_default();
             let created = valid.created.unwrap();
             let uid = policy.uid().unwrap();
-            let decided = self.operator.decided.get(&uid).cloned().unwrap_or_default();
-            let excused = self.operator.excused.get(&uid).cloned().unwrap_or_default();
             let end = earlier(self.world.now, valid.spread);
-            let mut after = created;
-            while let Some(due) = valid.tiers.next(&valid.zone, after).first().cloned() {
-                if due.at > end {
-                    break;
-                }
-                after = due.at;
-                let wished = excused
-                    .iter()
-                    .any(|(from, to)| due.at > *from && due.at < *to);
+            let next = |after| valid.tiers.next(&valid.zone, after).first().map(|d| d.at);
+            let dues: Vec<Timestamp> = std::iter::successors(next(created), |due| next(*due))
+                .take_while(|due| *due <= end)
+                .collect();
+            let answered = self
+                .operator
+                .answered
+                .get(&uid)
+                .cloned()
+                .unwrap_or_default();
+            let mut excused: BTreeSet<Timestamp> = BTreeSet::new();
+            for passed in self.operator.passed.get(&uid).into_iter().flatten() {
+                let over = dues.iter().rev();
+                let over = over.filter(|due| **due > passed.after && **due < passed.until);
+                excused.extend(over.skip(passed.told));
+            }
+            for due in dues {
                 assert!(
-                    decided.contains(&due.at) || wished,
-                    "the due time {} (starts {}) was lost; created {created}, newest decided {:?}",
-                    due.at,
-                    later(due.at, valid.spread),
-                    status.last_schedule_time,
+                    answered.contains(&due) || excused.contains(&due),
+                    "the due time {due} (starts {}) was lost; created {created}, newest decided {:?}",
+                    later(due, valid.spread),
+                    policy.status.as_ref().and_then(|s| s.last_schedule_time),
                 );
             }
         }
@@ -351,4 +359,40 @@ fn no_walk_breaks_a_promise() {
         failed.is_empty(),
         "walks that broke: {failed:?}; rerun one with LIFEBOAT_SEED"
     );
+}
+
+/// A Backup whose creation no status has noted, as a crash or a conflict leaves it.
+#[test]
+fn an_unnoted_backup_is_adopted_and_what_was_missed_is_told() {
+    let mut policy = fixtures::policy();
+    let mut look = |backup: Backup, suspend, last| {
+        policy.spec.suspend = Some(suspend);
+        let seen = Observed {
+            policy: policy.clone(),
+            store: None,
+            backups: vec![backup],
+            check_job: None,
+            namespace_terminating: false,
+        };
+        let valid = validate(&seen.policy, &fixtures::settings()).unwrap();
+        let now = fixtures::at("2026-11-21T02:00:30Z");
+        let status = BackupPolicyStatus {
+            last_schedule_time: last,
+            ..BackupPolicyStatus::default()
+        };
+        owing(&valid, &seen, &status, now)
+    };
+    let due = fixtures::at("2026-11-21T02:00:00Z");
+    for suspend in [false, true] {
+        let owing = look(fixtures::scheduled(), suspend, None);
+        assert_eq!(owing.answer, Answer::Adopt(due));
+        assert_eq!(owing.missed, [fixtures::at("2026-11-20T02:00:00Z")]);
+    }
+    let wrong = Some(fixtures::at("2030-01-01T00:00:00Z"));
+    let owing = look(fixtures::scheduled(), false, wrong);
+    assert_eq!((owing.answer, owing.missed), (Answer::Nothing, vec![]));
+    let mut other = fixtures::scheduled();
+    other.labels_mut().clear();
+    let owing = look(other, false, None);
+    assert!(matches!(owing.answer, Answer::Collide(at, _) if at.at == due));
 }

@@ -1,5 +1,7 @@
 //! Which due time is owed, and what becomes of it (K17, K29). Pure.
 
+use std::collections::BTreeSet;
+use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +17,7 @@ use crate::api::shared::LocalRef;
 use crate::api::{Backup, BackupPolicyStatus, BackupSpec, LABEL_POLICY_UID, Reason, name};
 use crate::backup::line::{is_finished, is_running};
 use crate::cluster::decision::{Effect, Notice};
-use crate::schedule::{Due, Owed, due_between, earlier, later};
+use crate::schedule::{Due, due_between, earlier, later};
 
 /// How far back `count7d` looks.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -27,8 +29,8 @@ const MAX_TIMES: usize = 50;
 pub enum Answer {
     /// Nothing is owed.
     Nothing,
-    /// Its Backup exists already.
-    Adopt(Due),
+    /// Its Backup exists already, though the status does not say so.
+    Adopt(Timestamp),
     /// Its Backup is created.
     Create(Due),
     /// Another one waits already.
@@ -42,13 +44,16 @@ pub enum Answer {
 pub struct Owing {
     /// What becomes of the newest.
     pub answer: Answer,
-    /// Older ones that are gone, newest first; not those of a suspended policy.
+    /// Older ones that are gone, newest first; not those with a Backup, nor of a suspended policy.
     pub missed: Vec<Timestamp>,
     /// A due time in the status or on a Backup that lies in the future.
     pub future: Option<Timestamp>,
 }
 
 /// What is owed now. Due times count after the newest that was decided, or after the policy's creation.
+///
+/// A Backup newer than the status tells of a status that was not written after it was created (a
+/// crash, a conflict): it is adopted, and what that status would have told of older due times is told.
 #[must_use]
 pub fn owing(
     valid: &ValidPolicy,
@@ -58,55 +63,75 @@ pub fn owing(
 ) -> Owing {
     let scheduled = || seen.backups.iter().filter_map(|b| b.spec.scheduled_time);
     let known = || scheduled().chain(old.last_schedule_time);
-    let future = known().filter(|t| *t > now).max();
-    let mut owing = Owing {
-        answer: Answer::Nothing,
-        missed: Vec::new(),
-        future,
-    };
-    if valid.suspended {
-        return owing;
-    }
+    let ours = |b: &&Backup| b.labels().get(LABEL_POLICY_UID) == Some(&valid.uid);
+    let started: BTreeSet<Timestamp> = seen
+        .backups
+        .iter()
+        .filter(ours)
+        .filter_map(|b| b.spec.scheduled_time.filter(|t| *t <= now))
+        .collect();
     // Without a creation time it is not in a cluster, and owes nothing.
     let created = valid.created.unwrap_or(now);
-    let after = known()
-        .filter(|t| *t <= now)
-        .max()
-        .map_or(created, |t| t.max(created));
+    let begun = started.last().copied();
+    // A time in the future says nothing of what was decided before it.
+    let noted = match old.last_schedule_time {
+        Some(time) if time > now => begun,
+        noted => noted,
+    };
+    let noted = noted.map_or(created, |t| t.max(created));
+    let unnoted = begun.filter(|t| *t > noted);
     let until = earlier(now, valid.spread);
-    let Some(Owed { newest, older }) = due_between(&valid.tiers, &valid.zone, after, until) else {
-        return owing;
+    let due = due_between(&valid.tiers, &valid.zone, noted, until);
+    let newest = due
+        .as_ref()
+        .map(|owed| &owed.newest)
+        .filter(|newest| !valid.suspended && Some(newest.at) > unnoted);
+    let mut owing = Owing {
+        answer: match (newest, unnoted) {
+            (Some(newest), _) => answer(valid, seen, newest.clone()),
+            (None, Some(at)) => Answer::Adopt(at),
+            (None, None) => Answer::Nothing,
+        },
+        missed: Vec::new(),
+        future: known().filter(|t| *t > now).max(),
     };
     let was_suspended =
         find(&old.conditions, STALLED).is_some_and(|c| c.reason == Reason::Suspended.as_str());
-    if !was_suspended {
-        owing.missed = older;
+    if let (Some(owed), Some(decided), false) = (due, owing.decided(), was_suspended) {
+        owing.missed = iter::once(owed.newest.at)
+            .chain(owed.older)
+            .filter(|at| *at < decided && !started.contains(at))
+            .collect();
     }
+    owing
+}
+
+fn answer(valid: &ValidPolicy, seen: &Observed, newest: Due) -> Answer {
     let name = name::backup(&valid.name, newest.at);
+    if let Some(same) = seen.backups.iter().find(|b| b.name_any() == name) {
+        return match same.labels().get(LABEL_POLICY_UID) == Some(&valid.uid) {
+            true => Answer::Adopt(newest.at),
+            false => Answer::Collide(
+                newest,
+                format!("Backup `{name}` exists and is not of this policy: delete or rename it"),
+            ),
+        };
+    }
     let waiting = seen
         .backups
         .iter()
         .filter(|b| b.spec.scheduled_time.is_some())
         .find(|b| !is_finished(b) && !is_running(b));
-    let same_name = seen.backups.iter().find(|b| b.name_any() == name);
-    owing.answer = if let Some(same) = same_name {
-        match same.labels().get(LABEL_POLICY_UID) == Some(&valid.uid) {
-            true => Answer::Adopt(newest),
-            false => Answer::Collide(
-                newest,
-                format!("Backup `{name}` exists and is not of this policy: delete or rename it"),
-            ),
+    match waiting {
+        Some(waiting) => {
+            let why = format!(
+                "Backup `{}` waits already for the run before it to end",
+                waiting.name_any()
+            );
+            Answer::Skip(newest, why)
         }
-    } else if let Some(waiting) = waiting {
-        let why = format!(
-            "Backup `{}` waits already for the run before it to end",
-            waiting.name_any()
-        );
-        Answer::Skip(newest, why)
-    } else {
-        Answer::Create(newest)
-    };
-    owing
+        None => Answer::Create(newest),
+    }
 }
 
 impl Owing {
@@ -115,10 +140,8 @@ impl Owing {
     pub fn decided(&self) -> Option<Timestamp> {
         match &self.answer {
             Answer::Nothing => None,
-            Answer::Adopt(due)
-            | Answer::Create(due)
-            | Answer::Skip(due, _)
-            | Answer::Collide(due, _) => Some(due.at),
+            Answer::Adopt(at) => Some(*at),
+            Answer::Create(due) | Answer::Skip(due, _) | Answer::Collide(due, _) => Some(due.at),
         }
     }
 

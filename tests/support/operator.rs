@@ -16,6 +16,9 @@ use lifeboat::{backup, policy, store};
 
 use super::world::{Kind, Shown, World, WorldJob};
 
+/// A status has room for so many skipped due times.
+const MOST_TOLD: usize = 50;
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     Store(String),
@@ -37,10 +40,19 @@ pub struct Operator {
     pub known: BTreeMap<String, WorldJob>,
     /// One in so many seams is a death; 0: none.
     pub deaths: u64,
-    /// Due times that a policy (by uid) decided or told to be missed.
-    pub decided: BTreeMap<String, BTreeSet<Timestamp>>,
-    /// Up to when due times of a policy passed by wish.
-    pub excused: BTreeMap<String, Vec<(Timestamp, Timestamp)>>,
+    /// Due times for which a policy (by uid) made a Backup, or told that it was skipped.
+    pub answered: BTreeMap<String, BTreeSet<Timestamp>>,
+    /// What the written statuses of a policy (by uid) passed over.
+    pub passed: BTreeMap<String, Vec<Passed>>,
+}
+
+/// One written status decided the due times after `after`, up to and at `until`.
+pub struct Passed {
+    pub after: Timestamp,
+    pub until: Timestamp,
+    /// So many of them, the newest before `until`, it has to tell: none that passed by wish while
+    /// suspended, else as many as have room beside `until`.
+    pub told: usize,
 }
 
 impl Operator {
@@ -262,20 +274,20 @@ impl Operator {
                 .skipped
                 .iter()
                 .flat_map(|s| s.times.iter().copied());
-            self.decided
+            self.answered
                 .entry(uid.clone())
                 .or_default()
-                .extend(skipped.chain(decision.status.last_schedule_time));
-            let wished = old.conditions.iter().any(|c| c.reason == "Suspended");
-            let created = seen
-                .policy
-                .metadata
-                .creation_timestamp
-                .as_ref()
-                .map(|t| t.0);
-            if let (true, Some(to)) = (wished, decision.status.last_schedule_time) {
-                let from = old.last_schedule_time.or(created).unwrap_or(to);
-                self.excused.entry(uid).or_default().push((from, to));
+                .extend(skipped.clone());
+            let created = seen.policy.metadata.creation_timestamp.as_ref();
+            let after = old.last_schedule_time.or(created.map(|t| t.0));
+            if let (Some(after), Some(until)) = (after, decision.status.last_schedule_time) {
+                let by_wish = old.conditions.iter().any(|c| c.reason == "Suspended");
+                let itself = usize::from(skipped.clone().any(|due| due == until));
+                let told = if by_wish { 0 } else { MOST_TOLD - itself };
+                self.passed
+                    .entry(uid)
+                    .or_default()
+                    .push(Passed { after, until, told });
             }
         }
         Ok((self.seam(world), decision.next))
@@ -321,7 +333,7 @@ impl Operator {
                     assert_eq!(backup.labels().get(LABEL_POLICY_UID), Some(policy_uid));
                     assert!(backup.owner_references().is_empty(), "K24");
                     if let Some(due) = backup.spec.scheduled_time {
-                        self.decided
+                        self.answered
                             .entry(policy_uid.clone())
                             .or_default()
                             .insert(due);
