@@ -1,0 +1,24 @@
+//! What is decided of stores, policies and Backups: tables of cases with their answers, and laws that
+//! hold over a sweep of states. Nothing here has a cluster: a decision is data.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
+
+#[path = "support/fixtures.rs"]
+mod fixtures;
+
+#[path = "decisions/backups.rs"]
+mod backups;
+#[path = "decisions/laws.rs"]
+mod laws;
+#[path = "decisions/policies.rs"]
+mod policies;
+#[path = "decisions/stores.rs"]
+mod stores;
+#[path = "decisions/worlds.rs"]
+mod worlds;

@@ -1,0 +1,295 @@
+//! The small world of one object: what is seen of it, what is decided, and what the cluster makes of it.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
+use kube::ResourceExt;
+use lifeboat::api::condition::find;
+use lifeboat::api::{BackupPolicyStatus, BackupStatus, BackupStoreStatus, LABEL_OWNER_UID, name};
+use lifeboat::backup::decide::attempt_to_watch;
+use lifeboat::cluster::decision::{Decision, Effect};
+use lifeboat::cluster::seen::{JobState, SeenJob};
+use lifeboat::workload::Settings;
+use lifeboat::{backup, policy, store};
+
+use crate::fixtures::{self, at};
+
+static SETTINGS: LazyLock<Settings> = LazyLock::new(fixtures::settings);
+
+pub const NOW: &str = "2026-11-21T02:00:05Z";
+
+pub fn now() -> Timestamp {
+    at(NOW)
+}
+
+pub fn after(seconds: i64) -> Timestamp {
+    now() + jiff::SignedDuration::from_secs(seconds)
+}
+
+/// An object in its world.
+pub trait World: Clone + std::fmt::Debug {
+    type Status: Clone + PartialEq + std::fmt::Debug;
+    fn decide(&self, now: Timestamp) -> Decision<Self::Status>;
+    fn status(&self) -> Option<&Self::Status>;
+    fn set_status(&mut self, status: Self::Status);
+    fn meta(&self) -> &ObjectMeta;
+    fn jobs(&self) -> Vec<&SeenJob>;
+    fn created(&mut self, effect: &Effect, now: Timestamp);
+    fn deleted(&mut self, uid: &str);
+    fn conditions(status: &Self::Status) -> &[Condition];
+
+    /// Effects first, then the status: as `act` and `report` do.
+    fn carry_out(&mut self, decision: &Decision<Self::Status>, now: Timestamp) {
+        for effect in &decision.effects {
+            match effect {
+                Effect::DeleteJob { uid, .. } => self.deleted(uid),
+                other => self.created(other, now),
+            }
+        }
+        self.set_status(decision.status.clone());
+    }
+
+    /// Decides and carries out until nothing changes. Answers the last decision.
+    fn settle(&mut self, now: Timestamp) -> Decision<Self::Status> {
+        for _ in 0..8 {
+            let decision = self.decide(now);
+            if decision.effects.is_empty() && self.status() == Some(&decision.status) {
+                return decision;
+            }
+            self.carry_out(&decision, now);
+        }
+        panic!("it does not settle: {self:?}");
+    }
+
+    /// One look that is carried out.
+    fn look(&mut self, now: Timestamp) -> Decision<Self::Status> {
+        let decision = self.decide(now);
+        self.carry_out(&decision, now);
+        decision
+    }
+}
+
+/// A Job that was just created: no pod yet.
+fn new_job(job: &k8s_openapi::api::batch::v1::Job, now: Timestamp) -> SeenJob {
+    let owner = job.labels().get(LABEL_OWNER_UID).cloned();
+    let state = JobState::Waiting {
+        why: "its pod is starting".to_owned(),
+    };
+    fixtures::job(&job.name_any(), &owner.unwrap_or_default(), now, state)
+}
+
+#[derive(Debug, Clone)]
+pub struct StoreWorld(pub store::decide::Observed);
+
+impl StoreWorld {
+    pub fn new() -> Self {
+        Self(store::decide::Observed {
+            store: fixtures::store(),
+            probe_job: None,
+            namespace_terminating: false,
+        })
+    }
+}
+
+impl World for StoreWorld {
+    type Status = BackupStoreStatus;
+    fn decide(&self, now: Timestamp) -> Decision<BackupStoreStatus> {
+        let valid = store::validate::validate(&self.0.store, &SETTINGS);
+        store::decide::decide(valid.as_ref(), &self.0, &SETTINGS, now)
+    }
+    fn status(&self) -> Option<&BackupStoreStatus> {
+        self.0.store.status.as_ref()
+    }
+    fn set_status(&mut self, status: BackupStoreStatus) {
+        self.0.store.status = Some(status);
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.0.store.metadata
+    }
+    fn jobs(&self) -> Vec<&SeenJob> {
+        self.0.probe_job.iter().collect()
+    }
+    fn created(&mut self, effect: &Effect, now: Timestamp) {
+        if let Effect::CreateJob { job, .. } = effect {
+            self.0.probe_job = Some(new_job(job, now));
+        }
+    }
+    fn deleted(&mut self, uid: &str) {
+        self.0.probe_job.take_if(|job| job.uid == uid);
+    }
+    fn conditions(status: &BackupStoreStatus) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct PolicyWorld(pub policy::decide::Observed);
+
+impl PolicyWorld {
+    pub fn new() -> Self {
+        Self(policy::decide::Observed {
+            policy: fixtures::policy(),
+            store: Some(fixtures::store()),
+            backups: Vec::new(),
+            check_job: None,
+            namespace_terminating: false,
+        })
+    }
+}
+
+impl World for PolicyWorld {
+    type Status = BackupPolicyStatus;
+    fn decide(&self, now: Timestamp) -> Decision<BackupPolicyStatus> {
+        let valid = policy::validate::validate(&self.0.policy, &SETTINGS);
+        policy::decide::decide(valid.as_ref(), &self.0, &SETTINGS, now)
+    }
+    fn status(&self) -> Option<&BackupPolicyStatus> {
+        self.0.policy.status.as_ref()
+    }
+    fn set_status(&mut self, status: BackupPolicyStatus) {
+        self.0.policy.status = Some(status);
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.0.policy.metadata
+    }
+    fn jobs(&self) -> Vec<&SeenJob> {
+        self.0.check_job.iter().collect()
+    }
+    fn created(&mut self, effect: &Effect, now: Timestamp) {
+        match effect {
+            Effect::CreateJob { job, .. } => self.0.check_job = Some(new_job(job, now)),
+            Effect::CreateBackup { backup, .. } => {
+                let mut backup = (**backup).clone();
+                backup.metadata.uid = Some(format!("uid-of-{}", backup.name_any()));
+                backup.metadata.creation_timestamp = Some(Time(now));
+                self.0.backups.push(backup);
+            }
+            Effect::DeleteJob { .. } => {}
+        }
+    }
+    fn deleted(&mut self, uid: &str) {
+        self.0.check_job.take_if(|job| job.uid == uid);
+    }
+    fn conditions(status: &BackupPolicyStatus) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+/// A Backup, and its Jobs that stand in the cluster.
+#[derive(Debug, Clone)]
+pub struct BackupWorld {
+    pub seen: backup::decide::Observed,
+    pub all: Vec<SeenJob>,
+}
+
+impl BackupWorld {
+    pub fn of(backup: lifeboat::api::Backup) -> Self {
+        Self {
+            seen: backup::decide::Observed {
+                backup,
+                policy: Some(fixtures::policy()),
+                store: Some(fixtures::store()),
+                job: None,
+                others_running: false,
+                namespace_terminating: false,
+            },
+            all: Vec::new(),
+        }
+    }
+
+    pub fn scheduled() -> Self {
+        Self::of(fixtures::scheduled())
+    }
+
+    pub fn policy(&mut self) -> &mut lifeboat::api::BackupPolicy {
+        self.seen.policy.as_mut().unwrap()
+    }
+
+    /// The Job of the attempt that is on, in this state.
+    pub fn job_is(&mut self, state: JobState) {
+        let backup = self.seen.backup.name_any();
+        let job = name::backup_job(&backup, attempt_to_watch(&self.seen.backup));
+        let uid = self.seen.backup.uid().unwrap();
+        let created = self.all.iter().find(|j| j.name == job);
+        let created = created.map_or(now(), |j| j.created_at);
+        self.all.retain(|j| j.name != job);
+        self.all.push(fixtures::job(&job, &uid, created, state));
+        self.observe();
+    }
+
+    fn observe(&mut self) {
+        let backup = self.seen.backup.name_any();
+        let job = name::backup_job(&backup, attempt_to_watch(&self.seen.backup));
+        self.seen.job = self.all.iter().find(|j| j.name == job).cloned();
+    }
+}
+
+impl World for BackupWorld {
+    type Status = BackupStatus;
+    fn decide(&self, now: Timestamp) -> Decision<BackupStatus> {
+        let valid = backup::validate::validate(&self.seen.backup);
+        backup::decide::decide(valid.as_ref(), &self.seen, &SETTINGS, now)
+    }
+    fn status(&self) -> Option<&BackupStatus> {
+        self.seen.backup.status.as_ref()
+    }
+    fn set_status(&mut self, status: BackupStatus) {
+        self.seen.backup.status = Some(status);
+        self.observe();
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.seen.backup.metadata
+    }
+    fn jobs(&self) -> Vec<&SeenJob> {
+        self.all.iter().collect()
+    }
+    fn created(&mut self, effect: &Effect, now: Timestamp) {
+        if let Effect::CreateJob { job, .. } = effect {
+            self.all.push(new_job(job, now));
+        }
+        self.observe();
+    }
+    fn deleted(&mut self, uid: &str) {
+        self.all.retain(|job| job.uid != uid);
+        self.observe();
+    }
+    fn conditions(status: &BackupStatus) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+/// `create Job x`, `delete Job x`, `create Backup x`.
+pub fn effects<S>(decision: &Decision<S>) -> Vec<String> {
+    let told = decision.effects.iter().map(|effect| match effect {
+        Effect::CreateBackup { backup, .. } => format!("create Backup {}", backup.name_any()),
+        Effect::CreateJob { job, .. } => format!("create Job {}", job.name_any()),
+        Effect::DeleteJob { name, .. } => format!("delete Job {name}"),
+    });
+    told.collect()
+}
+
+/// `True/Succeeded`.
+pub fn told(conditions: &[Condition], type_: &str) -> String {
+    find(conditions, type_).map_or("absent".to_owned(), |c| {
+        format!("{}/{}", c.status, c.reason)
+    })
+}
+
+/// Ready, Reconciling, Stalled.
+pub fn kstatus(conditions: &[Condition]) -> [String; 3] {
+    ["Ready", "Reconciling", "Stalled"].map(|type_| told(conditions, type_))
+}
+
+pub fn waiting() -> JobState {
+    JobState::Waiting {
+        why: "ImagePullBackOff".to_owned(),
+    }
+}
+
+pub fn running() -> JobState {
+    JobState::Running {
+        since: now(),
+        pod_uid: fixtures::POD_UID.to_owned(),
+    }
+}
