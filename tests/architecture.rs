@@ -343,7 +343,6 @@ fn a_file_can_be_read_in_one_sitting() {
     // Older tests that tell many stories of one server. They may shrink, and split when they grow.
     let long = [
         ("tests/api.rs", 680),
-        ("tests/support/world.rs", 560),
         ("tests/postgres_room/network.rs", 460),
     ];
     let all = sources("src").into_iter().chain(sources("tests"));
