@@ -14,76 +14,15 @@
 
 #[path = "support/cluster.rs"]
 mod cluster;
+#[path = "support/demo.rs"]
+mod demo;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use cluster::{Story, condition};
 
 const SOON: Duration = Duration::from_secs(90);
 const A_RUN: Duration = Duration::from_secs(240);
-
-/// The demo, run once for all stories.
-#[derive(Default)]
-struct Demo {
-    text: String,
-    success: Option<bool>,
-}
-
-static DEMO: (Mutex<Option<Demo>>, Condvar) = (Mutex::new(None), Condvar::new());
-
-/// Starts the demo if nobody did, waits until it has printed `until` or has ended, and gives what it printed.
-fn demo(until: Option<&str>) -> String {
-    let (state, changed) = &DEMO;
-    let mut demo = state.lock().unwrap();
-    if demo.is_none() {
-        *demo = Some(Demo::default());
-        std::thread::spawn(run_demo);
-    }
-    // Bounded by the demo's own limits; an hour is for a machine that builds everything first.
-    let (demo, waited) = changed
-        .wait_timeout_while(demo, Duration::from_secs(3_600), |demo| {
-            let demo = demo.as_ref().unwrap();
-            demo.success.is_none() && !until.is_some_and(|text| demo.text.contains(text))
-        })
-        .unwrap();
-    let demo = demo.as_ref().unwrap();
-    assert!(!waited.timed_out(), "the demo hangs\n{}", demo.text);
-    assert!(
-        demo.success != Some(false),
-        "the demo failed\n{}",
-        demo.text
-    );
-    demo.text.clone()
-}
-
-fn run_demo() {
-    let mut child = Command::new("dev/demo/up")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("CLUSTER_SLOT", &cluster::environment()["CLUSTER_SLOT"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("dev/demo/up starts");
-    let (state, changed) = &DEMO;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let mut demo = state.lock().unwrap();
-        let demo = demo.as_mut().unwrap();
-        demo.text.push_str(&line.unwrap());
-        demo.text.push('\n');
-        changed.notify_all();
-    }
-    let success = child.wait().is_ok_and(|status| status.success());
-    state.lock().unwrap().as_mut().unwrap().success = Some(success);
-    changed.notify_all();
-}
-
-/// Its servers and Lifeboat are there; it goes on by itself.
-fn installed() {
-    demo(Some("== 4/6"));
-}
 
 const STORE: &str = "
 apiVersion: lifeboat.dev/v1alpha1
@@ -124,7 +63,7 @@ fn policy(story: &Story, name: &str, secret: &str, ca: &str) {
 /// The demo story of the README: scheduled backup, then a restore with stock tools that compares equal.
 #[test]
 fn a_newcomer_sees_a_scheduled_backup_that_stock_tools_restore() {
-    let text = demo(None);
+    let text = demo::printed(None);
     assert!(text.contains("is complete"), "{text}");
     assert!(text.contains("restored and equal"), "{text}");
     for object in [
@@ -146,7 +85,7 @@ type Row<'a> = (&'a str, &'a str, &'a [(&'a str, Option<&'a str>)]);
 /// K6, K37, issue A1 §4: each has its own reason, from the worker, and none holds a credential.
 #[test]
 fn each_way_not_to_reach_a_database_has_its_own_reason() {
-    installed();
+    demo::installed();
     let story = Story::begin("database-reasons");
     store(&story);
     story.copy_secret("flights-ca", "ca", &[]);
@@ -228,7 +167,7 @@ fn each_way_not_to_reach_a_database_has_its_own_reason() {
 /// K21: nobody watches Secrets; the annotation says "I fixed it, go on".
 #[test]
 fn what_a_person_mended_goes_on_without_a_restart() {
-    installed();
+    demo::installed();
     let story = Story::begin("mended");
     store(&story);
     story.copy_secret("flights-ca", "ca", &[]);
@@ -265,7 +204,7 @@ fn what_a_person_mended_goes_on_without_a_restart() {
 /// with a name of 253 characters (K26).
 #[test]
 fn a_manual_backup_completes_under_names_nobody_should_use() {
-    installed();
+    demo::installed();
     let story = Story::begin("names");
     story.apply(
         "apiVersion: v1\nkind: Service\nmetadata: {name: lifeboat}\nspec: {ports: [{port: 80}]}\n",
@@ -297,7 +236,7 @@ fn a_manual_backup_completes_under_names_nobody_should_use() {
 /// The store's reason stands on store and Backup, and mending it recovers the policy.
 #[test]
 fn a_missing_bucket_is_told_on_the_store_and_on_the_backup() {
-    installed();
+    demo::installed();
     let story = Story::begin("bucket");
     story.copy_secret("s3-writer", "s3-writer", &[]);
     story.apply(
@@ -327,7 +266,7 @@ fn a_missing_bucket_is_told_on_the_store_and_on_the_backup() {
 /// Bad specs are refused at apply where CEL can, else stalled with the field's path (issue A1 §4).
 #[test]
 fn a_spec_that_cannot_work_is_refused_or_stalled_with_its_field() {
-    installed();
+    demo::installed();
     let story = Story::begin("specs");
     let refused = [
         (

@@ -151,8 +151,11 @@ impl Owing {
         let mut notices = Vec::new();
         if let Some(newest) = self.missed.first() {
             let count = self.missed.len();
-            let message =
-                format!("{count} due times up to {newest} were missed and are not made up for");
+            // Only the newest are looked for: there may have been more.
+            let least = if count < MAX_TIMES { "" } else { "at least " };
+            let message = format!(
+                "{least}{count} due times up to {newest} were missed and are not made up for"
+            );
             notices.push(Notice::warning(Reason::Skipped, message));
         }
         let mut effects = Vec::new();
