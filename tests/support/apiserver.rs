@@ -35,7 +35,7 @@ pub struct ApiServer {
     dir: PathBuf,
     url: String,
     kubectl: String,
-    _children: Vec<Child>,
+    children: Vec<Child>,
 }
 
 /// The one that the tests of a file share.
@@ -54,8 +54,10 @@ impl ApiServer {
         let kubectl = tool("KUBECTL");
         let apiserver = Path::new(&kubectl).with_file_name("kube-apiserver");
         let dir = tempfile::tempdir().unwrap().keep();
-        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
-        write(&dir, "sa.key", &key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        write(&dir, "sa.key", &key.serialize_pem());
+        // Out of a PKCS 8 private key it reads no public one.
+        write(&dir, "sa.pub", &key.public_key_pem());
         write(&dir, "tokens.csv", "admin,admin,admin,\"system:masters\"\n");
         let [client, peer, secure] = free_ports();
         let etcd = format!("http://127.0.0.1:{client}");
@@ -88,7 +90,7 @@ impl ApiServer {
             &at("certs"),
         ]);
         server_command.args(["--token-auth-file", &at("tokens.csv")]);
-        server_command.args(["--service-account-key-file", &at("sa.key")]);
+        server_command.args(["--service-account-key-file", &at("sa.pub")]);
         server_command.args(["--service-account-signing-key-file", &at("sa.key")]);
         server_command.args(["--service-account-issuer", "https://kubernetes.default.svc"]);
         server_command.args(["--service-cluster-ip-range", "10.0.0.0/24"]);
@@ -99,10 +101,10 @@ impl ApiServer {
             tied_to_this_process(etcd_command, &dir.join("etcd.log")),
             tied_to_this_process(server_command, &dir.join("apiserver.log")),
         ];
-        let server = Self {
+        let mut server = Self {
             url: format!("https://127.0.0.1:{secure}"),
             kubectl,
-            _children: children,
+            children,
             dir,
         };
         server.write_kubeconfig();
@@ -228,12 +230,12 @@ contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
         write(&self.dir, "kubeconfig", &text);
     }
 
-    fn wait_until_ready(&self) {
+    fn wait_until_ready(&mut self) {
         let begun = Instant::now();
         loop {
             match self.try_kubectl(&["get", "--raw", "/readyz"], "") {
                 Ok(_) => return,
-                Err(why) if begun.elapsed() > Duration::from_secs(120) => {
+                Err(why) if begun.elapsed() > Duration::from_secs(120) || self.has_ended() => {
                     let log = std::fs::read_to_string(self.dir.join("apiserver.log"));
                     panic!(
                         "the API server is not ready: {why}\n{}",
@@ -243,6 +245,11 @@ contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
                 Err(_) => std::thread::sleep(Duration::from_millis(500)),
             }
         }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
+        self.children.iter_mut().any(ended)
     }
 }
 
@@ -256,9 +263,10 @@ fn free_ports<const N: usize>() -> [u16; N] {
     listeners.map(|l| l.local_addr().unwrap().port())
 }
 
-/// Starts a process that ends when this one does, whatever ends it: its shell reads our pipe.
+/// Starts a process that ends when this one does, whatever ends it: its shell reads our pipe. The shell ends with it.
 fn tied_to_this_process(command: Command, log: &Path) -> Child {
-    let script = r#""$@" & pid=$!; cat >/dev/null; kill "$pid"; wait "$pid""#;
+    let script =
+        r#"exec 3<&0; "$@" 3<&- & pid=$!; { cat <&3 >/dev/null; kill "$pid"; } & wait "$pid""#;
     let log = std::fs::File::create(log).unwrap();
     Command::new("sh")
         .args(["-c", script, "sh"])
