@@ -230,6 +230,7 @@ async fn the_crds_are_served_and_say_the_status_before_the_first_look() {
     "use a prefix of yours"
 )]
 #[case::unknown_field(policy_yaml("x", ", deadlines: 1h"), "unknown field")]
+// K35, by the chart's admission policy.
 #[case::scheduled_by_hand(
     backup_yaml("x", ", reason: Scheduled"),
     "only the operator creates scheduled backups"

@@ -159,6 +159,8 @@ reasons! {
     ResultLost,
     /// The task or result could not be read.
     ProtocolError,
+    /// An image could not be pulled; the message names which.
+    ImagePullFailed,
     /// The pod did not start in time.
     StartDeadlineExceeded,
     /// All attempts failed.

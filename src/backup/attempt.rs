@@ -10,7 +10,7 @@ use super::decide::{Case, Hold};
 use crate::api::backup::{AttemptPlan, GivenUp};
 use crate::api::{BackupStatus, Reason};
 use crate::cluster::decision::{Decision, Effect, Next, Notice};
-use crate::cluster::seen::{JobState, SeenJob};
+use crate::cluster::seen::{JobState, SeenJob, never_started};
 use crate::schedule::{START_LOOK, earlier, later};
 use crate::workload::{BackupPlan, START_DEADLINE, backup_job};
 
@@ -115,16 +115,16 @@ impl Case<'_> {
                 };
                 self.conclude(status, verdict)
             }
-            JobState::Waiting { why } => {
+            JobState::Waiting { reason, why } => {
                 let until = later(job.created_at, START_DEADLINE);
                 let given_up = GivenUp {
-                    reason: Reason::StartDeadlineExceeded.as_str().to_owned(),
+                    reason: never_started(*reason).as_str().to_owned(),
                     message: conclude::cut(&format!(
                         "the pod did not start within 15 minutes: {why}"
                     )),
                 };
                 let message = format!("attempt {attempt} is starting: {why}");
-                self.watch(status, job, until, given_up, (Reason::Starting, message))
+                self.watch(status, job, until, given_up, (*reason, message))
             }
             JobState::Running { .. } => {
                 let most = START_DEADLINE + deadline(&status) + GIVE_UP_SLACK;

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 
 use super::ends::Ends;
 use super::seen::{JobState, SeenJob};
-use crate::api::LABEL_OWNER_UID;
+use crate::api::{LABEL_OWNER_UID, Reason};
 use crate::task::TaskResult;
 use crate::workload::WORK_CONTAINER;
 
@@ -25,7 +25,7 @@ const MAX_WHY: usize = 300;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PodState {
     /// `work` has not started.
-    Waiting(String),
+    Waiting(Reason, String),
     /// `work` runs, or its node is silent.
     Running(Timestamp),
     /// `work` has ended, or never will start.
@@ -70,7 +70,12 @@ fn job_state(job: &Job, uid: &str, pods: &[&Pod], ends: &Ends, now: Timestamp) -
                     pod_uid: pod.uid().unwrap_or_default(),
                 };
             }
-            PodState::Waiting(why) => return JobState::Waiting { why: why.clone() },
+            PodState::Waiting(reason, why) => {
+                return JobState::Waiting {
+                    reason: *reason,
+                    why: why.clone(),
+                };
+            }
             PodState::Ended(_) => {}
         }
     }
@@ -99,6 +104,7 @@ fn job_state(job: &Job, uid: &str, pods: &[&Pod], ends: &Ends, now: Timestamp) -
             let since = ends.finished_since(uid, now);
             if now.duration_since(since).unsigned_abs() < POD_WATCH_LAG {
                 return JobState::Waiting {
+                    reason: Reason::Starting,
                     why: format!("the Job ended ({why}); its pod was not seen yet"),
                 };
             }
@@ -109,6 +115,7 @@ fn job_state(job: &Job, uid: &str, pods: &[&Pod], ends: &Ends, now: Timestamp) -
             }
         }
         None => JobState::Waiting {
+            reason: Reason::Starting,
             why: "no pod was created yet".to_owned(),
         },
     }
@@ -167,7 +174,8 @@ pub fn pod_state(pod: &Pod) -> PodState {
         let since = since.or(status.start_time.as_ref().map(|time| time.0));
         return PodState::Running(since.unwrap_or(Timestamp::UNIX_EPOCH));
     }
-    PodState::Waiting(why_waiting(status))
+    let (reason, why) = why_waiting(status);
+    PodState::Waiting(reason, why)
 }
 
 fn work_status(status: &PodStatus) -> Option<&ContainerStatus> {
@@ -209,8 +217,19 @@ fn disruption(status: &PodStatus) -> String {
     })
 }
 
+/// What the kubelet says of an image that it cannot get.
+const PULLING: [&str; 7] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "RegistryUnavailable",
+    "ImageInspectError",
+    "SignatureValidationFailed",
+];
+
 /// What keeps a pod from starting, as far as it tells: an image, a node, a container.
-fn why_waiting(status: &PodStatus) -> String {
+fn why_waiting(status: &PodStatus) -> (Reason, String) {
     let init = status.init_container_statuses.iter().flatten();
     for container in init.chain(status.container_statuses.iter().flatten()) {
         let waiting = container.state.as_ref().and_then(|s| s.waiting.as_ref());
@@ -221,20 +240,30 @@ fn why_waiting(status: &PodStatus) -> String {
             let message = waiting
                 .and_then(|w| w.message.as_deref())
                 .unwrap_or_default();
-            return text(&format!("container {}: {reason}", container.name), message);
+            if PULLING.contains(&reason) {
+                // A Job has two images: which of them it is must be said (K10).
+                let what = format!(
+                    "image {} of container {}: {reason}",
+                    container.image, container.name
+                );
+                return (Reason::ImagePullFailed, text(&what, message));
+            }
+            let why = text(&format!("container {}: {reason}", container.name), message);
+            return (Reason::Starting, why);
         }
     }
     let conditions = status.conditions.as_deref().unwrap_or_default();
     let unscheduled = conditions
         .iter()
         .find(|c| c.type_ == "PodScheduled" && c.status == "False");
-    unscheduled.map_or_else(
+    let why = unscheduled.map_or_else(
         || "its pod is starting".to_owned(),
         |c| {
             let reason = c.reason.as_deref().unwrap_or("Unschedulable");
             text(reason, c.message.as_deref().unwrap_or_default())
         },
-    )
+    );
+    (Reason::Starting, why)
 }
 
 /// `reason: message`, sanitised and bounded: it comes from outside (K14).

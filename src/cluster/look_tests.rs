@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use rstest::rstest;
 
 use super::super::ends::Ends;
-use super::super::seen::JobState;
+use super::super::seen::{JobState, never_started};
 use super::*;
 
 const RESULT: &str = r#"{"message":"done","version":1,"reason":"Succeeded","retry":"Never"}"#;
@@ -61,9 +61,36 @@ fn why(state: JobState) -> String {
             assert_eq!(result, None);
             why
         }
-        JobState::Waiting { why } => why,
+        JobState::Waiting { why, .. } => why,
         JobState::Running { .. } => unreachable!("it runs"),
     }
+}
+
+#[rstest]
+#[case::ours("initContainerStatuses", "install", "registry.example/lifeboat:1")]
+#[case::postgres("containerStatuses", "work", "registry.example/postgres:17")]
+fn k10_an_image_that_cannot_be_pulled_is_named(
+    #[case] list: &str,
+    #[case] container: &str,
+    #[case] image: &str,
+) {
+    let status = format!(
+        "{{phase: Pending, {list}: [{{name: {container}, image: '{image}', imageID: '', ready: false, restartCount: 0, \
+         state: {{waiting: {{reason: ErrImagePull, message: 'not found'}}}}}}]}}"
+    );
+    let JobState::Waiting { reason, why } = see(&job(""), &[&pod("p1", &status)]) else {
+        panic!("it does not wait");
+    };
+    assert_eq!(reason, Reason::ImagePullFailed);
+    assert_eq!(
+        why,
+        format!("image {image} of container {container}: ErrImagePull: not found")
+    );
+    assert_eq!(never_started(reason), Reason::ImagePullFailed);
+    assert_eq!(
+        never_started(Reason::Starting),
+        Reason::StartDeadlineExceeded
+    );
 }
 
 #[test]
@@ -109,7 +136,7 @@ fn k14_only_the_container_work_counts() {
 )]
 #[case::image(
     "{phase: Pending, initContainerStatuses: [{name: install, image: i, imageID: i, ready: false, restartCount: 0, state: {waiting: {reason: ImagePullBackOff, message: 'Back-off pulling image x'}}}]}",
-    "container install: ImagePullBackOff: Back-off pulling image x"
+    "image i of container install: ImagePullBackOff: Back-off pulling image x"
 )]
 #[case::unschedulable(
     "{phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: '0/1 nodes'}]}",

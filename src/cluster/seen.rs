@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::api::Reason;
 use crate::task::TaskResult;
 
 /// A Job of ours, with its pod if there is one.
@@ -20,11 +21,22 @@ pub struct SeenJob {
     pub state: JobState,
 }
 
+/// Why a pod that waited for this reason until its start deadline is given up.
+#[must_use]
+pub fn never_started(waiting: Reason) -> Reason {
+    match waiting {
+        Reason::Starting => Reason::StartDeadlineExceeded,
+        known => known,
+    }
+}
+
 /// How far a Job is. A Job ends for us only when its pod is terminal or gone (K2, issue A1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum JobState {
     /// No container `work` has started. The text says why, as far as the pod's conditions tell.
     Waiting {
+        /// [`Reason::Starting`], or what must be mended first: [`Reason::ImagePullFailed`] (K10).
+        reason: Reason,
         /// For people.
         why: String,
     },

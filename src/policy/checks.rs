@@ -9,6 +9,7 @@ use super::decide::Observed;
 use super::history::Ended;
 use super::validate::ValidPolicy;
 use crate::api::BackupPolicyStatus;
+use crate::api::Reason;
 use crate::api::backup_policy::DatabaseFacts;
 use crate::api::backup_store::{UpkeepPlan, UpkeepRun};
 use crate::cluster::decision::{Effect, Next};
@@ -30,8 +31,8 @@ pub struct Check {
     pub plan: UpkeepPlan,
     /// Whether this spec and request have an answer.
     pub answered: bool,
-    /// Whether a worker is at work.
-    pub working: bool,
+    /// Why no worker has begun, if one is awaited.
+    pub waiting: Option<(Reason, String)>,
     /// What was learnt, if something was.
     pub facts: Option<DatabaseFacts>,
     /// When to look again.
@@ -63,7 +64,7 @@ pub fn check(
         last: old.last_check.clone(),
         plan: round.plan.clone(),
         answered: !round.unanswered,
-        working: false,
+        waiting: Some((Reason::Starting, "its Job is being made".to_owned())),
         facts: None,
         next: Next::At(round.plan.at),
     };
@@ -72,8 +73,8 @@ pub fn check(
     }
     match Upkeep::step(&round, &expected, seen.check_job.as_ref(), now) {
         Step::Wait => {}
-        Step::Watch { until, working } => {
-            check.working = working;
+        Step::Watch { until, waiting } => {
+            check.waiting = waiting;
             check.next = Next::At(until);
         }
         Step::Start => {

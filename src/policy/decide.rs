@@ -201,9 +201,13 @@ fn conditions(t: &Truths<'_>) -> Vec<Condition> {
     }
     conditions.set(READY, truth, reason, message);
     let failed = t.check.last.as_ref().is_some_and(|last| !last.succeeded);
-    let (truth, reason, message) = match (t.check.answered, t.check.working) {
-        (false, true) => (Truth::True, Reason::Running, "a check is at work"),
-        (false, false) => (Truth::True, Reason::Starting, "a check is starting"),
+    let starting;
+    let (truth, reason, message) = match (t.check.answered, &t.check.waiting) {
+        (false, None) => (Truth::True, Reason::Running, "a check is at work"),
+        (false, Some((reason, why))) => {
+            starting = format!("a check is starting: {why}");
+            (Truth::True, *reason, starting.as_str())
+        }
         (true, _) if failed => (Truth::True, Reason::Retrying, "the check is tried again"),
         (true, _) => (Truth::False, Reason::Idle, "nothing is in the way"),
     };

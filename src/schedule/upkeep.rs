@@ -9,7 +9,7 @@ use super::spread::within;
 use super::{earlier, later};
 use crate::api::Reason;
 use crate::api::backup_store::{UpkeepPlan, UpkeepRun};
-use crate::cluster::seen::{JobState, SeenJob};
+use crate::cluster::seen::{JobState, SeenJob, never_started};
 use crate::task::TaskResult;
 use crate::workload::{START_DEADLINE, UPKEEP_DEADLINE};
 
@@ -59,8 +59,8 @@ pub enum Step {
     Watch {
         /// When it is given up.
         until: Timestamp,
-        /// Whether its worker has begun.
-        working: bool,
+        /// Why its worker has not begun; `None` once it has.
+        waiting: Option<(Reason, String)>,
     },
     /// It ended.
     Took(Box<Outcome>),
@@ -114,31 +114,31 @@ impl Upkeep<'_> {
                 Step::Wait
             };
         };
-        let (until, working) = match &job.state {
+        let (until, waiting) = match &job.state {
             JobState::Ended { result, why, .. } => {
                 return Step::Took(Box::new(Outcome::of(result.as_deref(), why)));
             }
-            JobState::Waiting { why } => {
+            JobState::Waiting { reason, why } => {
                 let until = later(job.created_at, START_DEADLINE);
                 if now >= until {
                     let message = format!("its pod did not start within 15 minutes: {why}");
                     return Step::Took(Box::new(Outcome {
-                        reason: Reason::StartDeadlineExceeded,
+                        reason: never_started(*reason),
                         message,
                         result: None,
                     }));
                 }
-                (until, false)
+                (until, Some((*reason, why.clone())))
             }
             JobState::Running { .. } => {
                 let most = START_DEADLINE + UPKEEP_DEADLINE + GIVE_UP_SLACK;
-                (later(job.created_at, most), true)
+                (later(job.created_at, most), None)
             }
         };
         if now >= until {
             return Step::Took(Box::new(Outcome::of(None, "it outlived its deadlines")));
         }
-        Step::Watch { until, working }
+        Step::Watch { until, waiting }
     }
 
     /// What stands in the status after a round ended.

@@ -182,9 +182,20 @@ fn general(
     }
     let answered = matches!(step, Step::Took(_)) || !round.unanswered;
     let failed = last.is_some_and(|last| !last.succeeded);
+    let starting;
     let (truth, reason, message) = match (answered, step) {
-        (false, Step::Watch { working: true, .. }) => {
+        (false, Step::Watch { waiting: None, .. }) => {
             (Truth::True, Reason::Running, "a probe is at work")
+        }
+        (
+            false,
+            Step::Watch {
+                waiting: Some((reason, why)),
+                ..
+            },
+        ) => {
+            starting = format!("a probe is starting: {why}");
+            (Truth::True, *reason, starting.as_str())
         }
         (false, _) => (Truth::True, Reason::Starting, "a probe is starting"),
         (true, _) if failed => (Truth::True, Reason::Retrying, "the probe is tried again"),

@@ -50,6 +50,7 @@ fn kstatus_is_whole<W: World>(status: &W::Status, runs: bool) {
     }
 }
 
+/// K28: what a person made stays.
 fn names_only_its_own<W: World>(world: &W, decision: &Decision<W::Status>) {
     let meta = world.meta();
     let uid = meta.uid.as_ref().unwrap();
@@ -139,7 +140,10 @@ fn states() -> Vec<Option<JobState>> {
     vec![
         None,
         Some(waiting()),
-        Some(JobState::Waiting { why: long }),
+        Some(JobState::Waiting {
+            reason: Reason::Starting,
+            why: long,
+        }),
         Some(running()),
         Some(ended(None)),
         Some(ended(Some(success()))),

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::ResourceExt;
+use lifeboat::api::Reason;
 use lifeboat::api::condition::find;
 use lifeboat::api::{BackupPolicyStatus, BackupStatus, BackupStoreStatus, LABEL_OWNER_UID, name};
 use lifeboat::backup::decide::attempt_to_watch;
@@ -74,6 +75,7 @@ pub trait World: Clone + std::fmt::Debug {
 fn new_job(job: &k8s_openapi::api::batch::v1::Job, now: Timestamp) -> SeenJob {
     let owner = job.labels().get(LABEL_OWNER_UID).cloned();
     let state = JobState::Waiting {
+        reason: Reason::Starting,
         why: "its pod is starting".to_owned(),
     };
     fixtures::job(&job.name_any(), &owner.unwrap_or_default(), now, state)
@@ -283,6 +285,7 @@ pub fn kstatus(conditions: &[Condition]) -> [String; 3] {
 
 pub fn waiting() -> JobState {
     JobState::Waiting {
+        reason: Reason::Starting,
         why: "ImagePullBackOff".to_owned(),
     }
 }

@@ -90,6 +90,7 @@ impl World {
             owner_uid: label(LABEL_OWNER_UID),
             created_at: self.now,
             state: JobState::Waiting {
+                reason: Reason::Starting,
                 why: "ContainerCreating".to_owned(),
             },
             name: name.clone(),
