@@ -4,6 +4,7 @@
 set -euo pipefail; shopt -s nullglob
 key=$(realpath "$2") database=$3; cd "$1"
 [ -f manifest.json ] || { echo "no manifest.json in $1: this is no backup" >&2; exit 1; }
+[ "$(psql -XAt -d "$database" -c 'select count(*) from pg_stat_user_tables')" = 0 ] || { echo "the database is not there, or holds tables" >&2; exit 1; }
 ! command -v jq >/dev/null || jq -r '.objects[] | .sha256 + "  " + .name' manifest.json | sha256sum --check --quiet
 opened() { # $1 and its pieces $1.0002, $1.0003 …, decrypted and decompressed as the name says
   cat "$1" "$1".[0-9][0-9][0-9][0-9] | case $1 in *.age) age -d -i "$key" ;; *) cat ;; esac |

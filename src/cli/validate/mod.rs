@@ -167,7 +167,10 @@ fn validate_object(object: &Value) -> Option<Report> {
         Some(crd) => against(crd, object, name),
     };
     Some(Report {
-        object: format!("{kind}/{name}"),
+        object: match object.pointer("/metadata/generateName") {
+            Some(Value::String(prefix)) if name.is_empty() => format!("{kind}/{prefix}…"),
+            _ => format!("{kind}/{name}"),
+        },
         findings,
     })
 }
@@ -195,7 +198,7 @@ fn against(crd: &CustomResourceDefinition, object: &Value, name: &str) -> Vec<Fi
         }
     }
     findings.extend(schema::check(&spec_schema, &spec, "spec"));
-    if let Err(errors) = kube::core::cel::Validator::new().validate(&schema, object, None) {
+    if let Err(errors) = kube::core::cel::Validator::new().validate(&schema, &named(object), None) {
         findings.extend(errors.as_slice().iter().map(|e| Finding {
             field: e.field_path.clone(),
             message: e.message.clone(),
@@ -206,6 +209,20 @@ fn against(crd: &CustomResourceDefinition, object: &Value, name: &str) -> Vec<Fi
         findings.extend(sense(&crd.spec.names.kind, object));
     }
     findings
+}
+
+/// The object as the rules will see it: the API server makes a name of `generateName` first.
+fn named(object: &Value) -> Value {
+    let mut object = object.clone();
+    let prefix = object.pointer("/metadata/generateName");
+    let name = format!(
+        "{}xxxxx",
+        prefix.and_then(Value::as_str).unwrap_or_default()
+    );
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.entry("name").or_insert(Value::String(name));
+    }
+    object
 }
 
 fn metadata(object: &Value, name: &str) -> Vec<Finding> {
@@ -252,4 +269,48 @@ fn sense(kind: &str, object: &Value) -> Vec<Finding> {
             .map(undecodable),
     };
     found.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every example must pass, as a reader will try it first.
+    #[test]
+    fn the_examples_are_valid() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+            for report in objects.iter().filter_map(validate_object) {
+                assert!(
+                    report.findings.is_empty(),
+                    "{}: {}",
+                    path.display(),
+                    report.object
+                );
+                seen += 1;
+            }
+        }
+        assert!(seen > 3);
+    }
+
+    #[test]
+    fn an_object_without_any_name_is_told_once() {
+        let object = serde_json::json!({
+            "apiVersion": "lifeboat.dev/v1alpha1",
+            "kind": "Backup",
+            "metadata": {},
+            "spec": {"policyRef": {"name": "shop"}}
+        });
+        let fields: Vec<String> = validate_object(&object)
+            .unwrap()
+            .findings
+            .into_iter()
+            .map(|f| f.field)
+            .collect();
+        assert_eq!(fields, ["metadata.name"]);
+    }
 }
