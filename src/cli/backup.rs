@@ -86,6 +86,15 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
             std::fs::read(file).map_err(|e| format!("failed to read {}: {e}", file.display()))?;
         target.ca_pem = Some(pem);
     }
+    if let Some(folder) = &args.postgres_bin
+        && !folder.join("pg_dump").is_file()
+    {
+        return Err(format!(
+            "--postgres-bin: there is no pg_dump in {}",
+            folder.display()
+        )
+        .into());
+    }
     let recipients = if args.unencrypted {
         None
     } else {

@@ -64,26 +64,22 @@ fn text(found: &Found, place: &str) -> String {
     let mut out = String::new();
     if !found.manifests.is_empty() {
         let header = [
-            "DIRECTORY",
-            "DUE",
-            "BACKUP",
-            "WHY",
-            "TABLES",
-            "ROWS",
-            "STORED",
-            "FINISHED",
+            "FOLDER", "BACKUP", "WHY", "TABLES", "ROWS", "STORED", "FINISHED",
         ];
-        let mut table = backups::table(&header, &[4, 5, 6]);
+        let mut table = backups::table(&header, &[3, 4, 5]);
         for manifest in &found.manifests {
             table.add_row([
-                backups::plain(&manifest.directory),
-                manifest.due.to_string(),
+                // As `lifeboat inspect` takes it.
+                backups::plain(&manifest.prefix),
                 backups::plain(&manifest.backup),
                 why(manifest),
                 backups::number(manifest.counts.tables),
                 backups::number(manifest.counts.rows),
                 backups::size(manifest.counts.stored_bytes),
-                manifest.finished_at.to_string(),
+                manifest
+                    .finished_at
+                    .strftime("%Y-%m-%dT%H:%M:%SZ")
+                    .to_string(),
             ]);
         }
         for line in table.lines() {
@@ -191,9 +187,9 @@ mod tests {
 
         let text = list(&store, None, 100, false).await.unwrap();
         let days: Vec<&str> = text.lines().skip(1).take(3).collect();
-        assert!(days[0].contains("2026-11-21T02"), "{text}");
+        assert!(days[0].contains("20261121T02"), "{text}");
         assert!(
-            days[1].contains("shop.users") && days[2].contains("2026-11-20T02"),
+            days[1].contains("shop.users") && days[2].contains("20261120T02"),
             "{text}"
         );
         assert!(
