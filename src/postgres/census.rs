@@ -40,14 +40,10 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
         settings: settings(coordinator).await?,
         ..Contents::default()
     };
-    let total = found.iter().filter(|f| f.kind == 'r').count();
-    let (mut done, total) = (0, u64::try_from(total).unwrap_or(u64::MAX));
     for one in found {
         let rows = if one.kind == 'r' {
             let rows = one.count(coordinator).await?;
             coordinator.quiet()?;
-            done += 1;
-            observer.counted(done, total);
             rows
         } else {
             None

@@ -44,8 +44,6 @@ pub trait Observer: Send + Sync {
     async fn reached(&self, _step: Step) {}
     /// So many bytes more came out of pg_dump.
     fn bytes(&self, _raw: u64) {}
-    /// So many tables are counted.
-    fn counted(&self, _done: u64, _total: u64) {}
     /// pg_dump has read so many rows of all that were counted.
     fn rows(&self, _done: u64, _total: u64) {}
 }
