@@ -160,7 +160,7 @@ pub enum TlsMode {
 }
 
 /// One schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tier {
     /// Name, unique in the policy, for example `daily`.
@@ -170,7 +170,8 @@ pub struct Tier {
     )]
     pub name: String,
     /// Five cron fields, with names, `L` and `#`: `0 1 * * SUN#1`. In a DST gap it runs at the gap's end, in an overlap once.
-    #[schemars(length(min = 9, max = 128), regex(pattern = r"^\S+( +\S+){4}$"))]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[^ ]+( +[^ ]+){4}$')").message("a cron has five fields (minute, hour, day of month, month, day of week): write for example `0 2 * * *` for every day at 02:00"))]
     pub cron: String,
 }
 

@@ -114,10 +114,8 @@ pub struct Encryption {
     pub mode: EncryptionMode,
     /// age public keys (`age1…`). Whoever holds one of the private keys can restore.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 16),
-        inner(length(min = 10, max = 2000), regex(pattern = r"^age1[0-9a-z]+$"))
-    )]
+    #[schemars(length(max = 16), inner(length(max = 100)))]
+    #[x_kube(validation = Rule::new("self.all(r, r.matches('^age1[02-9ac-hj-np-z]{58}$'))").message("an age public key is `age1` and 58 more characters: write the line that `age-keygen -y key.txt` prints, whole"))]
     pub recipients: Vec<String>,
 }
 

@@ -25,6 +25,13 @@ pub const CONDITIONAL_WRITES: &str = "ConditionalWrites";
 /// Longest message a condition carries, in characters.
 pub const MAX_MESSAGE: usize = 1_024;
 
+/// A message as long as a condition's may be, on one line.
+#[must_use]
+pub fn cut(text: &str) -> String {
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(MAX_MESSAGE).collect()
+}
+
 /// A condition's three values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bech32::Bech32;
+use bech32::primitives::decode::CheckedHrpstring;
+
 use super::Invalid;
 use super::shared::{CaRef, PodTemplate};
 
@@ -110,6 +113,27 @@ pub fn authority(field: &str, ca: Option<&CaRef>) -> Result<(), Invalid> {
         false => Err(Invalid::new(
             field,
             "name exactly one of secretKeyRef and configMapKeyRef, each with `name` and `key`",
+        )),
+    }
+}
+
+/// A public key that age can encrypt for: 32 bytes of an X25519 key with their checksum.
+///
+/// # Errors
+/// [`Invalid`], which never repeats the text: somebody may have pasted a private key there.
+pub fn recipient(field: &str, key: &str) -> Result<(), Invalid> {
+    if key.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+        return Err(Invalid::new(
+            field,
+            "is a private key, which must never stand here: make a new pair with `age-keygen` and write its public key",
+        ));
+    }
+    let checked = CheckedHrpstring::new::<Bech32>(key);
+    match checked.is_ok_and(|k| k.hrp().as_str() == "age" && k.byte_iter().count() == 32) {
+        true => Ok(()),
+        false => Err(Invalid::new(
+            field,
+            "is not an age public key: write the line `age1…` that `age-keygen -y key.txt` prints, whole",
         )),
     }
 }

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::conclude::{self, Verdict};
 use super::decide::{Case, Hold};
 use crate::api::backup::{AttemptPlan, GivenUp};
+use crate::api::condition::cut;
 use crate::api::{BackupStatus, Reason};
 use crate::cluster::decision::{Decision, Effect, Next, Notice};
 use crate::cluster::seen::{JobState, SeenJob, never_started};
@@ -119,9 +120,7 @@ impl Case<'_> {
                 let until = later(job.created_at, START_DEADLINE);
                 let given_up = GivenUp {
                     reason: never_started(*reason).as_str().to_owned(),
-                    message: conclude::cut(&format!(
-                        "the pod did not start within 15 minutes: {why}"
-                    )),
+                    message: cut(&format!("the pod did not start within 15 minutes: {why}")),
                 };
                 let message = format!("attempt {attempt} is starting: {why}");
                 self.watch(status, job, until, given_up, (*reason, message))

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::backup::{BackupBytes, GivenUp};
 use crate::api::condition::{
-    COMPLETE, Conditions, FAILED, MAX_MESSAGE, READY, RECONCILING, STALLED, Truth,
+    COMPLETE, Conditions, FAILED, READY, RECONCILING, STALLED, Truth, cut,
 };
 use crate::api::{Backup, BackupStatus, Reason, name};
 use crate::cluster::decision::{Decision, Next, Notice};
@@ -322,12 +322,6 @@ pub fn stalled(
     conditions.set(COMPLETE, Truth::False, reason, "not yet");
     conditions.set(FAILED, Truth::False, reason, "not given up");
     conditions.finish()
-}
-
-/// As long as a condition's message may be.
-#[must_use]
-pub fn cut(text: &str) -> String {
-    first(text, MAX_MESSAGE)
 }
 
 fn first(text: &str, most: usize) -> String {

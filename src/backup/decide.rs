@@ -266,6 +266,7 @@ impl Case<'_> {
             .as_ref()
             .is_some_and(|c| c.reason == Reason::WrongMajor.as_str());
         let over = self.window_ends(&old).is_some_and(|end| self.now >= end);
+        let hold = self.hold(false);
         let mut decision = if self.now < at {
             Decision {
                 next: Next::At(at),
@@ -273,11 +274,14 @@ impl Case<'_> {
             }
         } else if job.is_some_and(is_alive) {
             Decision::quiet(old)
+        } else if let Some(hold @ Hold::Never(..)) = hold {
+            // Its policy is another's now: neither that one's rules nor its window say anything about it.
+            self.held(old, hold)
         } else if over && !wrong_major {
             let verdict = Verdict::exhausted(failure.as_ref());
             conclude::finish(&self.seen.backup, &old, verdict, self.now)
         } else {
-            match self.hold(false) {
+            match hold {
                 Some(hold) => self.held(old, hold),
                 None => self.intend(old),
             }

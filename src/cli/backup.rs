@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::CommandError;
+use crate::api::Reason;
 use crate::api::backup::BackupReason;
 use crate::codec::{Limits, ObjectWriter, Recipients};
 use crate::manifest::Manifest;
 use crate::objects::Location;
+use crate::objects::probe::writable;
 use crate::postgres::{LockPatience, Target};
 use crate::work::backup::{Identity, Plan, run as make};
+use crate::work::failure::Failure;
 use crate::work::progress::{Progress, Show};
 use crate::work::{clock, human, stopped};
 
@@ -25,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "LOCATION")]
     to: String,
     /// age public key to encrypt for (`age1…`); repeat for several. Make one with `age-keygen`.
-    #[arg(long, value_name = "KEY", required_unless_present = "unencrypted")]
+    #[arg(long, value_name = "KEY")]
     recipient: Vec<String>,
     /// Store plain bytes. Must be written out: a backup is as secret as its database.
     #[arg(long, conflicts_with = "recipient")]
@@ -51,6 +54,11 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<(), CommandError> {
     let scratch = Scratch::make()?;
     let plan = plan(&args, &scratch).await?;
+    // Before anything is locked or dumped.
+    writable(plan.store.as_ref())
+        .await
+        .map_err(Failure::from)
+        .map_err(|e| explain(e.into(), &plan))?;
     let progress = Progress::new(Show::Person);
     let began = Instant::now();
     let mut open = None;
@@ -62,7 +70,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         ObjectWriter::abort(writer).await;
     }
     progress.finish();
-    let manifest = outcome.map_err(explain)?;
+    let manifest = outcome.map_err(|error| explain(error, &plan))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&manifest)?);
     } else {
@@ -71,12 +79,22 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The reason stands before the sentence, as it does in conditions.
-fn explain(error: CommandError) -> CommandError {
-    match error.downcast::<crate::work::failure::Failure>() {
-        Ok(failure) => format!("{}: {failure}", failure.reason()).into(),
-        Err(error) => error,
-    }
+/// The reason stands before the sentence, as it does in conditions, and behind it what helps at a shell.
+fn explain(error: CommandError, plan: &Plan) -> CommandError {
+    let failure = match error.downcast::<Failure>() {
+        Ok(failure) => failure,
+        Err(error) => return error,
+    };
+    let help = match (failure.reason(), failure.found_major()) {
+        (Reason::WrongMajor | Reason::ToolsMissing, Some(major)) => format!(
+            "; install the client programs of PostgreSQL {major} (Debian: postgresql-client-{major}) or name their folder with --postgres-bin"
+        ),
+        (Reason::AuthenticationFailed, _) if plan.target.password.is_none() => {
+            "; no password was found: write a line host:port:database:user:password into ~/.pgpass or the file that PGPASSFILE names, mode 0600".to_owned()
+        }
+        _ => String::new(),
+    };
+    format!("{}: {failure}{help}", failure.reason()).into()
 }
 
 async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
@@ -97,8 +115,10 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
     }
     let recipients = if args.unencrypted {
         None
+    } else if args.recipient.is_empty() {
+        return Err("--recipient is missing: name an age public key (`age-keygen -o key.txt` makes a pair and prints it), or write --unencrypted to store plain bytes".into());
     } else {
-        Some(Recipients::parse(&args.recipient)?)
+        Some(Recipients::parse(&args.recipient).map_err(|error| format!("--recipient: {error}"))?)
     };
     let directory = args
         .directory
@@ -180,14 +200,18 @@ impl Drop for Scratch {
 
 fn summary(manifest: &Manifest, place: &str, seconds: u64) {
     let counts = &manifest.counts;
+    let number = |n: i64, what| human::count(usize::try_from(n).unwrap_or_default(), what);
     let size = |n: i64| human::bytes(u64::try_from(n).unwrap_or_default());
     println!(
         "backed up {} of PostgreSQL {}",
         manifest.server.database, manifest.server.version
     );
     println!(
-        "  {} tables, {} rows, {} sequences, {} large objects",
-        counts.tables, counts.rows, counts.sequences, counts.large_objects
+        "  {}, {}, {}, {}",
+        number(counts.tables, "table"),
+        number(counts.rows, "row"),
+        number(counts.sequences, "sequence"),
+        number(counts.large_objects, "large object")
     );
     println!(
         "  {} in the store, in {}",

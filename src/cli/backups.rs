@@ -1,21 +1,42 @@
 //! What `lifeboat list` and `lifeboat inspect` share: finding manifests in a store, and words for people.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{CellAlignment, Table, presets};
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
 
-use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest};
+use super::CommandError;
+use crate::api::Reason;
+use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo};
 use crate::objects::{Depth, ObjectStore, StoreError, join};
+use crate::work::human;
 
 /// Manifests that are read at the same time.
 const READERS: usize = 8;
 /// Most attempts that one look goes over (STYLE 11).
 const MAX_RUNS: usize = 100_000;
+/// Most directories that an error names.
+const MAX_NAMES: usize = 20;
+
+/// A backup where it was found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Backup {
+    /// Its folder. The manifest names the one it was made in: a copy lies elsewhere.
+    pub(super) at: String,
+    /// Objects that are missing or not as long as the manifest says, a sentence each; empty: none.
+    pub(super) faults: Vec<String>,
+    /// What it says of itself.
+    #[serde(flatten)]
+    pub(super) manifest: Manifest,
+}
 
 /// What stands in a store.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Backups, newest first.
-    pub(super) manifests: Vec<Manifest>,
+    pub(super) backups: Vec<Backup>,
     /// Prefixes without a manifest: under way, or garbage (P1).
     pub(super) unfinished: Vec<String>,
     /// Prefixes whose manifest cannot be read, and why.
@@ -27,15 +48,23 @@ pub(super) struct Found {
 /// Looks at the newest `limit` attempts, in one directory or in all.
 ///
 /// # Errors
-/// [`StoreError`]. A manifest that cannot be parsed is no error: the others go on.
+/// [`StoreError`], or that there is no such directory. A manifest that cannot be read is no error: the
+/// others go on.
 pub(super) async fn find(
     store: &dyn ObjectStore,
     directory: Option<&str>,
     limit: usize,
-) -> Result<Found, StoreError> {
+) -> Result<Found, CommandError> {
+    let all = folders(store, "").await?;
     let directories = match directory {
-        Some(one) => vec![format!("{}/", one.trim_matches('/'))],
-        None => folders(store, "").await?,
+        Some(one) => {
+            let one = format!("{}/", one.trim_matches('/'));
+            if !all.contains(&one) {
+                return Err(no_directory(store, &one, &all));
+            }
+            vec![one]
+        }
+        None => all,
     };
     let mut runs = Vec::new();
     for directory in directories.iter().filter(|d| !d.starts_with('.')) {
@@ -65,7 +94,7 @@ pub(super) async fn find(
     };
     for (prefix, read) in looked {
         match read {
-            Read::Backup(manifest) => found.manifests.push(*manifest),
+            Read::Backup(backup) => found.backups.push(*backup),
             Read::Unfinished => found.unfinished.push(prefix),
             Read::Unreadable(why) => found.unreadable.push((prefix, why)),
         }
@@ -77,14 +106,28 @@ pub(super) async fn find(
 #[derive(Debug)]
 pub(super) enum Read {
     /// A backup.
-    Backup(Box<Manifest>),
+    Backup(Box<Backup>),
     /// No manifest.
     Unfinished,
     /// A manifest that cannot be read.
     Unreadable(String),
 }
 
-/// Reads the manifest under a prefix.
+fn no_directory(store: &dyn ObjectStore, wanted: &str, all: &[String]) -> CommandError {
+    let names = all.iter().map(|d| d.trim_end_matches('/'));
+    let mut names: Vec<String> = names.filter(|d| !d.starts_with('.')).map(plain).collect();
+    let more = names.len() > MAX_NAMES;
+    names.truncate(MAX_NAMES);
+    let there = match names.len() {
+        0 => "there is none at all".to_owned(),
+        _ if more => format!("there are {} and more", names.join(", ")),
+        _ => format!("there are {}", names.join(", ")),
+    };
+    let (wanted, place) = (plain(wanted.trim_end_matches('/')), store.place());
+    format!("--directory: there is no directory {wanted} in {place}; {there}").into()
+}
+
+/// Reads the manifest under a prefix, and looks whether its objects are there.
 ///
 /// # Errors
 /// [`StoreError`], but not that it is missing.
@@ -92,12 +135,56 @@ pub(super) async fn read(store: &dyn ObjectStore, prefix: &str) -> Result<Read, 
     let most = u64::try_from(MAX_MANIFEST_BYTES).unwrap_or(u64::MAX);
     Ok(match store.get(&join(prefix, MANIFEST), most).await {
         Ok(bytes) => match Manifest::parse(&bytes) {
-            Ok(manifest) => Read::Backup(Box::new(manifest)),
+            Ok(manifest) => Read::Backup(Box::new(Backup {
+                faults: faults(store, prefix, &manifest).await?,
+                at: prefix.to_owned(),
+                manifest,
+            })),
             Err(error) => Read::Unreadable(error.to_string()),
         },
         Err(error) if error.is_missing() => Read::Unfinished,
+        Err(error) if error.reason() == Reason::StoreFailed => Read::Unreadable(error.to_string()),
         Err(error) => return Err(error),
     })
+}
+
+/// What is not as the manifest says: which objects are there, and how long they are. Their content is
+/// only proved by reading it.
+async fn faults(
+    store: &dyn ObjectStore,
+    prefix: &str,
+    manifest: &Manifest,
+) -> Result<Vec<String>, StoreError> {
+    let mut there = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = match store
+            .list(&join(prefix, ""), Depth::All, after.as_deref())
+            .await
+        {
+            Ok(page) => page,
+            // A key that may read one object and list nothing can still look at it.
+            Err(error) if error.reason() == Reason::StoreAccessDenied => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        there.extend(page.objects.into_iter().map(|o| (o.key, o.bytes)));
+        if page.next.is_none() || there.len() >= MAX_RUNS {
+            break;
+        }
+        after = page.next;
+    }
+    let fault = |object: &ObjectInfo| {
+        let name = plain(&object.name);
+        match there.get(&join(prefix, &object.name)) {
+            None => Some(format!("{name} is missing")),
+            Some(bytes) if i64::try_from(*bytes) != Ok(object.bytes) => Some(format!(
+                "{name} has {bytes} bytes instead of {}",
+                object.bytes
+            )),
+            Some(_) => None,
+        }
+    };
+    Ok(manifest.objects.iter().filter_map(fault).collect())
 }
 
 /// All folders directly under a prefix.
@@ -153,19 +240,12 @@ pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
 
 /// Bytes for people, as a manifest counts them.
 pub(super) fn size(bytes: i64) -> String {
-    crate::work::human::bytes(u64::try_from(bytes).unwrap_or(0))
+    human::bytes(u64::try_from(bytes).unwrap_or(0))
 }
 
 /// A number with thousands: `336,776`.
 pub(super) fn number(value: i64) -> String {
-    let digits = value.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
+    let text = human::thousands(usize::try_from(value.unsigned_abs()).unwrap_or(usize::MAX));
     if value < 0 { format!("-{text}") } else { text }
 }
 

@@ -10,6 +10,7 @@ use super::backups::{self, Read};
 use crate::codec::{Identities, read_object};
 use crate::manifest::{Contents, Manifest, ObjectInfo, ObjectRole};
 use crate::objects::{Location, ObjectStore};
+use crate::work::human;
 
 /// Largest `contents.json` that is read, in bytes.
 const MAX_CONTENTS: u64 = 256 * 1024 * 1024;
@@ -41,10 +42,17 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         None => None,
         Some(path) => Some(read_identity(path)?),
     };
-    let store = args.from.open().await?;
-    let text = inspect(store.as_ref(), &args.prefix, identities.as_ref(), args.json).await?;
-    print!("{text}");
-    Ok(())
+    let store = args.from.open_to_read().await?;
+    let seen = inspect(store.as_ref(), &args.prefix, identities.as_ref(), args.json).await?;
+    print!("{}", seen.text);
+    match seen.faults.len() {
+        0 => Ok(()),
+        n => Err(format!(
+            "this backup is damaged: {} not as the manifest says",
+            human::count(n, "object")
+        )
+        .into()),
+    }
 }
 
 fn read_identity(path: &std::path::Path) -> Result<Identities, CommandError> {
@@ -56,19 +64,21 @@ fn read_identity(path: &std::path::Path) -> Result<Identities, CommandError> {
     Ok(Identities::parse(&text)?)
 }
 
-/// What `lifeboat inspect` prints.
-///
-/// # Errors
-/// When there is no such backup, or it cannot be read.
-pub async fn inspect(
+/// What `lifeboat inspect` prints, and what is wrong with the backup.
+struct Seen {
+    text: String,
+    faults: Vec<String>,
+}
+
+async fn inspect(
     store: &dyn ObjectStore,
     prefix: &str,
     identities: Option<&Identities>,
     json: bool,
-) -> Result<String, CommandError> {
+) -> Result<Seen, CommandError> {
     let prefix = prefix.trim_end_matches("manifest.json").trim_matches('/');
-    let manifest = match backups::read(store, prefix).await? {
-        Read::Backup(manifest) => *manifest,
+    let backup = match backups::read(store, prefix).await? {
+        Read::Backup(backup) => *backup,
         Read::Unfinished => {
             let place = store.place();
             let text = format!("there is no backup {prefix} in {place}: it has no manifest.json");
@@ -76,24 +86,33 @@ pub async fn inspect(
         }
         Read::Unreadable(why) => return Err(why.into()),
     };
-    let info = manifest
+    let info = backup
+        .manifest
         .objects
         .iter()
         .find(|o| o.role == ObjectRole::Contents);
     let contents = match info {
+        Some(info) if backup.faults.iter().any(|f| f.starts_with(&info.name)) => None,
         Some(info) if identities.is_some() || !info.name.ends_with(".age") => {
             Some(read_contents(store, prefix, info, identities).await?)
         }
         _ => None,
     };
-    if json {
+    let text = if json {
         let document = Document {
-            manifest: &manifest,
+            at: &backup.at,
+            faults: &backup.faults,
+            manifest: &backup.manifest,
             contents: contents.as_ref(),
         };
-        return Ok(serde_json::to_string_pretty(&document)? + "\n");
-    }
-    Ok(text(&manifest, contents.as_ref()))
+        serde_json::to_string_pretty(&document)? + "\n"
+    } else {
+        text(&backup, contents.as_ref())
+    };
+    Ok(Seen {
+        text,
+        faults: backup.faults,
+    })
 }
 
 async fn read_contents(
@@ -108,22 +127,31 @@ async fn read_contents(
 
 #[derive(Serialize)]
 struct Document<'a> {
+    at: &'a str,
+    faults: &'a [String],
     manifest: &'a Manifest,
     #[serde(skip_serializing_if = "Option::is_none")]
     contents: Option<&'a Contents>,
 }
 
-fn text(manifest: &Manifest, contents: Option<&Contents>) -> String {
+fn text(backup: &backups::Backup, contents: Option<&Contents>) -> String {
     let mut out = String::new();
+    let manifest = &backup.manifest;
+    let made_at = (backup.at != manifest.prefix).then(|| manifest.prefix.clone());
     let server = &manifest.server;
     let counts = &manifest.counts;
     let encryption = match manifest.encryption.recipients.len() {
         0 => manifest.encryption.method.clone(),
-        n => format!("{} for {n} recipients", manifest.encryption.method),
+        n => format!(
+            "{} for {}",
+            manifest.encryption.method,
+            human::count(n, "recipient")
+        ),
     };
     let facts = [
         ("Backup", manifest.backup.clone()),
-        ("Prefix", manifest.prefix.clone()),
+        ("Prefix", backup.at.clone()),
+        ("Copied from", made_at.unwrap_or_default()),
         ("Reason", format!("{:?}", manifest.reason)),
         ("Tiers", manifest.tiers.join(", ")),
         ("Due", manifest.due.to_string()),
@@ -161,8 +189,15 @@ fn text(manifest: &Manifest, contents: Option<&Contents>) -> String {
         ]);
     }
     add(&mut out, &objects);
+    if !backup.faults.is_empty() {
+        out.push('\n');
+    }
+    for fault in &backup.faults {
+        let _ = writeln!(out, "damaged: {fault}");
+    }
     match contents {
         Some(contents) => show(&mut out, contents),
+        None if !backup.faults.is_empty() => {}
         None => out.push_str("\nThe tables are encrypted: give --identity FILE to see them.\n"),
     }
     out
@@ -325,6 +360,8 @@ pub(super) mod tests {
         put(&store, &format!("{prefix}/manifest.json"), json).await;
 
         let short = inspect(store.as_ref(), prefix, None, false).await.unwrap();
+        assert_eq!(short.faults, Vec::<String>::new());
+        let short = short.text;
         assert!(
             short.contains("336,776") && short.contains("--identity"),
             "{short}"
@@ -344,7 +381,8 @@ pub(super) mod tests {
             false,
         )
         .await
-        .unwrap();
+        .unwrap()
+        .text;
         assert!(
             long.contains("public.flights") && long.contains("ext.lookup"),
             "{long}"
@@ -352,7 +390,7 @@ pub(super) mod tests {
         let json = inspect(store.as_ref(), prefix, Some(&identities), true)
             .await
             .unwrap();
-        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&json.text).unwrap();
         assert_eq!(value["contents"]["relations"][0]["rows"], 336_776);
     }
 
@@ -360,7 +398,8 @@ pub(super) mod tests {
     async fn a_prefix_without_a_manifest_is_no_backup() {
         let error = inspect(&Memory::new(), "a/b", None, false)
             .await
-            .unwrap_err();
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("no backup a/b"), "{error}");
     }
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::CommandError;
 use super::backups::{self, Found};
 use crate::manifest::Manifest;
-use crate::objects::{Location, ObjectStore};
+use crate::objects::Location;
+use crate::work::human::count;
 
 /// Arguments of `lifeboat list`.
 #[derive(Debug, clap::Args)]
@@ -29,48 +30,53 @@ pub struct Args {
 /// Runs `lifeboat list`.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// When the store cannot be read; after printing, when a backup in it is damaged or unreadable.
 pub async fn run(args: Args) -> Result<(), CommandError> {
-    let store = args.from.open().await?;
-    let text = list(
-        store.as_ref(),
-        args.directory.as_deref(),
-        args.limit,
-        args.json,
-    )
-    .await?;
-    print!("{text}");
-    Ok(())
+    let store = args.from.open_to_read().await?;
+    let found = backups::find(store.as_ref(), args.directory.as_deref(), args.limit).await?;
+    print!("{}", show(&found, &store.place(), args.json)?);
+    verdict(&found)
 }
 
-/// What `lifeboat list` prints.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn list(
-    store: &dyn ObjectStore,
-    directory: Option<&str>,
-    limit: usize,
-    json: bool,
-) -> Result<String, CommandError> {
-    let found = backups::find(store, directory, limit).await?;
+fn show(found: &Found, place: &str, json: bool) -> Result<String, CommandError> {
     if json {
-        return Ok(serde_json::to_string_pretty(&document(&found))? + "\n");
+        return Ok(serde_json::to_string_pretty(&document(found))? + "\n");
     }
-    Ok(text(&found, &store.place()))
+    Ok(text(found, place))
+}
+
+/// A script must not take a store for whole in which something is not.
+fn verdict(found: &Found) -> Result<(), CommandError> {
+    let damaged = found
+        .backups
+        .iter()
+        .filter(|b| !b.faults.is_empty())
+        .count();
+    match (damaged, found.unreadable.len()) {
+        (0, 0) => Ok(()),
+        (d, 0) => Err(format!("{} damaged", count(d, "backup")).into()),
+        (0, u) => Err(format!("{} unreadable", count(u, "manifest")).into()),
+        (d, u) => Err(format!(
+            "{} damaged, {} unreadable",
+            count(d, "backup"),
+            count(u, "manifest")
+        )
+        .into()),
+    }
 }
 
 fn text(found: &Found, place: &str) -> String {
     let mut out = String::new();
-    if !found.manifests.is_empty() {
+    if !found.backups.is_empty() {
         let header = [
             "FOLDER", "BACKUP", "WHY", "TABLES", "ROWS", "STORED", "FINISHED",
         ];
         let mut table = backups::table(&header, &[3, 4, 5]);
-        for manifest in &found.manifests {
+        for backup in &found.backups {
+            let manifest = &backup.manifest;
             table.add_row([
                 // As `lifeboat inspect` takes it.
-                backups::plain(&manifest.prefix),
+                backups::plain(&backup.at),
                 backups::plain(&manifest.backup),
                 why(manifest),
                 backups::number(manifest.counts.tables),
@@ -87,7 +93,7 @@ fn text(found: &Found, place: &str) -> String {
         }
         out.push('\n');
     }
-    let _ = write!(out, "{} in {place}", count(found.manifests.len(), "backup"));
+    let _ = write!(out, "{} in {place}", count(found.backups.len(), "backup"));
     if !found.unfinished.is_empty() {
         let attempts = count(found.unfinished.len(), "unfinished attempt");
         let _ = write!(out, ", {attempts} (no manifest: under way, or failed)");
@@ -100,6 +106,11 @@ fn text(found: &Found, place: &str) -> String {
         );
     }
     out.push('\n');
+    for backup in &found.backups {
+        for fault in &backup.faults {
+            let _ = writeln!(out, "damaged: {}: {fault}", backups::plain(&backup.at));
+        }
+    }
     for (prefix, why) in &found.unreadable {
         let _ = writeln!(
             out,
@@ -118,15 +129,10 @@ fn why(manifest: &Manifest) -> String {
     backups::plain(&manifest.tiers.join(","))
 }
 
-fn count(number: usize, what: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{s}")
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
-    backups: &'a [Manifest],
+    backups: &'a [backups::Backup],
     unfinished: &'a [String],
     unreadable: Vec<Unreadable<'a>>,
     older: usize,
@@ -140,7 +146,7 @@ struct Unreadable<'a> {
 
 fn document(found: &Found) -> Document<'_> {
     Document {
-        backups: &found.manifests,
+        backups: &found.backups,
         unfinished: &found.unfinished,
         unreadable: found
             .unreadable
@@ -155,7 +161,18 @@ fn document(found: &Found) -> Document<'_> {
 mod tests {
     use super::*;
     use crate::cli::inspect::tests::{manifest, put};
-    use crate::objects::Memory;
+    use crate::manifest::{ObjectInfo, ObjectRole};
+    use crate::objects::{Memory, ObjectStore};
+
+    async fn list(
+        store: &Memory,
+        directory: Option<&str>,
+        limit: usize,
+        json: bool,
+    ) -> Result<String, CommandError> {
+        let found = backups::find(store, directory, limit).await?;
+        show(&found, &store.place(), json)
+    }
 
     #[tokio::test]
     async fn backups_come_newest_first_and_what_has_no_manifest_is_unfinished() {
@@ -211,6 +228,59 @@ mod tests {
             few.contains("1 backup in") && few.contains("3 older attempts"),
             "{few}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_not_there_is_an_error_that_names_those_that_are() {
+        let store = Memory::new();
+        let error = list(&store, Some("shop"), 10, false).await.unwrap_err();
+        assert!(
+            error.to_string().contains("there is none at all"),
+            "{error}"
+        );
+        put(&store, "shop.orders/x", b"x".to_vec()).await;
+        let error = list(&store, Some("shop"), 10, false).await.unwrap_err();
+        assert!(
+            error.to_string().ends_with("there are shop.orders"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_backup_whose_objects_are_missing_or_cut_is_damaged() {
+        let store = Memory::new();
+        let object = |name: &str| ObjectInfo {
+            name: name.to_owned(),
+            role: ObjectRole::Dump,
+            bytes: 3,
+            raw_bytes: 3,
+            sha256: String::new(),
+            raw_sha256: None,
+        };
+        let made = "shop.orders/20261121T020000Z-0123456789ab";
+        // A copy in another folder says where it is, not where it was made.
+        let copy = "copies/20261121T020000Z-0123456789ab";
+        let json = manifest(made, vec![object("a"), object("b")])
+            .to_json()
+            .unwrap();
+        put(&store, &format!("{copy}/manifest.json"), json).await;
+        put(&store, &format!("{copy}/a"), b"12".to_vec()).await;
+        let found = backups::find(&store, None, 10).await.unwrap();
+        let text = text(&found, "memory:");
+        assert!(
+            text.contains(&format!("damaged: {copy}: a has 2 bytes instead of 3"))
+                && text.contains(&format!("damaged: {copy}: b is missing"))
+                && !text.contains(made),
+            "{text}"
+        );
+        let error = verdict(&found).unwrap_err();
+        assert_eq!(error.to_string(), "1 backup damaged");
+
+        store.delete(&format!("{copy}/a")).await.unwrap();
+        put(&store, &format!("{copy}/a"), b"123".to_vec()).await;
+        put(&store, &format!("{copy}/b"), b"123".to_vec()).await;
+        let found = backups::find(&store, None, 10).await.unwrap();
+        verdict(&found).unwrap();
     }
 
     #[tokio::test]

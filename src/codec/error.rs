@@ -12,7 +12,7 @@ use crate::objects::StoreError;
 pub enum CodecError {
     /// A recipient is not an age public key.
     #[error(
-        "encryption.recipients[{index}] {what}; make a key pair with `age-keygen` and give its public key, age1…"
+        "recipient {} {what}; make a key pair with `age-keygen` and give its public key, age1…", index + 1
     )]
     Recipient {
         /// Its place in the list, from 0.
@@ -21,9 +21,7 @@ pub enum CodecError {
         what: String,
     },
     /// Nobody could ever read the backup.
-    #[error(
-        "encryption.recipients is empty: name at least one age public key, or write mode: None"
-    )]
+    #[error("there is no recipient to encrypt for: name at least one age public key, age1…")]
     NoRecipients,
     /// The level is not one of zstd's.
     #[error("failed to compress: level {0} is outside {1}..={2}")]

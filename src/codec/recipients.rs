@@ -113,7 +113,7 @@ mod tests {
     fn a_bad_recipient_is_named_by_its_place() {
         let good = x25519::Identity::generate().to_public().to_string();
         let error = Recipients::parse(&[good.clone(), "age1nonsense".to_owned()]).unwrap_err();
-        assert!(error.to_string().contains("recipients[1]"), "{error}");
+        assert!(error.to_string().contains("recipient 2"), "{error}");
         assert!(matches!(
             Recipients::parse(&[]),
             Err(CodecError::NoRecipients)

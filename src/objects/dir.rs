@@ -76,7 +76,10 @@ impl Dir {
         match tokio::time::timeout(LIMIT, tokio::task::spawn_blocking(work)).await {
             Ok(Ok(Ok(done))) => Ok(done),
             Ok(Ok(Err(cause))) => Err(match cause.kind() {
-                ErrorKind::NotFound => StoreError::missing(operation, &self.place(), key),
+                // A writer makes its folders, so nothing is missing there: it cannot make them.
+                ErrorKind::NotFound if !writes(operation) => {
+                    StoreError::missing(operation, &self.place(), key)
+                }
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                     error(Reason::StoreAccessDenied, cause.to_string())
                 }
@@ -241,6 +244,13 @@ impl ObjectStore for Dir {
             other => other,
         }
     }
+}
+
+fn writes(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Put | Operation::Begin | Operation::UploadPart | Operation::Complete
+    )
 }
 
 /// A new file aside. Names of a dead process with our number are stepped over.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{Bucket, Dir, ObjectStore, S3, StoreError};
+use super::{Bucket, Dir, ObjectStore, Operation, S3, StoreError};
+use crate::api::Reason;
 use crate::api::backup_store::Addressing;
 
 /// A store, as people write it.
@@ -93,6 +94,24 @@ impl Location {
             set(&mut found, &decode(name), decode(value))?;
         }
         Ok(Location::S3(found))
+    }
+
+    /// Opens it to read. A folder that is not there is an error here, where a writer would make it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_to_read(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        let store = self.open().await?;
+        match self {
+            Location::Dir(path) if !path.is_dir() => Err(StoreError::new(
+                Reason::BucketNotFound,
+                Operation::Open,
+                &store.place(),
+                "",
+                "there is no such folder",
+            )),
+            _ => Ok(store),
+        }
     }
 
     /// Opens it. S3 takes credentials from AWS's own environment and profiles.

@@ -38,6 +38,17 @@ pub async fn probe(store: &dyn ObjectStore) -> (ProbeResult, Result<(), StoreErr
     (found, Ok(()))
 }
 
+/// Whether a backup could be begun here: an upload is begun and aborted, and nothing becomes visible.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn writable(store: &dyn ObjectStore) -> Result<(), StoreError> {
+    let upload = store
+        .begin(PROBE_UPLOAD, super::size(CONTENT.len()))
+        .await?;
+    store.abort(&upload).await
+}
+
 async fn writes(store: &dyn ObjectStore, found: &mut ProbeResult) -> Result<(), StoreError> {
     let body = Bytes::from_static(CONTENT);
     store

@@ -91,7 +91,7 @@ fn live(
 ) -> Decision<BackupPolicyStatus> {
     let check = check(valid, seen, old, settings, now);
     let obstacle = store_stalled(valid, seen, settings);
-    let ended = newest(&seen.backups);
+    let ended = newest(valid, &seen.backups);
     let mut effects = Vec::new();
     let mut notices = Vec::new();
     let mut next = check.next;

@@ -25,10 +25,15 @@ pub struct Ended {
     pub major: Option<i32>,
 }
 
-/// The Backup that ended last.
+/// The Backup that ended last, of this policy and in its time. What one of the same name left behind
+/// says nothing about it.
 #[must_use]
-pub fn newest(backups: &[Backup]) -> Option<Ended> {
-    let ended = backups.iter().filter_map(|backup| {
+pub fn newest(valid: &ValidPolicy, backups: &[Backup]) -> Option<Ended> {
+    let ours = backups.iter().filter(|backup| {
+        let maker = backup.labels().get(LABEL_POLICY_UID);
+        maker.is_none_or(|uid| *uid == valid.uid)
+    });
+    let ended = ours.filter_map(|backup| {
         let status = backup.status.as_ref().filter(|_| is_finished(backup))?;
         let ready = find(&status.conditions, READY)?;
         Some(Ended {
@@ -39,7 +44,9 @@ pub fn newest(backups: &[Backup]) -> Option<Ended> {
             major: status.found_major,
         })
     });
-    ended.max_by_key(|e| e.at)
+    ended
+        .filter(|e| Some(e.at) >= valid.created)
+        .max_by_key(|e| e.at)
 }
 
 /// The newest complete one; the status remembers one whose object is gone.

@@ -58,13 +58,13 @@ impl PgDump {
             Some(other) => PgError::never(
                 Reason::WrongMajor,
                 format!(
-                    "the server is PostgreSQL {major}, the image's pg_dump is {}: use an image of PostgreSQL {major}",
+                    "the server is PostgreSQL {major}, the pg_dump here is {}",
                     other.version
                 ),
             ),
             None => PgError::never(
                 Reason::ToolsMissing,
-                format!("there is no pg_dump in the image: use an image of PostgreSQL {major}"),
+                format!("there is no pg_dump here; the server is PostgreSQL {major}"),
             ),
         }
         .with_major(major))

@@ -9,6 +9,7 @@ use super::spread::within;
 use super::{earlier, later};
 use crate::api::Reason;
 use crate::api::backup_store::{UpkeepPlan, UpkeepRun};
+use crate::api::condition::cut;
 use crate::cluster::seen::{JobState, SeenJob, never_started};
 use crate::task::TaskResult;
 use crate::workload::{START_DEADLINE, UPKEEP_DEADLINE};
@@ -160,7 +161,7 @@ impl Upkeep<'_> {
             requested_at: self.requested_at.clone(),
             succeeded,
             reason: outcome.reason.as_str().to_owned(),
-            message: outcome.message.clone(),
+            message: cut(&outcome.message),
         };
         let at = match succeeded {
             true => self.daily(now),

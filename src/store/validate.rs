@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 pub use crate::api::Invalid;
 use crate::api::backup_store::EncryptionMode;
-use crate::api::rules::{authority, folder, named, template};
+use crate::api::rules::{self, authority, folder, named, template};
 use crate::api::{BackupStore, REQUESTED_AT};
 use crate::schedule::upkeep::requested_at;
 use crate::workload::Settings;
@@ -93,18 +93,7 @@ fn encryption(store: &BackupStore) -> Result<(), Invalid> {
         }
         EncryptionMode::Age | EncryptionMode::None => {
             for (index, recipient) in encryption.recipients.iter().enumerate() {
-                let key = recipient.strip_prefix("age1").unwrap_or_default();
-                let fits = key.len() >= 6
-                    && recipient.len() <= 2_000
-                    && key
-                        .bytes()
-                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-                if !fits {
-                    return Err(Invalid::new(
-                        format!("{field}[{index}]"),
-                        "an age public key starts with `age1` and has only lower-case letters and digits; `age-keygen -y key.txt` prints it",
-                    ));
-                }
+                rules::recipient(&format!("{field}[{index}]"), recipient)?;
             }
             Ok(())
         }

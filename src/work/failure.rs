@@ -65,11 +65,24 @@ impl Failure {
     /// As the operator reads it.
     #[must_use]
     pub fn to_result(&self) -> TaskResult {
-        let mut result = TaskResult::failed(self.reason(), self.retry(), self.to_string());
-        if let Failure::Postgres(error) = self {
-            // The next attempt takes the image of this major at once (K20).
-            result.found_major = error.found_major();
+        let mut message = self.to_string();
+        if let (Reason::WrongMajor | Reason::ToolsMissing, Some(major)) =
+            (self.reason(), self.found_major())
+        {
+            message.push_str(&format!(": use an image of PostgreSQL {major}"));
         }
+        let mut result = TaskResult::failed(self.reason(), self.retry(), message);
+        // The next attempt takes the image of this major at once (K20).
+        result.found_major = self.found_major();
         result
+    }
+
+    /// The server's major version, where it is known and matters.
+    #[must_use]
+    pub fn found_major(&self) -> Option<i32> {
+        match self {
+            Failure::Postgres(error) => error.found_major(),
+            _ => None,
+        }
     }
 }

@@ -18,6 +18,27 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// `336,776`.
+#[must_use]
+pub fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 backup`, `2 backups`.
+#[must_use]
+pub fn count(number: usize, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {what}{s}", thousands(number))
+}
+
 /// `1 h 5 min`, `2 min 10 s`, `30 s`.
 #[must_use]
 pub fn seconds(n: u64) -> String {
@@ -37,6 +58,10 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_536), "1.5 KiB");
         assert_eq!(bytes(u64::MAX), "16777215.9 TiB");
+        assert_eq!(
+            (count(1, "table"), count(2, "table")),
+            ("1 table".to_owned(), "2 tables".to_owned())
+        );
         assert_eq!(seconds(59), "59 s");
         assert_eq!(seconds(130), "2 min 10 s");
         assert_eq!(seconds(3_900), "1 h 5 min");

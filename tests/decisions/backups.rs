@@ -132,6 +132,24 @@ fn k3_the_attempts_of_one_due_time_end_when_the_next_comes() {
 }
 
 #[test]
+fn a_backup_whose_policy_was_made_anew_is_given_up_for_that_and_nothing_else() {
+    let mut world = BackupWorld::scheduled();
+    world.settle(now());
+    world.job_is(ended(Some(failure(Reason::StoreUnreachable, Retry::Later))));
+    world.settle(after(10));
+    let policy = world.seen.policy.take();
+    let held = world.settle(after(70));
+    assert_eq!(kstatus(&held.status.conditions)[0], "False/PolicyNotFound");
+    world.seen.policy = policy;
+    world.policy().metadata.uid = Some("another".to_owned());
+    // Long after the new policy's next due time: its window is none of this Backup's.
+    let over = world.settle(after(200_000)).status;
+    assert_eq!(told(&over.conditions, "Failed"), "True/PolicyNotFound");
+    let ready = over.conditions.iter().find(|c| c.type_ == "Ready").unwrap();
+    assert!(ready.message.contains("was deleted"), "{}", ready.message);
+}
+
+#[test]
 fn k20_another_major_is_tried_at_once_uncounted_and_once() {
     let mut world = ended_as(Some(wrong_major()));
     let again = world.settle(now());

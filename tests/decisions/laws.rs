@@ -1,16 +1,20 @@
 //! What holds of every decision, over a sweep of states: a settled world is left alone, nothing is named
 //! that is not the object's own, and the conditions are what kstatus understands (K30).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 use lifeboat::api::condition::{MAX_MESSAGE, is_true};
 use lifeboat::api::{LABEL_OWNER_UID, LABEL_POLICY_UID, REQUESTED_AT, Reason};
+use lifeboat::cli::validate::schema::check;
 use lifeboat::cluster::decision::{Decision, Effect, Next};
 use lifeboat::cluster::seen::JobState;
 use lifeboat::task::{Retry, TaskResult};
+use serde_json::Value;
 
 use crate::fixtures::{self, ended, failure, probed, success};
 use crate::worlds::{BackupWorld, PolicyWorld, StoreWorld, World, after, now, running, waiting};
@@ -48,6 +52,22 @@ fn kstatus_is_whole<W: World>(status: &W::Status, runs: bool) {
             "{conditions:#?}"
         );
     }
+}
+
+/// A status that its own CRD refuses is never written, and the object stays as it was for ever.
+fn fits_its_schema<W: World>(status: &W::Status) {
+    static STATUSES: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+        let of = |crd: CustomResourceDefinition| {
+            let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
+            let status = schema["openAPIV3Schema"]["properties"]["status"].clone();
+            (crd.spec.names.kind, status)
+        };
+        let crds = lifeboat::api::crds().into_iter();
+        crds.map(|(_, crd)| of(crd)).collect()
+    });
+    let status = serde_json::to_value(status).unwrap();
+    let findings = check(&STATUSES[W::KIND], &status, "status");
+    assert!(findings.is_empty(), "{findings:#?}");
 }
 
 /// K28: what a person made stays.
@@ -105,6 +125,7 @@ fn lawful<W: World>(world: &W, time: Timestamp, runs: bool) {
             assert!(decision.effects.is_empty());
         } else {
             kstatus_is_whole::<W>(&decision.status, runs);
+            fits_its_schema::<W>(&decision.status);
         }
         if decision.effects.is_empty() && world.status() == Some(&decision.status) {
             at_rest(&world, &decision, time);
@@ -150,9 +171,27 @@ fn states() -> Vec<Option<JobState>> {
         Some(ended(Some(probed()))),
         Some(ended(Some(TaskResult::succeeded(String::new())))),
         Some(ended(Some(figures))),
+        Some(ended(Some(boastful()))),
+        Some(ended(Some(TaskResult {
+            message: "y\n".repeat(5_000),
+            ..failure(Reason::StoreUnreachable, Retry::Later)
+        }))),
         Some(ended(Some(failure(Reason::SecretMissing, Retry::Never)))),
         Some(ended(Some(failure(Reason::StoreUnreachable, Retry::Later)))),
     ]
+}
+
+/// Whatever an untrusted worker may say of its success (K14).
+fn boastful() -> TaskResult {
+    let mut result = success();
+    let figures = result.backup.as_mut().unwrap();
+    figures.tables = -1;
+    figures.rows = i64::MIN;
+    figures.raw_bytes = i64::MIN;
+    figures.server_version = "9".repeat(5_000);
+    figures.database_name = "\u{1b}".repeat(5_000) + &"d".repeat(5_000);
+    figures.lsn = Some("F".repeat(5_000));
+    result
 }
 
 /// At once, within the deadlines, at each of them, and long after.

@@ -117,6 +117,34 @@ fn k26_a_strangers_backup_of_that_name_is_said_and_passed_over() {
 }
 
 #[test]
+fn what_a_policy_of_the_same_name_left_behind_says_nothing_about_this_one() {
+    let mut world = policy();
+    let ready = world.settle(now()).status.conditions;
+    let mut foreign = lived(Some(ended(Some(failure(
+        Reason::SecretMissing,
+        Retry::Never,
+    )))));
+    foreign.metadata.name = Some("orders-20261120t0200z".to_owned());
+    let labels = foreign.metadata.labels.get_or_insert_default();
+    labels.insert(LABEL_POLICY_UID.to_owned(), "of-the-one-before".to_owned());
+    world.0.backups.push(foreign);
+    assert_eq!(
+        told(&world.settle(after(1)).status.conditions, "Ready"),
+        told(&ready, "Ready")
+    );
+    // A manual one from before it was created neither.
+    let mut early = BackupWorld::of(fixtures::manual("early", "2026-11-20T02:00:00Z"));
+    early.settle(at("2026-11-20T02:00:00Z"));
+    early.job_is(ended(Some(failure(Reason::SecretMissing, Retry::Never))));
+    early.settle(at("2026-11-20T02:00:00Z"));
+    world.0.backups.push(early.seen.backup);
+    assert_eq!(
+        told(&world.settle(after(2)).status.conditions, "Ready"),
+        told(&ready, "Ready")
+    );
+}
+
+#[test]
 fn tiers_that_coincide_are_one_backup_with_both_names() {
     let mut world = policy();
     let weekly = Tier {

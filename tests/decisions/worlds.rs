@@ -30,7 +30,8 @@ pub fn after(seconds: i64) -> Timestamp {
 
 /// An object in its world.
 pub trait World: Clone + std::fmt::Debug {
-    type Status: Clone + PartialEq + std::fmt::Debug;
+    const KIND: &str;
+    type Status: Clone + PartialEq + std::fmt::Debug + serde::Serialize;
     fn decide(&self, now: Timestamp) -> Decision<Self::Status>;
     fn status(&self) -> Option<&Self::Status>;
     fn set_status(&mut self, status: Self::Status);
@@ -95,6 +96,7 @@ impl StoreWorld {
 }
 
 impl World for StoreWorld {
+    const KIND: &str = "BackupStore";
     type Status = BackupStoreStatus;
     fn decide(&self, now: Timestamp) -> Decision<BackupStoreStatus> {
         let valid = store::validate::validate(&self.0.store, &SETTINGS);
@@ -141,6 +143,7 @@ impl PolicyWorld {
 }
 
 impl World for PolicyWorld {
+    const KIND: &str = "BackupPolicy";
     type Status = BackupPolicyStatus;
     fn decide(&self, now: Timestamp) -> Decision<BackupPolicyStatus> {
         let valid = policy::validate::validate(&self.0.policy, &SETTINGS);
@@ -228,6 +231,7 @@ impl BackupWorld {
 }
 
 impl World for BackupWorld {
+    const KIND: &str = "Backup";
     type Status = BackupStatus;
     fn decide(&self, now: Timestamp) -> Decision<BackupStatus> {
         let valid = backup::validate::validate(&self.seen.backup);

@@ -44,7 +44,7 @@ metadata: {{name: primary, namespace: shop, uid: {STORE_UID}, generation: 1, res
 spec:
   s3: {{bucket: backups, endpoint: https://minio.example:9000}}
   credentials: {{writer: {{secretRef: {{name: s3-writer}}}}}}
-  encryption: {{recipients: [age1qqqqqqqqqqqqqqqqqqqq]}}
+  encryption: {{recipients: [age17elg29sfl4nawfd6vc7d7wem6ld0nazfchu8d2v6edmfyv459pvsttejuv]}}
 "
     ))
     .unwrap()

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
+use serde_saphyr::{RenderOptions, SnippetMode, UserMessageFormatter};
 
 use super::CommandError;
 use crate::api::{self, BackupPolicy, BackupStore};
+use crate::work::human;
 use crate::workload::Settings;
 use schema::Finding;
 
@@ -23,67 +25,59 @@ pub struct Args {
     files: Vec<PathBuf>,
 }
 
-/// Runs `lifeboat validate`. Exit code 0: all is well; 1: findings, one line each.
+/// Runs `lifeboat validate`. Exit code 0: all is well; 1: findings, one line each. A file that cannot be
+/// read or parsed is a finding: the others are looked at all the same.
 ///
 /// # Errors
-/// When there are findings, or a file cannot be read.
+/// When there are findings.
 pub fn run(args: &Args) -> Result<(), CommandError> {
-    let mut findings = 0_usize;
     let mut objects = 0_usize;
+    let mut lines = Vec::new();
     for file in &args.files {
-        let text = read(file)?;
-        for report in validate_text(&text)? {
-            objects += 1;
-            for finding in &report.findings {
-                findings += 1;
-                println!(
-                    "{}: {}: {}: {}",
-                    file.display(),
-                    report.object,
-                    finding.field,
-                    finding.message
-                );
+        let name = file.display();
+        match read(file).and_then(|text| validate_text(&text)) {
+            Ok(reports) => {
+                objects += reports.len();
+                lines.extend(reports.iter().flat_map(|report| {
+                    let line = |f: &Finding| {
+                        format!("{name}: {}: {}: {}", report.object, f.field, f.message)
+                    };
+                    report.findings.iter().map(line).collect::<Vec<_>>()
+                }));
             }
+            Err(error) => lines.push(format!("{name}: {error}")),
         }
     }
-    match (objects, findings) {
-        (0, _) => Err(format!("no object of group {} in these files", api::GROUP).into()),
+    for line in &lines {
+        println!("{line}");
+    }
+    match (objects, lines.len()) {
+        (0, 0) => Err(format!("no object of group {} in these files", api::GROUP).into()),
         (_, 0) => {
-            println!(
-                "{objects} object{} valid",
-                if objects == 1 { "" } else { "s" }
-            );
+            println!("{} valid", human::count(objects, "object"));
             Ok(())
         }
-        (_, n) => Err(format!("{n} finding{}", if n == 1 { "" } else { "s" }).into()),
+        (_, n) => Err(human::count(n, "finding").into()),
     }
 }
 
 fn read(file: &PathBuf) -> Result<String, CommandError> {
     use std::io::Read;
-    let mut text = String::new();
-    let name = file.display();
+    let mut bytes = Vec::new();
     if file.as_os_str() == "-" {
         std::io::stdin()
             .lock()
-            .take(MAX_FILE_BYTES)
-            .read_to_string(&mut text)?;
-        return Ok(text);
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(file)
+            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|error| format!("failed to read it: {error}"))?;
     }
-    let opened = std::fs::File::open(file).map_err(|e| format!("failed to open {name}: {e}"))?;
-    if opened
-        .metadata()
-        .map_err(|e| format!("failed to read {name}: {e}"))?
-        .len()
-        > MAX_FILE_BYTES
-    {
-        return Err(format!("{name} is larger than {MAX_FILE_BYTES} bytes").into());
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
+        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes").into());
     }
-    opened
-        .take(MAX_FILE_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|e| format!("failed to read {name}: {e}"))?;
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".into())
 }
 
 /// What was found out about one object.
@@ -100,7 +94,7 @@ pub struct Report {
 /// # Errors
 /// When the text is not YAML.
 pub fn validate_text(text: &str) -> Result<Vec<Report>, CommandError> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| not_yaml(&e))?;
     let mut flat = Vec::new();
     for document in documents {
         match document.get("items").and_then(Value::as_array) {
@@ -116,6 +110,15 @@ pub fn validate_text(text: &str) -> Result<Vec<Report>, CommandError> {
         }
     }
     Ok(flat.iter().filter_map(validate_object).collect())
+}
+
+/// One line for people, with the place: without it the library prints an excerpt over many lines.
+fn not_yaml(error: &serde_saphyr::Error) -> String {
+    let mut options = RenderOptions::new(&UserMessageFormatter);
+    options.snippets = SnippetMode::Off;
+    let text = error.without_snippet().render_with_options(options);
+    let flat: Vec<&str> = text.split_whitespace().collect();
+    format!("not YAML that can be read: {}", flat.join(" "))
 }
 
 fn validate_object(object: &Value) -> Option<Report> {
@@ -204,11 +207,18 @@ fn against(crd: &CustomResourceDefinition, object: &Value, name: &str) -> Vec<Fi
             message: e.message.clone(),
         }));
     }
-    // Sense is asked only of what has the right shape; else the same fault would be told twice.
-    if findings.is_empty() {
-        findings.extend(sense(&crd.spec.names.kind, object));
+    // The operator's own words say how to mend it; the schema's about the same field say less.
+    if let Some(told) = sense(&crd.spec.names.kind, object, findings.is_empty()) {
+        findings.retain(|f| !is_within(&told.field, &f.field));
+        findings.push(told);
     }
     findings
+}
+
+/// Whether `field` is `of` or a part of it; the whole spec contains everything, which says nothing.
+fn is_within(field: &str, of: &str) -> bool {
+    let rest = field.strip_prefix(of);
+    rest.is_some_and(|rest| rest.is_empty() || (of != "spec" && rest.starts_with(['.', '['])))
 }
 
 /// The object as the rules will see it: the API server makes a name of `generateName` first.
@@ -243,58 +253,126 @@ fn metadata(object: &Value, name: &str) -> Vec<Finding> {
     findings
 }
 
-/// What only the operator would have said: cron that never fires, unknown zones, double names.
-fn sense(kind: &str, object: &Value) -> Vec<Finding> {
-    let undecodable = |e: serde_json::Error| Finding {
-        field: "spec".to_owned(),
-        message: e.to_string(),
+/// What only the operator would have said: cron that never fires, unknown zones, keys that are none.
+/// What does not decode is told only where the schema had nothing to say.
+fn sense(kind: &str, object: &Value, well_formed: bool) -> Option<Finding> {
+    let undecodable = |error: serde_json::Error| {
+        well_formed.then(|| Finding {
+            field: "spec".to_owned(),
+            message: error.to_string(),
+        })
     };
-    let invalid = |field: String, message: String| Finding { field, message };
+    let told = |invalid: api::Invalid| Finding {
+        field: invalid.field,
+        message: invalid.message,
+    };
     let settings = Settings::any_image();
-    let found = match kind {
+    match kind {
         "BackupPolicy" => match serde_json::from_value::<BackupPolicy>(object.clone()) {
             Ok(policy) => crate::policy::validate::validate(&policy, &settings)
                 .err()
-                .map(|i| invalid(i.field, i.message)),
-            Err(error) => Some(undecodable(error)),
+                .map(told),
+            Err(error) => undecodable(error),
         },
         "BackupStore" => match serde_json::from_value::<BackupStore>(object.clone()) {
             Ok(store) => crate::store::validate::validate(&store, &settings)
                 .err()
-                .map(|i| invalid(i.field, i.message)),
-            Err(error) => Some(undecodable(error)),
+                .map(told),
+            Err(error) => undecodable(error),
         },
         _ => serde_json::from_value::<api::Backup>(object.clone())
             .err()
-            .map(undecodable),
-    };
-    found.into_iter().collect()
+            .and_then(undecodable),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
-    /// Every example must pass, as a reader will try it first.
+    /// What a file's text is told, one line each.
+    fn told(text: &str) -> Vec<String> {
+        let reports = validate_text(text).unwrap();
+        let findings = reports.into_iter().flat_map(|r| r.findings);
+        findings
+            .map(|f| format!("{}: {}", f.field, f.message))
+            .collect()
+    }
+
+    /// Every example must pass once the reader's own key stands in it, and say so before.
     #[test]
     fn the_examples_are_valid() {
+        const PLACEHOLDER: &str = "put-your-age-public-key-here";
+        let key = age::x25519::Identity::generate().to_public().to_string();
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
         let mut seen = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
-            let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-            for report in objects.iter().filter_map(validate_object) {
-                assert!(
-                    report.findings.is_empty(),
-                    "{}: {}",
-                    path.display(),
-                    report.object
-                );
-                seen += 1;
+            let found = told(&text.replace(PLACEHOLDER, &key));
+            assert_eq!(found, Vec::<String>::new(), "{}", path.display());
+            if text.contains(PLACEHOLDER) {
+                let found = told(&text);
+                assert_eq!(found.len(), 1, "{found:?}");
+                assert!(found[0].starts_with(
+                    "spec.encryption.recipients[0]: is not an age public key: write the line"
+                ));
             }
+            seen += validate_text(&text).unwrap().len();
         }
         assert!(seen > 3);
+    }
+
+    fn policy(spec: &str) -> String {
+        format!(
+            "apiVersion: lifeboat.dev/v1alpha1\nkind: BackupPolicy\nmetadata: {{name: p}}\nspec: {{database: {{secretRef: {{name: d}}}}, storeRef: {{name: s}}, {spec}}}\n"
+        )
+    }
+
+    #[rstest]
+    #[case::nickname(
+        "tiers: [{name: a, cron: '@daily'}]",
+        "spec.tiers[0].cron: a cron has five fields"
+    )]
+    #[case::six("tiers: [{name: a, cron: '0 0 2 * * *'}]", "this one has 6")]
+    #[case::twins(
+        "tiers: [{name: a, cron: 0 2 * * *}, {name: a, cron: 0 3 * * *}]",
+        "spec.tiers[1].name: two tiers have the name `a`"
+    )]
+    #[case::zone(
+        "timeZone: Mars Olympus",
+        "spec.timeZone: `Mars Olympus` is no time zone"
+    )]
+    #[case::deadline("deadline: 0s", "spec.deadline: ")]
+    fn one_fault_is_told_once_in_the_operators_words(#[case] spec: &str, #[case] want: &str) {
+        let found = told(&policy(spec));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains(want) && !found[0].contains("does not match"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn faults_in_different_fields_are_all_told() {
+        let found = told(&policy(
+            "timezone: UTC, deadline: soon, tiers: [{name: a, cron: '@daily'}]",
+        ));
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[rstest]
+    #[case::twice("a: 1\na: 2\n", "duplicate mapping key `a`")]
+    #[case::open("a: [1,\n", "line")]
+    fn what_is_not_yaml_is_told_in_one_line_with_its_place(#[case] text: &str, #[case] want: &str) {
+        let error = validate_text(text).unwrap_err().to_string();
+        assert!(error.contains(want) && error.contains("line"), "{error}");
+        assert!(
+            !error.contains('\n') && !error.contains("Policy"),
+            "{error}"
+        );
     }
 
     #[test]
