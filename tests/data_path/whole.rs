@@ -185,6 +185,39 @@ async fn p1_an_empty_database_is_a_whole_backup(#[case] major: i32) {
     assert!(contents.relations.is_empty());
 }
 
+/// What a role may bring along that would change the meaning of what is read.
+const HOSTILE: &str = "ALTER ROLE reader SET search_path = evil, pg_catalog; ALTER ROLE reader SET DateStyle = 'SQL, DMY'; \
+    ALTER ROLE reader SET IntervalStyle = 'iso_8601'; ALTER ROLE reader SET extra_float_digits = -15; \
+    ALTER ROLE reader SET bytea_output = 'escape'; ALTER ROLE reader SET TimeZone = 'Asia/Kathmandu'; \
+    ALTER ROLE reader SET client_encoding = 'LATIN1'; ALTER ROLE reader SET row_security = off; \
+    ALTER ROLE reader SET default_transaction_read_only = on; ALTER ROLE reader SET standard_conforming_strings = off; \
+    ALTER ROLE reader SET default_transaction_isolation = 'serializable'";
+
+/// G14: whatever role or database have as their defaults, what is read means the same.
+#[rstest]
+#[case(15)]
+#[case(17)]
+#[tokio::test(flavor = "multi_thread")]
+async fn g14_hostile_defaults_of_a_role_change_nothing(#[case] major: i32) {
+    let (server, minio) = (Server::start(major, &[]), minio::start().await);
+    server.database("shop", "").await;
+    let sql = "CREATE TABLE t AS SELECT interval '1 year 2 days' AS i, timestamptz '2026-01-02 03:04:05.678901+00' AS at, \
+               0.1::float8 + 0.2 AS f, '\\x00ff'::bytea AS b, 'é\\\n'::text AS x; \
+               CREATE SCHEMA evil; CREATE VIEW evil.pg_class AS SELECT * FROM pg_catalog.pg_class WHERE false; \
+               CREATE FUNCTION evil.current_database() RETURNS name LANGUAGE sql AS 'SELECT ''other''::name'; \
+               CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader";
+    server.sql("shop", sql).await;
+    server.sql("shop", HOSTILE).await;
+    let scratch = tempfile::tempdir().unwrap();
+    let mut target = server.target("shop");
+    target.user = "reader".to_owned();
+    let mut plan = plan(target, major, direct(&minio), FIRST, &scratch);
+    let (made, _) = goes_round(&server, "shop", &mut plan).await;
+    assert_eq!((made.counts.tables, made.counts.rows), (1, 1));
+    let row = |dbname| run(server.tool("psql").args(["-XAtd", dbname, "-c", "TABLE t"]));
+    assert_eq!(row("back"), row("shop"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_longer_than_an_object_may_be_goes_on_in_the_next_and_concatenates() {
     let (server, minio) = (Server::start(17, &[]), minio::start().await);

@@ -49,7 +49,8 @@ impl Story {
         story
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// kubectl, not yet started.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.environment["KUBECTL"]);
         command
             .args(args)

@@ -1,0 +1,165 @@
+//! What becomes of pods and objects: an image that is not there, progress of a slow run, deletion.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::cluster::{Story, condition};
+use crate::{A_RUN, demo, policy, store};
+
+const BY_HAND: &str = "apiVersion: lifeboat.dev/v1alpha1\nkind: Backup\nmetadata: {name: by-hand}\nspec: {policyRef: {name: shop}}\n";
+
+fn shop(name: &str) -> Story {
+    demo::installed();
+    let story = Story::begin(name);
+    store(&story);
+    story.copy_secret("flights-ca", "ca", &[]);
+    story.copy_secret("flights-db", "db", &[]);
+    story
+}
+
+fn templated(story: &Story, template: &str) {
+    policy(story, "shop", "db", "ca");
+    story.kubectl(&[
+        "patch",
+        "backuppolicies.lifeboat.dev",
+        "shop",
+        "--type=merge",
+        "--patch",
+        &format!("{{\"spec\":{{\"template\":{template}}}}}"),
+    ]);
+}
+
+/// K10: a reason of its own while the pod waits, naming the image; and it goes on when the image is mended.
+#[test]
+fn an_image_that_cannot_be_pulled_is_named() {
+    let story = shop("image");
+    templated(&story, r#"{"postgresImage":"localhost/no-such-image:1"}"#);
+    let kind = "backuppolicies.lifeboat.dev";
+    let object = story.await_condition(
+        kind,
+        "shop",
+        "Reconciling",
+        "True",
+        "ImagePullFailed",
+        A_RUN,
+    );
+    let message = condition(&object, "Reconciling").unwrap()["message"].to_string();
+    assert!(message.contains("localhost/no-such-image:1"), "{message}");
+    story.kubectl(&[
+        "patch",
+        kind,
+        "shop",
+        "--type=merge",
+        "--patch",
+        r#"{"spec":{"template":null}}"#,
+    ]);
+    story.await_condition(kind, "shop", "Ready", "True", "", A_RUN);
+    story.end();
+}
+
+/// K15: from its second minute on a run says how far it is. Little of a processor makes this one slow.
+#[test]
+fn a_slow_run_says_how_far_it_is() {
+    let story = shop("progress");
+    templated(
+        &story,
+        r#"{"resources":{"requests":{"cpu":"5m"},"limits":{"cpu":"15m"}}}"#,
+    );
+    story.apply(BY_HAND);
+    let object = story.await_object(
+        "backups.lifeboat.dev",
+        "by-hand",
+        "progress",
+        A_RUN,
+        |object| object["status"]["progress"]["step"].is_string(),
+    );
+    assert_eq!(
+        condition(&object, "Complete").unwrap()["status"],
+        "False",
+        "{object}"
+    );
+    assert_eq!(story.kstatus(&object), "InProgress", "{object}");
+    // Its pod is told to stop, and ends itself, in time.
+    story.kubectl(&[
+        "delete",
+        "backups.lifeboat.dev",
+        "by-hand",
+        "--wait",
+        "--timeout=120s",
+    ]);
+    story.end();
+}
+
+/// P5: what was written stays, whatever is deleted in the cluster.
+#[test]
+fn p5_deleting_every_custom_resource_deletes_no_backup() {
+    let story = shop("deletion");
+    policy(&story, "shop", "db", "ca");
+    story.apply(BY_HAND);
+    let object = story.await_condition(
+        "backups.lifeboat.dev",
+        "by-hand",
+        "Complete",
+        "True",
+        "",
+        A_RUN,
+    );
+    let prefix = object["status"]["prefix"].as_str().unwrap();
+    for kind in ["backups", "backuppolicies", "backupstores"] {
+        story.kubectl(&[
+            "delete",
+            &format!("{kind}.lifeboat.dev"),
+            "--all",
+            "--wait",
+            "--timeout=120s",
+        ]);
+    }
+    story.plain(&[
+        "delete",
+        "namespace",
+        &story.namespace,
+        "--wait",
+        "--timeout=180s",
+    ]);
+    let listed = list(&story);
+    let found = listed["backups"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{listed}");
+    assert_eq!(found[0]["at"], prefix, "{listed}");
+    assert_eq!(found[0]["faults"], serde_json::json!([]), "{listed}");
+}
+
+/// `lifeboat list --json` of the story's part of the bucket, from outside the cluster.
+fn list(story: &Story) -> Value {
+    let mut forward = story
+        .command(&["port-forward", "-n", "demo", "service/minio", ":9000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(forward.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.split_whitespace().nth(2).unwrap().to_owned();
+    let secret = |key: &str| {
+        let template = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
+        story.plain(&["get", "secret", "-n", "demo", "s3-writer", "-o", &template])
+    };
+    let output = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["list", "--json", "--from"])
+        .arg(format!(
+            "s3://backups/{}?endpoint=http://{address}&addressing=path",
+            story.namespace
+        ))
+        .env("AWS_ACCESS_KEY_ID", secret("access-key-id"))
+        .env("AWS_SECRET_ACCESS_KEY", secret("secret-access-key"))
+        .output()
+        .unwrap();
+    forward.kill().unwrap();
+    forward.wait().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
