@@ -13,6 +13,8 @@
 
 #[path = "data_path/cuts.rs"]
 mod cuts;
+#[path = "data_path/hashes.rs"]
+mod hashes;
 #[path = "support/minio.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod minio;

@@ -69,12 +69,25 @@ pub struct BackupPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10))]
     pub attempts: Option<i32>,
+    /// `Full` reads every row once more beside the dump and records a hash for each table, so that a restore can be compared with it; `Off` only counts the rows. Default `Full`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_hash: Option<ContentHash>,
     /// Starts no new runs while true; a run that is on goes on. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
     /// What the pods of this policy's Jobs look like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<PodTemplate>,
+}
+
+/// Whether the content of tables is hashed (G22).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ContentHash {
+    /// Every row.
+    #[default]
+    Full,
+    /// None.
+    Off,
 }
 
 /// How a database is reached. What the Secret lacks may stand beside it (K37).

@@ -14,7 +14,7 @@ use crate::postgres::{LockPatience, Target};
 use crate::work::backup::{Identity, Plan, run as make};
 use crate::work::failure::Failure;
 use crate::work::progress::{Progress, Show};
-use crate::work::{clock, human, stopped};
+use crate::work::{clock, human, line_key, random, stopped};
 
 /// Arguments of `lifeboat backup`.
 #[derive(Debug, clap::Args)]
@@ -42,6 +42,9 @@ pub struct Args {
     /// Folder with pg_dump, instead of looking on PATH and under /usr/lib/postgresql.
     #[arg(long, value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
+    /// Count the rows only, and do not hash their content: quicker, and a restore can be compared by number only.
+    #[arg(long)]
+    no_content_hash: bool,
     /// Print the manifest as JSON instead of a summary.
     #[arg(long)]
     json: bool,
@@ -154,6 +157,10 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
         store: Location::parse(&args.to)?.open().await?,
         target,
         recipients,
+        line_key: match args.no_content_hash {
+            true => None,
+            false => Some(line_key()?),
+        },
         limits: Limits::default(),
         scratch: scratch.0.clone(),
         postgres_folders: super::postgres_folders(args.postgres_bin.clone()),
@@ -173,9 +180,7 @@ fn default_directory(database: &str) -> String {
 }
 
 fn random_hex() -> Result<String, CommandError> {
-    use std::io::Read;
-    let mut bytes = [0_u8; 6];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let bytes: [u8; 6] = random::bytes()?;
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 

@@ -86,6 +86,9 @@ async fn without_an_identity_the_manifest_is_shown_and_with_it_the_tables() {
             name: name("flights"),
             kind: 'r',
             rows: Some(336_776),
+            columns: None,
+            bytes: None,
+            hash: None,
             extension: None,
         }],
         left_out: vec![LeftOut {

@@ -59,6 +59,24 @@ pub struct Contents {
     /// Settings that give values their meaning: `lc_monetary`, `server_encoding`, `TimeZone`,
     /// `shared_preload_libraries` …
     pub settings: std::collections::BTreeMap<String, String>,
+    /// Key of the content hashes, 64 hex digits; without it there are none (G22).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_key: Option<String>,
+    /// Content of all large objects together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large_objects: Option<LargeObjects>,
+}
+
+/// Content of all large objects together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LargeObjects {
+    /// How many there are.
+    pub count: i64,
+    /// Their bytes.
+    pub bytes: i64,
+    /// Sum of their hashes, 32 hex digits (G21).
+    pub hash: String,
 }
 
 /// A relation of the census.
@@ -74,6 +92,15 @@ pub struct Relation {
     /// Rows under the dump's snapshot; only for kind `r`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
+    /// Columns in the order in which they are hashed; generated ones are not among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<Name>>,
+    /// Bytes of its COPY text without the newlines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// Sum of the hashes of its lines, 32 hex digits (G21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
     /// The extension that owns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<String>,

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 
+use super::content::{self, Content, LineKey, Rows};
 use super::coordinator::Coordinator;
 use super::error::PgError;
-use super::names::{NAME_BYTES, text_of};
+use super::names::{NAME_BYTES, raw_ident, statement_bytes, text_of};
 use super::step::{Observer, Step};
-use crate::manifest::{Contents, FORMAT_VERSION, LeftOut, Name, Relation};
+use crate::api::Reason;
+use crate::manifest::{Contents, FORMAT_VERSION, LargeObjects, LeftOut, Name, Relation};
 
 /// What pg_dump never dumps: the system's schemas.
 const OF_USERS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
@@ -26,12 +28,32 @@ mod why {
 /// Rows of `leftOut` where they cannot be counted.
 pub const NOT_COUNTED: i64 = -1;
 
+/// What is there, with every row counted and none read yet.
+#[derive(Debug)]
+pub struct Census {
+    /// What was found.
+    pub contents: Contents,
+    tables: Vec<Table>,
+}
+
+/// A table whose data is in the dump.
+#[derive(Debug)]
+struct Table {
+    /// Its place among the relations.
+    at: usize,
+    oid: u32,
+    schema: Vec<u8>,
+    name: Vec<u8>,
+    filter: String,
+}
+
 /// Reads the catalogue and counts the rows of every table, on the coordinator's connection and
 /// under its snapshot.
 ///
 /// # Errors
 /// Those of a query; `QueryFailed` for a NOTICE or WARNING (G3).
-pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<Contents, PgError> {
+pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<Census, PgError> {
+    let mut tables = Vec::new();
     let found = relations(coordinator).await?;
     let mut contents = Contents {
         format: FORMAT_VERSION,
@@ -40,7 +62,7 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
         settings: settings(coordinator).await?,
         ..Contents::default()
     };
-    for one in found {
+    for (at, one) in found.into_iter().enumerate() {
         let rows = if one.kind == 'r' {
             let rows = one.count(coordinator).await?;
             coordinator.quiet()?;
@@ -59,16 +81,107 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
                 });
             }
         }
+        if one.kind == 'r' && one.left_out.is_none() {
+            tables.push(Table {
+                at,
+                oid: one.oid,
+                schema: one.in_statement.0,
+                name: one.in_statement.1,
+                filter: one.filter,
+            });
+        }
         contents.relations.push(Relation {
             schema: one.schema,
             name: one.name,
             kind: one.kind,
             rows,
+            columns: None,
+            bytes: None,
+            hash: None,
             extension: one.extension,
         });
     }
     observer.reached(Step::Counted).await;
-    Ok(contents)
+    Ok(Census { contents, tables })
+}
+
+impl Census {
+    /// Reads every row and large object again and writes their hashes down (G21, G22). On the
+    /// coordinator's own connection: who holds the locks waits for nobody who queues behind them (G9).
+    ///
+    /// # Errors
+    /// Those of a query; `QueryFailed` if a table gave another number of rows than were counted (G3).
+    pub async fn hash(
+        self,
+        coordinator: &Coordinator,
+        key: LineKey,
+        observer: &dyn Observer,
+    ) -> Result<Contents, PgError> {
+        let client = coordinator.client();
+        let mut contents = self.contents;
+        let encoding = contents.settings.get("server_encoding").cloned();
+        let encoding = encoding.unwrap_or_default();
+        let columns = content::columns(client, &encoding).await?;
+        content::raw(client).await?;
+        for table in self.tables {
+            let columns = columns
+                .get(&table.oid)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            let (schema, name) = (text_of(&table.schema)?, text_of(&table.name)?);
+            let quoted = format!(
+                "{}.{}",
+                raw_ident(&schema, &encoding),
+                raw_ident(&name, &encoding)
+            );
+            let rows = Rows {
+                table: &quoted,
+                columns,
+                filter: &table.filter,
+                whole_tree: false,
+            };
+            let found = content::hash(client, &rows, key).await?;
+            coordinator.quiet()?;
+            let Some(relation) = contents.relations.get_mut(table.at) else {
+                continue;
+            };
+            witness(relation.rows, found, &quoted)?;
+            let stored = columns.iter().filter(|c| !c.generated);
+            relation.columns = Some(stored.map(|c| c.name.clone()).collect());
+            relation.bytes = i64::try_from(found.bytes).ok();
+            relation.hash = Some(found.to_hex());
+        }
+        let found = content::hash_large_objects(client, key).await?;
+        coordinator.quiet()?;
+        let counted = contents.census.get("largeObjects").copied();
+        witness(counted, found, "the large objects")?;
+        content::converted(client).await?;
+        contents.line_key = Some(key.to_hex());
+        contents.large_objects = Some(LargeObjects {
+            count: i64::try_from(found.rows).unwrap_or(i64::MAX),
+            bytes: i64::try_from(found.bytes).unwrap_or(i64::MAX),
+            hash: found.to_hex(),
+        });
+        observer.reached(Step::Hashed).await;
+        Ok(contents)
+    }
+}
+
+/// Two ways of reading under one snapshot give one number of rows (G3).
+fn witness(counted: Option<i64>, read: Content, what: &str) -> Result<(), PgError> {
+    let rows = i64::try_from(read.rows).ok();
+    if counted == rows {
+        return Ok(());
+    }
+    let number = |n: Option<i64>| n.map_or("no".to_owned(), |n| n.to_string());
+    Err(PgError::later(
+        Reason::QueryFailed,
+        format!(
+            "{what}: {} rows were counted and {} were read under one snapshot: the server may be damaged (see amcheck)",
+            number(counted),
+            number(rows)
+        ),
+    ))
 }
 
 /// A relation while its rows are not counted yet.
@@ -76,6 +189,9 @@ struct Found {
     schema: Name,
     name: Name,
     quoted: Vec<u8>,
+    /// Schema and name as they can stand in a statement.
+    in_statement: (Vec<u8>, Vec<u8>),
+    oid: u32,
     kind: char,
     extension: Option<String>,
     /// The extension's own filter.
@@ -110,14 +226,17 @@ async fn relations(coordinator: &Coordinator) -> Result<Vec<Found>, PgError> {
                 pg_catalog.convert_to(c.relname::text, pg_catalog.getdatabaseencoding()), \
                 {NAME_BYTES}, c.relkind, c.relpersistence, e.extname::text, \
                 pg_catalog.array_position(e.extconfig, c.oid), \
-                e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)], n.nspname = 'information_schema' \
+                e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)], n.nspname = 'information_schema', \
+                {}, {}, c.oid \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
               AND d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
          LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
          WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f') AND c.relpersistence <> 't' \
            AND n.nspname !~ '^pg_' AND NOT (n.nspname = 'information_schema' AND c.oid < 16384) \
-         ORDER BY 1, 2"
+         ORDER BY 1, 2",
+        statement_bytes("n.nspname"),
+        statement_bytes("c.relname")
     );
     let rows = coordinator
         .client()
@@ -150,6 +269,8 @@ fn found(row: &Row, standby: bool) -> Result<Found, tokio_postgres::Error> {
         schema: Name::from_bytes(&bytes(0)?),
         name: Name::from_bytes(&bytes(1)?),
         quoted: bytes(2)?,
+        in_statement: (bytes(9)?, bytes(10)?),
+        oid: row.try_get(11)?,
         kind,
         extension,
         filter: if left_out.is_none() {

@@ -53,6 +53,8 @@ impl Default for LockPatience {
 #[derive(Debug)]
 pub struct Coordinator {
     connection: Connection,
+    /// For looks from outside the transaction, while that is at work.
+    monitor: Connection,
     pinger: JoinHandle<()>,
     identity: Identity,
     snapshot: String,
@@ -119,6 +121,7 @@ impl Coordinator {
             let major = server.major;
             return Ok(Self {
                 connection,
+                monitor,
                 pinger,
                 identity,
                 snapshot,
@@ -169,6 +172,11 @@ impl Coordinator {
     /// For statements under the snapshot. Never end the transaction with it.
     pub(crate) fn client(&self) -> &Client {
         &self.connection.client
+    }
+
+    /// For looks from outside the transaction, which never wait for it.
+    pub(crate) fn monitor(&self) -> &Client {
+        &self.monitor.client
     }
 
     /// The statements for the roles of this database, under the snapshot (G15).

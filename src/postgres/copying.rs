@@ -23,7 +23,7 @@ const SHOWN_SINCE: i32 = 14;
 pub struct Underway {
     /// The table of contents, as soon as it has gone by.
     pub toc: OnceLock<Toc>,
-    /// The census, as soon as everything is counted.
+    /// The census, as soon as everything is counted; hashed or not.
     pub contents: OnceLock<Contents>,
 }
 
@@ -62,18 +62,14 @@ pub async fn watch(
 async fn look(
     coordinator: &Coordinator,
 ) -> Result<Option<(Name, Name, u64)>, tokio_postgres::Error> {
-    let client = coordinator.client();
-    // A transaction sees the activity of its first look for ever, unless it asks anew.
-    client
-        .query("SELECT pg_catalog.pg_stat_clear_snapshot()", &[])
-        .await?;
+    let client = coordinator.monitor();
     let sql = "SELECT pg_catalog.convert_to(n.nspname::text, pg_catalog.getdatabaseencoding()), \
                       pg_catalog.convert_to(c.relname::text, pg_catalog.getdatabaseencoding()), p.tuples_processed \
                FROM pg_catalog.pg_stat_progress_copy p JOIN pg_catalog.pg_stat_activity a ON a.pid = p.pid \
                JOIN pg_catalog.pg_class c ON c.oid = p.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                WHERE p.command = 'COPY TO' AND p.datid = a.datid AND a.datname = pg_catalog.current_database() \
-                 AND a.application_name = pg_catalog.current_setting('application_name') LIMIT 1";
-    let Some(row) = client.query_opt(sql, &[]).await? else {
+                 AND a.application_name = pg_catalog.current_setting('application_name') AND p.pid <> $1 LIMIT 1";
+    let Some(row) = client.query_opt(sql, &[&coordinator.backend_pid()]).await? else {
         return Ok(None);
     };
     let (schema, name): (Vec<u8>, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
@@ -146,6 +142,9 @@ mod tests {
             name: name(tag),
             kind: 'r',
             rows: Some(rows),
+            columns: None,
+            bytes: None,
+            hash: None,
             extension: None,
         };
         let toc = Toc {

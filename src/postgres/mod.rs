@@ -14,6 +14,7 @@
 
 pub mod census;
 pub mod connect;
+pub mod content;
 pub mod coordinator;
 pub mod copying;
 pub mod dump;

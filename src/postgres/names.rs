@@ -13,6 +13,15 @@ pub(super) const TABLES_WHERE: &str = "\
       AND n.nspname NOT IN ('pg_catalog', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_' \
       AND NOT (n.nspname = 'information_schema' AND c.oid < 16384)";
 
+/// A name of the catalogue as it can stand in a statement: in UTF-8, or in raw bytes where the
+/// database has no encoding.
+pub(super) fn statement_bytes(column: &str) -> String {
+    format!(
+        "pg_catalog.convert_to({column}::text, CASE WHEN pg_catalog.getdatabaseencoding() IN ('SQL_ASCII', 'MULE_INTERNAL') \
+         THEN pg_catalog.getdatabaseencoding() ELSE 'UTF8' END)"
+    )
+}
+
 /// The quoted, qualified name in UTF-8, or in raw bytes where the database has no encoding.
 pub(super) const NAME_BYTES: &str = "\
     pg_catalog.convert_to(pg_catalog.format('%I.%I', n.nspname, c.relname), \
@@ -37,6 +46,25 @@ pub(super) fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Quotes an identifier for a session that speaks the server's own encoding (G14). The statement is
+/// UTF-8, so what is not ASCII is written out in numbers, unless the server takes bytes as they are.
+pub(super) fn raw_ident(name: &str, encoding: &str) -> String {
+    if name.is_ascii() || matches!(encoding, "UTF8" | "SQL_ASCII" | "MULE_INTERNAL") {
+        return quote_ident(name);
+    }
+    let mut out = String::from("U&\"");
+    for c in name.chars() {
+        match c {
+            '"' => out.push_str("\"\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_ascii() => out.push(c),
+            c => out.push_str(&format!("\\+{:06x}", u32::from(c))),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Quotes a literal; a backslash makes it an escape string.
 pub(super) fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
@@ -44,5 +72,17 @@ pub(super) fn quote_literal(text: &str) -> String {
         format!("E'{}'", quoted.replace('\\', "\\\\"))
     } else {
         format!("'{quoted}'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g14_a_name_is_ascii_where_the_session_speaks_another_encoding() {
+        assert_eq!(raw_ident("a\"é", "UTF8"), "\"a\"\"é\"");
+        assert_eq!(raw_ident("a\\", "LATIN1"), "\"a\\\"");
+        assert_eq!(raw_ident("a\"\\é", "LATIN1"), "U&\"a\"\"\\\\\\+0000e9\"");
     }
 }

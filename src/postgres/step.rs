@@ -17,6 +17,8 @@ pub enum Step {
     DumpEnded,
     /// Every table is counted.
     Counted,
+    /// Every row is read and its hash added up.
+    Hashed,
     /// The manifest is about to be written.
     Committing,
 }
@@ -32,6 +34,7 @@ impl Step {
             Step::DumpStarted => "DumpStarted",
             Step::DumpEnded => "DumpEnded",
             Step::Counted => "Counted",
+            Step::Hashed => "Hashed",
             Step::Committing => "Committing",
         }
     }

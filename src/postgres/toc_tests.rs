@@ -118,6 +118,9 @@ fn each_table_of_the_census_stands_in_the_dump_or_among_what_was_left_out() {
         name: name(text),
         kind,
         rows: Some(0),
+        columns: None,
+        bytes: None,
+        hash: None,
         extension: None,
     };
     let mut contents = Contents {

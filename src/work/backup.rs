@@ -24,6 +24,7 @@ use crate::manifest::{
     ObjectRole, Server,
 };
 use crate::objects::{ObjectStore, join, put_new};
+use crate::postgres::content::LineKey;
 use crate::postgres::copying::{self, Underway};
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
@@ -47,6 +48,8 @@ pub struct Plan {
     pub recipients: Option<Recipients>,
     /// What the manifest says of the run.
     pub identity: Identity,
+    /// Key of the content hashes; without one rows are counted and not hashed (G22).
+    pub line_key: Option<LineKey>,
     /// Bounds of the upload; another only in tests.
     pub limits: Limits,
     /// Folder for service and password files.
@@ -153,23 +156,25 @@ pub async fn run(
     // Counting and dumping read under one snapshot, so they may go side by side.
     let underway = Underway::default();
     let counting = async {
-        let contents = census::take(&coordinator, observer).await?;
-        let _ = underway.contents.set(contents);
-        Ok::<(), Failure>(())
+        let census = census::take(&coordinator, observer).await?;
+        let _ = underway.contents.set(census.contents.clone());
+        match plan.line_key {
+            Some(key) => Ok(census.hash(&coordinator, key, observer).await?),
+            None => Ok::<_, Failure>(census.contents),
+        }
     };
     let both = async { tokio::try_join!(stream(dump, &underway, open, observer), counting) };
     let read = tokio::select! {
-        both = both => both.map(|_| ()),
+        both = both => both.map(|((), contents)| contents),
         lost = copying::watch(&coordinator, &underway, observer) => Err(lost.into()),
     };
     // The coordinator's own loss explains everything else that went wrong beside it (G2).
     coordinator.prove().await?;
-    read?;
+    let contents = read?;
     observer.reached(Step::DumpEnded).await;
-    let (Some(toc), Some(contents)) = (underway.toc.into_inner(), underway.contents.into_inner())
-    else {
+    let Some(toc) = underway.toc.into_inner() else {
         return Err(Failure::Internal(
-            "dump and census left nothing to compare".to_owned(),
+            "the dump left no table of contents".to_owned(),
         ));
     };
     toc::compare(&contents, &toc)?;

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod failure;
 pub mod human;
 pub mod progress;
+pub mod random;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::api::backup_store::EncryptionMode;
 use crate::codec::{Limits, Recipients};
 use crate::manifest::Manifest;
 use crate::objects::{ObjectStore, S3, probe};
+use crate::postgres::content::LineKey;
 use crate::postgres::{LockPatience, Target, preflight};
 use crate::task::{
     BackupResult, BackupTask, CheckTask, ProbeTask, StoreTask, Task, TaskResult, Work,
@@ -101,7 +103,12 @@ fn plan(task: &BackupTask, place: &Place) -> Result<Plan, Failure> {
         .filter(char::is_ascii_hexdigit)
         .take(12)
         .collect();
+    let line_key = match task.content_hash {
+        true => Some(line_key().map_err(|e| Failure::Internal(e.to_string()))?),
+        false => None,
+    };
     Ok(Plan {
+        line_key,
         target: Target::from_task(&task.database)?,
         recipients: recipients(&task.store)?,
         store: open_store(&task.store)?,
@@ -122,6 +129,14 @@ fn plan(task: &BackupTask, place: &Place) -> Result<Plan, Failure> {
         patience: LockPatience::default(),
         application_name: format!("lifeboat/{}/{hex}", task.policy_uid),
     })
+}
+
+/// A new key for the content hashes of one backup (G21).
+///
+/// # Errors
+/// Those of the system's random numbers.
+pub fn line_key() -> std::io::Result<LineKey> {
+    random::bytes().map(LineKey::new)
 }
 
 fn recipients(store: &StoreTask) -> Result<Option<Recipients>, Failure> {

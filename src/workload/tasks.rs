@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 
 use super::{BackupPlan, UPKEEP_DEADLINE};
-use crate::api::backup_policy::Database;
+use crate::api::backup_policy::{ContentHash, Database};
 use crate::api::shared::CaRef;
 use crate::api::{Backup, BackupPolicy, BackupStore, BackupStoreSpec};
 use crate::task::{
@@ -31,6 +31,7 @@ pub(super) fn backup(
             reason: backup.spec.reason,
             due: plan.due,
             directory: plan.directory.clone(),
+            content_hash: policy.spec.content_hash.unwrap_or_default() == ContentHash::Full,
             expected_major,
             database: database(&policy.spec.database),
             store: store_task(&store.spec),

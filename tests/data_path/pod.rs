@@ -87,6 +87,7 @@ impl Pod {
             reason: BackupReason::Scheduled,
             due: identity.due,
             directory: identity.directory,
+            content_hash: true,
             expected_major: None,
             database: DatabaseTask {
                 secret_name: "shop-db".into(),

@@ -10,6 +10,7 @@ use lifeboat::api::backup::BackupReason;
 use lifeboat::codec::Limits;
 use lifeboat::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest};
 use lifeboat::objects::{Depth, ObjectStore, S3, join};
+use lifeboat::postgres::content::LineKey;
 use lifeboat::postgres::{LockPatience, Observer, Step, Target};
 use lifeboat::task::StoreTask;
 use lifeboat::work::backup::{Identity, Plan};
@@ -60,6 +61,7 @@ pub fn plan(
         store,
         recipients: None,
         identity: identity(pod_uid),
+        line_key: Some(LineKey::new([7; 32])),
         limits: SMALL_PARTS,
         scratch: PathBuf::from(scratch.path()),
         postgres_folders: vec![host_bin(major)],

@@ -91,10 +91,24 @@ fn contents(folder: &Path, key: &Path) -> Contents {
     serde_json::from_str(&json).unwrap()
 }
 
+/// A name in a statement. The only encoding besides UTF-8 here is LATIN1, whose bytes are code points.
+pub fn quoted(name: &Name) -> String {
+    let text: String = match name {
+        Name::Text(text) => text.clone(),
+        Name::Bytes { hex } => {
+            let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+            (0..hex.len())
+                .step_by(2)
+                .map(|at| char::from(byte(at)))
+                .collect()
+        }
+    };
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
 /// Every table of the manifest's contents has as many rows in `back`, and there are no others.
 async fn compare(server: &Server, contents: &Contents) {
     let session = server.session("back").await;
-    let quoted = |name: &Name| format!("\"{}\"", name.display().replace('"', "\"\""));
     for relation in contents.relations.iter().filter(|r| r.kind == 'r') {
         let (schema, name) = (quoted(&relation.schema), quoted(&relation.name));
         let sql = format!("SELECT count(*) FROM ONLY {schema}.{name}");
@@ -110,17 +124,24 @@ async fn compare(server: &Server, contents: &Contents) {
 
 /// What counting does not show.
 fn witness(server: &Server, dbname: &str) -> String {
-    let ask = |sql: &str| run(server.tool("psql").args(["-XAtd", dbname, "-c", sql]));
+    let ask = |sql: &str| {
+        let mut psql = server.tool("psql");
+        // `back` may have another encoding.
+        run(psql
+            .env("PGCLIENTENCODING", "UTF8")
+            .args(["-XAtd", dbname, "-c", sql]))
+    };
     ["SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2",
-     "SELECT oid, lo_get(oid) FROM pg_largeobject_metadata ORDER BY 1",
+     "SELECT oid, md5(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY 1",
      "SELECT attrelid::regclass, attname, format_type(atttypid, atttypmod) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid \
-      WHERE attrelid >= 16384 AND attnum > 0 AND relkind IN ('r', 'p', 'S') \
+      WHERE attrelid >= 16384 AND attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p', 'S') \
       ORDER BY attrelid::regclass::text COLLATE \"C\", attnum"]
     .map(ask)
     .join("\n")
 }
 
-async fn goes_round(server: &Server, dbname: &str, plan: &mut Plan) -> (Manifest, Contents) {
+/// Backs up, restores into `back` with stock programs, and compares what counting can.
+pub async fn goes_round(server: &Server, dbname: &str, plan: &mut Plan) -> (Manifest, Contents) {
     let key = Key::new();
     plan.recipients = Some(key.recipients.clone());
     let made = make(plan, &Silent).await.unwrap();

@@ -61,7 +61,7 @@ async fn whole_round(major: i32, format: (u8, u8)) {
     let coordinator = begin(&server, WEIRD, &Silent).await;
     assert_eq!(coordinator.major(), major);
     let (toc, bytes) = dump(&server, major, WEIRD, coordinator.snapshot()).await;
-    let contents = census::take(&coordinator, &Silent).await.unwrap();
+    let contents = census::take(&coordinator, &Silent).await.unwrap().contents;
     coordinator.prove().await.unwrap();
     coordinator.finish().await.unwrap();
     assert_eq!(toc.format, format);
@@ -138,7 +138,7 @@ async fn an_empty_database_is_a_whole_backup() {
     let server = Server::start(17, &[]);
     let coordinator = begin(&server, "postgres", &Silent).await;
     let (toc, _) = dump(&server, 17, "postgres", coordinator.snapshot()).await;
-    let contents = census::take(&coordinator, &Silent).await.unwrap();
+    let contents = census::take(&coordinator, &Silent).await.unwrap().contents;
     toc::compare(&contents, &toc).unwrap();
     assert!(contents.relations.is_empty());
 }
@@ -154,7 +154,7 @@ async fn g6_names_in_databases_that_are_not_utf8_are_kept_as_bytes() {
         .await;
     let coordinator = begin(&server, "latin", &Silent).await;
     let (toc, _) = dump(&server, 15, "latin", coordinator.snapshot()).await;
-    let contents = census::take(&coordinator, &Silent).await.unwrap();
+    let contents = census::take(&coordinator, &Silent).await.unwrap().contents;
     assert_eq!(
         contents.relations[0].name,
         Name::Bytes {

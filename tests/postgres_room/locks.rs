@@ -111,7 +111,10 @@ async fn g1_a_truncate_between_lock_and_snapshot_waits_and_no_row_is_lost() {
     let mut observer = At::new(Step::Locked, &server, "TRUNCATE t");
     observer.queues = true;
     let coordinator = begin(&server, "postgres", &observer).await;
-    let contents = census::take(&coordinator, &observer).await.unwrap();
+    let contents = census::take(&coordinator, &observer)
+        .await
+        .unwrap()
+        .contents;
     assert_eq!(rows(&contents, "t"), Some(1000));
     coordinator.prove().await.unwrap();
     coordinator.finish().await.unwrap();
@@ -120,7 +123,10 @@ async fn g1_a_truncate_between_lock_and_snapshot_waits_and_no_row_is_lost() {
     }
     let coordinator = begin(&server, "postgres", &Silent).await;
     assert_eq!(
-        rows(&census::take(&coordinator, &Silent).await.unwrap(), "t"),
+        rows(
+            &census::take(&coordinator, &Silent).await.unwrap().contents,
+            "t"
+        ),
         Some(0)
     );
 }
@@ -134,7 +140,10 @@ async fn g1_a_table_born_between_lock_and_snapshot_makes_the_run_begin_anew() {
     let coordinator = begin(&server, "postgres", &observer).await;
     assert_eq!(observer.seen.load(Ordering::SeqCst), 2, "locked twice");
     assert_eq!(
-        rows(&census::take(&coordinator, &Silent).await.unwrap(), "born1"),
+        rows(
+            &census::take(&coordinator, &Silent).await.unwrap().contents,
+            "born1"
+        ),
         Some(1)
     );
     drop(coordinator);
@@ -167,7 +176,7 @@ async fn g1_tables_dropped_or_swapped_while_they_are_locked_end_in_a_whole_list(
     someone_waits(&server, "postgres").await;
     migration.client.batch_execute("COMMIT").await.unwrap();
     let coordinator = run.await.unwrap().unwrap();
-    let contents = census::take(&coordinator, &Silent).await.unwrap();
+    let contents = census::take(&coordinator, &Silent).await.unwrap().contents;
     assert_eq!(
         (
             rows(&contents, "a"),
@@ -316,7 +325,10 @@ async fn g9_an_alter_queued_behind_our_locks_is_let_through_after_pg_dumps_lock_
     );
     // Whoever holds the lock passes the queue: the coordinator still reads, and proves.
     assert_eq!(
-        rows(&census::take(&coordinator, &Silent).await.unwrap(), "t"),
+        rows(
+            &census::take(&coordinator, &Silent).await.unwrap().contents,
+            "t"
+        ),
         Some(1)
     );
     coordinator.prove().await.unwrap();
@@ -385,7 +397,10 @@ async fn g32_the_base_of_a_stream_is_recorded_under_the_snapshot() {
     assert!(base.position.lsn.contains('/') && !base.in_recovery && !base.not_a_base);
     assert!(base.system_identifier.is_some() && base.timeline == Some(1));
     assert_eq!(
-        rows(&census::take(&coordinator, &Silent).await.unwrap(), "t"),
+        rows(
+            &census::take(&coordinator, &Silent).await.unwrap().contents,
+            "t"
+        ),
         Some(1)
     );
 }

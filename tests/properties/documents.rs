@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use lifeboat::api::backup::BackupReason;
 use lifeboat::manifest::{
-    Base, Contents, Counts, EncryptionInfo, FORMAT_VERSION, LeftOut, Manifest, ManifestError, Name,
-    ObjectInfo, ObjectRole, Position, Relation, Server, SnapshotIds,
+    Base, Contents, Counts, EncryptionInfo, FORMAT_VERSION, LargeObjects, LeftOut, Manifest,
+    ManifestError, Name, ObjectInfo, ObjectRole, Position, Relation, Server, SnapshotIds,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -160,14 +160,20 @@ fn contents() -> impl Strategy<Value = Contents> {
         select(vec!['r', 'p', 'S', 'v', 'm', 'f']),
         of(any::<i64>()),
         of(text()),
+        (of(vec(name(), 0..3)), of(any::<i64>()), of(text())),
     )
-        .prop_map(|(schema, name, kind, rows, extension)| Relation {
+        .prop_map(|(schema, name, kind, rows, extension, content)| Relation {
             schema,
             name,
             kind,
             rows,
+            columns: content.0,
+            bytes: content.1,
+            hash: content.2,
             extension,
         });
+    let large_objects = (any::<i64>(), any::<i64>(), text())
+        .prop_map(|(count, bytes, hash)| LargeObjects { count, bytes, hash });
     let left_out =
         (name(), name(), text(), any::<i64>()).prop_map(|(schema, name, why, rows)| LeftOut {
             schema,
@@ -181,15 +187,18 @@ fn contents() -> impl Strategy<Value = Contents> {
         btree_map(text(), any::<i64>(), 0..4),
         vec((text(), text()), 0..3),
         btree_map(text(), text(), 0..4),
+        (of(text()), of(large_objects)),
     )
         .prop_map(
-            |(relations, left_out, census, extensions, settings)| Contents {
+            |(relations, left_out, census, extensions, settings, content)| Contents {
                 format: FORMAT_VERSION,
                 relations,
                 left_out,
                 census,
                 extensions,
                 settings,
+                line_key: content.0,
+                large_objects: content.1,
             },
         )
 }
