@@ -59,12 +59,69 @@ pub struct Contents {
     /// Settings that give values their meaning: `lc_monetary`, `server_encoding`, `TimeZone`,
     /// `shared_preload_libraries` …
     pub settings: std::collections::BTreeMap<String, String>,
+    /// What the dump says there is besides data, ordered: tables, functions, privileges, comments … (G23).
+    #[serde(default)]
+    pub entries: Vec<SchemaEntry>,
+    /// Where the sequences stand, as the dump sets them (G24), ordered by schema and name.
+    #[serde(default)]
+    pub sequences: Vec<Sequence>,
+    /// Roles that the database names, with those they are members of (G15, G17), ordered.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Collations that something uses, besides the database's own.
+    #[serde(default)]
+    pub collations: Vec<Collation>,
     /// Key of the content hashes, 64 hex digits; without it there are none (G22).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_key: Option<String>,
     /// Content of all large objects together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub large_objects: Option<LargeObjects>,
+}
+
+/// One entry of the dump's table of contents.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaEntry {
+    /// Kind, for example `FUNCTION`, `ACL`, `FK CONSTRAINT`.
+    pub desc: String,
+    /// Schema, empty where it has none.
+    pub namespace: Name,
+    /// Name, for example `total(integer)`.
+    pub tag: Name,
+    /// Owner, empty where it has none.
+    pub owner: Name,
+    /// SHA-256 of the definition, hex.
+    pub fingerprint: String,
+}
+
+/// Where a sequence stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sequence {
+    /// Schema.
+    pub schema: Name,
+    /// Name.
+    pub name: Name,
+    /// The value that was given out last, or that comes first.
+    pub last_value: i64,
+    /// False: `last_value` was not given out yet.
+    pub is_called: bool,
+}
+
+/// A collation that something uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Collation {
+    /// Schema.
+    pub schema: Name,
+    /// Name.
+    pub name: Name,
+    /// `c` libc, `i` ICU, `b` built in.
+    pub provider: char,
+    /// Version of the provider's rules with which it was made, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// Content of all large objects together.

@@ -1,13 +1,14 @@
 //! The census: what the catalogue says is there, and how many rows, under the dump's snapshot (G3).
 //! A witness that is not the stream.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 
 use super::content::{self, Content, LineKey, Rows};
 use super::coordinator::Coordinator;
 use super::error::PgError;
+use super::facts;
 use super::names::{NAME_BYTES, raw_ident, statement_bytes, text_of};
 use super::step::{Observer, Step};
 use crate::api::Reason;
@@ -53,13 +54,16 @@ struct Table {
 /// # Errors
 /// Those of a query; `QueryFailed` for a NOTICE or WARNING (G3).
 pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<Census, PgError> {
+    let client = coordinator.client();
     let mut tables = Vec::new();
     let found = relations(coordinator).await?;
     let mut contents = Contents {
         format: FORMAT_VERSION,
         census: objects(coordinator).await?,
-        extensions: extensions(coordinator).await?,
-        settings: settings(coordinator).await?,
+        extensions: facts::extensions(client).await?,
+        settings: facts::settings(client).await?,
+        roles: super::globals::names(client).await?,
+        collations: facts::collations(client).await?,
         ..Contents::default()
     };
     for (at, one) in found.into_iter().enumerate() {
@@ -283,7 +287,7 @@ fn found(row: &Row, standby: bool) -> Result<Found, tokio_postgres::Error> {
 }
 
 /// A `"char"` of the catalogue.
-fn letter(code: i8) -> char {
+pub(super) fn letter(code: i8) -> char {
     u8::try_from(code).map_or('?', char::from)
 }
 
@@ -326,53 +330,4 @@ async fn objects(coordinator: &Coordinator) -> Result<BTreeMap<String, i64>, PgE
         .enumerate()
         .map(|(at, (name, _))| Ok(((*name).to_owned(), row.try_get(at).map_err(failed)?)))
         .collect()
-}
-
-async fn extensions(coordinator: &Coordinator) -> Result<Vec<(String, String)>, PgError> {
-    let failed = |e: tokio_postgres::Error| PgError::query("list the extensions", &e);
-    let rows = coordinator
-        .client()
-        .query(
-            "SELECT extname::text, extversion FROM pg_catalog.pg_extension ORDER BY 1",
-            &[],
-        )
-        .await
-        .map_err(failed)?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                row.try_get(0).map_err(failed)?,
-                row.try_get(1).map_err(failed)?,
-            ))
-        })
-        .collect()
-}
-
-/// Settings that give values their meaning; as the session began with them, not as we set them.
-async fn settings(coordinator: &Coordinator) -> Result<BTreeMap<String, String>, PgError> {
-    let failed = |e: tokio_postgres::Error| PgError::query("read the settings", &e);
-    let rows = coordinator
-        .client()
-        .query(
-            "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('lc_monetary', 'lc_numeric', 'lc_time', \
-               'server_encoding', 'server_version', 'TimeZone', 'DateStyle', 'IntervalStyle', 'xmloption', \
-               'default_text_search_config', 'shared_preload_libraries', 'data_checksums', 'block_size', \
-               'max_locks_per_transaction', 'standard_conforming_strings') AND reset_val IS NOT NULL \
-             UNION ALL SELECT k, v FROM pg_catalog.pg_database d, \
-               LATERAL (VALUES ('lc_collate', d.datcollate::text), ('lc_ctype', d.datctype::text)) AS x(k, v) \
-               WHERE d.datname = pg_catalog.current_database()",
-            &[],
-        )
-        .await
-        .map_err(failed)?;
-    let pairs: Result<HashMap<String, String>, PgError> = rows
-        .iter()
-        .map(|row| {
-            Ok((
-                row.try_get(0).map_err(failed)?,
-                row.try_get(1).map_err(failed)?,
-            ))
-        })
-        .collect();
-    Ok(pairs?.into_iter().collect())
 }

@@ -136,6 +136,8 @@ mod tests {
             namespace: name("public"),
             tag: name(tag),
             owner: name("o"),
+            fingerprint: [0; 32],
+            position: None,
         };
         let relation = |tag: &str, rows| Relation {
             schema: name("public"),

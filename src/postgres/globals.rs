@@ -72,6 +72,18 @@ pub async fn globals(client: &Client) -> Result<String, PgError> {
     Ok(sql)
 }
 
+/// Names of the roles of the closure, ordered.
+///
+/// # Errors
+/// Those of a query.
+pub async fn names(client: &Client) -> Result<Vec<String>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
+    let rows = client.query(CLOSURE, &[]).await.map_err(failed)?;
+    rows.iter()
+        .map(|row| row.try_get(1).map_err(failed))
+        .collect()
+}
+
 /// Only readable by superusers; elsewhere roles come without passwords.
 async fn passwords(
     client: &Client,

@@ -19,6 +19,7 @@ pub mod coordinator;
 pub mod copying;
 pub mod dump;
 pub mod error;
+mod facts;
 pub mod globals;
 pub mod local;
 mod locks;
@@ -32,6 +33,7 @@ pub mod tls;
 pub mod toc;
 pub mod tools;
 pub mod uri;
+pub mod witness;
 
 pub use connect::{Connection, connect};
 pub use coordinator::{Coordinator, LockPatience};

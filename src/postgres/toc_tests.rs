@@ -1,7 +1,9 @@
 //! Small dumps made by hand; real ones are in `tests/postgres_room.rs`.
 
 use super::*;
+use crate::manifest::Contents;
 use crate::manifest::{LeftOut, Relation};
+use crate::postgres::witness::compare;
 
 fn int(out: &mut Vec<u8>, value: i32) {
     out.push(u8::from(value < 0));

@@ -29,7 +29,7 @@ use crate::postgres::copying::{self, Underway};
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
     Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Preflight, Step, Target,
-    TocParser, census, preflight, toc,
+    TocParser, census, preflight, witness,
 };
 
 /// Bytes read from pg_dump at once.
@@ -170,14 +170,15 @@ pub async fn run(
     };
     // The coordinator's own loss explains everything else that went wrong beside it (G2).
     coordinator.prove().await?;
-    let contents = read?;
+    let mut contents = read?;
     observer.reached(Step::DumpEnded).await;
     let Some(toc) = underway.toc.into_inner() else {
         return Err(Failure::Internal(
             "the dump left no table of contents".to_owned(),
         ));
     };
-    toc::compare(&contents, &toc)?;
+    witness::compare(&contents, &toc)?;
+    witness::record(&mut contents, &toc)?;
     coordinator.prove().await?;
 
     let mut objects = finish(open).await?;

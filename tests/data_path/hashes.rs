@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use lifeboat::manifest::{Name, Relation};
+use lifeboat::manifest::{Contents, Name, Relation, SchemaEntry};
 use lifeboat::postgres::content::LineKey;
 use rstest::rstest;
 
 use crate::minio;
 use crate::pg::{Server, run};
-use crate::runs::{FIRST, direct, plan};
+use crate::runs::{FIRST, SECOND, direct, identity, plan};
 use crate::whole::{goes_round, quoted};
 
 /// Everything that a line may hold, and every way in which columns may lie.
@@ -161,6 +161,78 @@ async fn g25_partitions_add_up_to_their_root() {
     let whole = by_others(&server, "back", "UTF8", copy, &key);
     assert_eq!(whole, format!("{rows} {bytes} {sum:032x}"));
     assert_eq!(of("root").hash, None);
+}
+
+/// G23, G24: schema and sequences as the dump's own table of contents has them.
+#[rstest]
+#[case(15)]
+#[case(17)]
+#[tokio::test(flavor = "multi_thread")]
+async fn g23_contents_say_what_the_dump_says_of_schema_and_sequences(#[case] major: i32) {
+    let (server, minio) = (Server::start(major, &[]), minio::start().await);
+    server.database("shop", "").await;
+    let sql = "CREATE ROLE shop_app; CREATE ROLE shop_group; GRANT shop_group TO shop_app; \
+        CREATE COLLATION public.phone (provider = icu, locale = 'de-u-co-phonebk'); \
+        CREATE TABLE t (id bigserial PRIMARY KEY, name text COLLATE phone, other text COLLATE \"C\"); \
+        CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER TABLE t OWNER TO shop_app; \
+        COMMENT ON TABLE t IS 'x'; GRANT SELECT ON t TO PUBLIC; ALTER DATABASE shop SET work_mem = '7MB'; \
+        CREATE SEQUENCE \"odd, 'name\" START 5; SELECT nextval('t_id_seq'), nextval('t_id_seq')";
+    server.sql("shop", sql).await;
+    let scratch = tempfile::tempdir().unwrap();
+    let mut plan = plan(
+        server.target("shop"),
+        major,
+        direct(&minio),
+        FIRST,
+        &scratch,
+    );
+    let (_, first) = goes_round(&server, "shop", &mut plan).await;
+    let entry = |contents: &Contents, desc: &str, tag: &str| {
+        let named = |e: &&SchemaEntry| e.desc == desc && e.tag == Name::Text(tag.to_owned());
+        contents.entries.iter().find(named).cloned()
+    };
+    for (desc, tag) in [
+        ("TABLE", "t"),
+        ("FUNCTION", "one()"),
+        ("COMMENT", "TABLE t"),
+        ("ACL", "TABLE t"),
+        ("CONSTRAINT", "t t_pkey"),
+        ("DATABASE PROPERTIES", "shop"),
+    ] {
+        assert!(
+            entry(&first, desc, tag).is_some(),
+            "{desc} {tag}: {:#?}",
+            first.entries
+        );
+    }
+    assert!(!first.entries.iter().any(|e| e.desc.ends_with("DATA")));
+    let positions: Vec<(String, i64, bool)> = first
+        .sequences
+        .iter()
+        .map(|s| (s.name.display(), s.last_value, s.is_called))
+        .collect();
+    let odd = ("odd, 'name".to_owned(), 5, false);
+    assert_eq!(positions, [odd, ("t_id_seq".to_owned(), 2, true)]);
+    assert_eq!(first.roles, ["postgres", "shop_app", "shop_group"]);
+    let phone = first
+        .collations
+        .iter()
+        .find(|c| c.name == Name::Text("phone".to_owned()));
+    assert!(phone.is_some_and(|c| c.provider == 'i' && c.version.is_some()));
+
+    // What changes, and only that, has another fingerprint.
+    run(server.tool("dropdb").arg("back"));
+    let sql = "CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 2'";
+    server.sql("shop", sql).await;
+    plan.identity = identity(SECOND);
+    let (_, second) = goes_round(&server, "shop", &mut plan).await;
+    let changed: Vec<String> = first
+        .entries
+        .iter()
+        .filter(|e| !second.entries.contains(e))
+        .map(|e| e.tag.display())
+        .collect();
+    assert_eq!(changed, ["one()"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use lifeboat::api::Reason;
 use lifeboat::manifest::Name;
-use lifeboat::postgres::{DumpOrder, DumpProcess, PgDump, Silent, Toc, TocParser, census, toc};
+use lifeboat::postgres::{DumpOrder, DumpProcess, PgDump, Silent, Toc, TocParser, census, witness};
 use tokio::io::AsyncReadExt;
 
 use crate::locks::{begin, rows};
@@ -90,12 +90,12 @@ async fn whole_round(major: i32, format: (u8, u8)) {
     assert_eq!(left, vec![("queue".to_owned(), 5)]);
     assert_eq!(contents.census["largeObjects"], 1);
     assert_eq!(contents.settings["server_encoding"], "UTF8");
-    toc::compare(&contents, &toc).unwrap();
+    witness::compare(&contents, &toc).unwrap();
     for name in ["child", "Größe \"\n表"] {
         let mut cut = toc.clone();
         cut.entries
             .retain(|e| e.desc != "TABLE DATA" || e.tag != Name::Text(name.into()));
-        let error = toc::compare(&contents, &cut).unwrap_err();
+        let error = witness::compare(&contents, &cut).unwrap_err();
         assert_eq!(error.reason(), Reason::DumpIncomplete, "{error}");
     }
     restores(&server, &bytes);
@@ -139,7 +139,7 @@ async fn an_empty_database_is_a_whole_backup() {
     let coordinator = begin(&server, "postgres", &Silent).await;
     let (toc, _) = dump(&server, 17, "postgres", coordinator.snapshot()).await;
     let contents = census::take(&coordinator, &Silent).await.unwrap().contents;
-    toc::compare(&contents, &toc).unwrap();
+    witness::compare(&contents, &toc).unwrap();
     assert!(contents.relations.is_empty());
 }
 
@@ -162,7 +162,7 @@ async fn g6_names_in_databases_that_are_not_utf8_are_kept_as_bytes() {
         }
     );
     assert_eq!(contents.relations[0].rows, Some(1));
-    toc::compare(&contents, &toc).unwrap();
+    witness::compare(&contents, &toc).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

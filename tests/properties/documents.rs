@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use lifeboat::api::backup::BackupReason;
 use lifeboat::manifest::{
-    Base, Contents, Counts, EncryptionInfo, FORMAT_VERSION, LargeObjects, LeftOut, Manifest,
-    ManifestError, Name, ObjectInfo, ObjectRole, Position, Relation, Server, SnapshotIds,
+    Base, Collation, Contents, Counts, EncryptionInfo, FORMAT_VERSION, LargeObjects, LeftOut,
+    Manifest, ManifestError, Name, ObjectInfo, ObjectRole, Position, Relation, SchemaEntry,
+    Sequence, Server, SnapshotIds,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -172,6 +173,31 @@ fn contents() -> impl Strategy<Value = Contents> {
             hash: content.2,
             extension,
         });
+    let entry = (text(), name(), name(), name(), text()).prop_map(
+        |(desc, namespace, tag, owner, fingerprint)| SchemaEntry {
+            desc,
+            namespace,
+            tag,
+            owner,
+            fingerprint,
+        },
+    );
+    let sequence = (name(), name(), any::<i64>(), any::<bool>()).prop_map(
+        |(schema, name, last_value, is_called)| Sequence {
+            schema,
+            name,
+            last_value,
+            is_called,
+        },
+    );
+    let collation = (name(), name(), select(vec!['c', 'i', 'b']), of(text())).prop_map(
+        |(schema, name, provider, version)| Collation {
+            schema,
+            name,
+            provider,
+            version,
+        },
+    );
     let large_objects = (any::<i64>(), any::<i64>(), text())
         .prop_map(|(count, bytes, hash)| LargeObjects { count, bytes, hash });
     let left_out =
@@ -188,9 +214,15 @@ fn contents() -> impl Strategy<Value = Contents> {
         vec((text(), text()), 0..3),
         btree_map(text(), text(), 0..4),
         (of(text()), of(large_objects)),
+        (
+            vec(entry, 0..3),
+            vec(sequence, 0..3),
+            vec(text(), 0..3),
+            vec(collation, 0..3),
+        ),
     )
         .prop_map(
-            |(relations, left_out, census, extensions, settings, content)| Contents {
+            |(relations, left_out, census, extensions, settings, content, schema)| Contents {
                 format: FORMAT_VERSION,
                 relations,
                 left_out,
@@ -199,6 +231,10 @@ fn contents() -> impl Strategy<Value = Contents> {
                 settings,
                 line_key: content.0,
                 large_objects: content.1,
+                entries: schema.0,
+                sequences: schema.1,
+                roles: schema.2,
+                collations: schema.3,
             },
         )
 }

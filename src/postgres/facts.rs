@@ -1,0 +1,80 @@
+//! What gives the values of a database their meaning: extensions, collations, settings (G14).
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio_postgres::{Client, Row};
+
+use super::census::letter;
+use super::error::PgError;
+use crate::manifest::{Collation, Name};
+
+pub(super) async fn extensions(client: &Client) -> Result<Vec<(String, String)>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("list the extensions", &e);
+    let rows = client
+        .query(
+            "SELECT extname::text, extversion FROM pg_catalog.pg_extension ORDER BY 1",
+            &[],
+        )
+        .await
+        .map_err(failed)?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.try_get(0).map_err(failed)?,
+                row.try_get(1).map_err(failed)?,
+            ))
+        })
+        .collect()
+}
+
+/// Collations that anything but the system itself refers to.
+pub(super) async fn collations(client: &Client) -> Result<Vec<Collation>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("list the collations", &e);
+    let sql = "\
+        SELECT pg_catalog.convert_to(n.nspname::text, pg_catalog.getdatabaseencoding()), \
+               pg_catalog.convert_to(c.collname::text, pg_catalog.getdatabaseencoding()), c.collprovider, c.collversion \
+        FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace \
+        WHERE c.oid >= 16384 OR c.oid IN (SELECT refobjid FROM pg_catalog.pg_depend \
+              WHERE refclassid = 'pg_catalog.pg_collation'::pg_catalog.regclass) ORDER BY 1, 2";
+    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let read = |row: &Row| {
+        Ok(Collation {
+            schema: Name::from_bytes(&row.try_get::<_, Vec<u8>>(0)?),
+            name: Name::from_bytes(&row.try_get::<_, Vec<u8>>(1)?),
+            provider: letter(row.try_get(2)?),
+            version: row.try_get(3)?,
+        })
+    };
+    rows.iter().map(|row| read(row).map_err(failed)).collect()
+}
+
+/// Settings that give values their meaning; as the session began with them, not as we set them.
+pub(super) async fn settings(client: &Client) -> Result<BTreeMap<String, String>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the settings", &e);
+    let rows = client
+        .query(
+            "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('lc_monetary', 'lc_numeric', 'lc_time', \
+               'server_encoding', 'server_version', 'TimeZone', 'DateStyle', 'IntervalStyle', 'xmloption', \
+               'default_text_search_config', 'shared_preload_libraries', 'data_checksums', 'block_size', \
+               'max_locks_per_transaction', 'standard_conforming_strings') AND reset_val IS NOT NULL \
+             UNION ALL SELECT k, v FROM pg_catalog.pg_database d, \
+               LATERAL (VALUES ('lc_collate', d.datcollate::text), ('lc_ctype', d.datctype::text), \
+                 ('locale_provider', pg_catalog.to_jsonb(d) ->> 'datlocprovider'), \
+                 ('locale', coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale')), \
+                 ('collation_version', pg_catalog.to_jsonb(d) ->> 'datcollversion')) AS x(k, v) \
+               WHERE d.datname = pg_catalog.current_database() AND v IS NOT NULL",
+            &[],
+        )
+        .await
+        .map_err(failed)?;
+    let pairs: Result<HashMap<String, String>, PgError> = rows
+        .iter()
+        .map(|row| {
+            Ok((
+                row.try_get(0).map_err(failed)?,
+                row.try_get(1).map_err(failed)?,
+            ))
+        })
+        .collect();
+    Ok(pairs?.into_iter().collect())
+}
