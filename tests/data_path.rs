@@ -32,6 +32,8 @@ mod runs;
 mod s3_server;
 #[path = "data_path/truncates.rs"]
 mod truncates;
+#[path = "data_path/verifies.rs"]
+mod verifies;
 #[path = "data_path/whole.rs"]
 mod whole;
 #[path = "data_path/worker.rs"]

@@ -1,7 +1,7 @@
 //! The census: what the catalogue says is there, and how many rows, under the dump's snapshot (G3).
 //! A witness that is not the stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 
@@ -112,6 +112,8 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
 impl Census {
     /// Reads every row and large object again and writes their hashes down (G21, G22). On the
     /// coordinator's own connection: who holds the locks waits for nobody who queues behind them (G9).
+    /// With `like`, which a backup recorded, rows are read as they were read then: in its encoding,
+    /// with its order of columns.
     ///
     /// # Errors
     /// Those of a query; `QueryFailed` if a table gave another number of rows than were counted (G3).
@@ -119,19 +121,23 @@ impl Census {
         self,
         coordinator: &Coordinator,
         key: LineKey,
+        like: Option<&Contents>,
         observer: &dyn Observer,
     ) -> Result<Contents, PgError> {
         let client = coordinator.client();
         let mut contents = self.contents;
-        let encoding = contents.settings.get("server_encoding").cloned();
+        let settings = &like.unwrap_or(&contents).settings;
+        let encoding = settings.get("server_encoding").cloned();
         let encoding = encoding.unwrap_or_default();
+        let orders = like.map(orders).unwrap_or_default();
         let columns = content::columns(client, &encoding).await?;
-        content::raw(client).await?;
+        content::speak(client, &encoding).await?;
         for table in self.tables {
-            let columns = columns
-                .get(&table.oid)
-                .map(Vec::as_slice)
-                .unwrap_or_default();
+            let mut columns = columns.get(&table.oid).cloned().unwrap_or_default();
+            let relation = contents.relations.get(table.at);
+            if let Some(order) = relation.and_then(|r| orders.get(&(&r.schema, &r.name))) {
+                columns.sort_by_key(|c| order.iter().position(|name| *name == c.name));
+            }
             let (schema, name) = (text_of(&table.schema)?, text_of(&table.name)?);
             let quoted = format!(
                 "{}.{}",
@@ -140,7 +146,7 @@ impl Census {
             );
             let rows = Rows {
                 table: &quoted,
-                columns,
+                columns: &columns,
                 filter: &table.filter,
                 whole_tree: false,
             };
@@ -159,7 +165,7 @@ impl Census {
         coordinator.quiet()?;
         let counted = contents.census.get("largeObjects").copied();
         witness(counted, found, "the large objects")?;
-        content::converted(client).await?;
+        content::speak(client, "UTF8").await?;
         contents.line_key = Some(key.to_hex());
         contents.large_objects = Some(LargeObjects {
             count: i64::try_from(found.rows).unwrap_or(i64::MAX),
@@ -169,6 +175,16 @@ impl Census {
         observer.reached(Step::Hashed).await;
         Ok(contents)
     }
+}
+
+type Orders<'a> = HashMap<(&'a Name, &'a Name), &'a [Name]>;
+
+/// In which order each table's columns were read.
+fn orders(contents: &Contents) -> Orders<'_> {
+    let tables = contents.relations.iter();
+    tables
+        .filter_map(|r| Some(((&r.schema, &r.name), r.columns.as_deref()?)))
+        .collect()
 }
 
 /// Two ways of reading under one snapshot give one number of rows (G3).
@@ -308,6 +324,10 @@ async fn objects(coordinator: &Coordinator) -> Result<BTreeMap<String, i64>, PgE
         ("constraints", in_schema("pg_constraint", "connamespace")),
         ("functions", in_schema("pg_proc", "pronamespace")),
         ("indexes", on_relation("pg_index", "indrelid", "")),
+        (
+            "invalidIndexes",
+            on_relation("pg_index", "indrelid", "AND NOT x.indisvalid"),
+        ),
         (
             "largeObjects",
             "(SELECT count(*) FROM pg_catalog.pg_largeobject_metadata)".to_owned(),

@@ -200,26 +200,17 @@ pub async fn columns(
     Ok(all)
 }
 
-/// From here on rows come in the server's own encoding (G14): nothing is converted, so nothing can
-/// fail to be, and what is hashed is what is stored. Until the end of the transaction.
+/// From here on, until the end of the transaction, rows come in this encoding. In the one that the
+/// database had when it was backed up (G14) nothing was converted, so nothing could fail to be, and
+/// what was hashed is what was stored.
 ///
 /// # Errors
 /// Those of a query.
-pub async fn raw(client: &Client) -> Result<(), PgError> {
-    let sql = "SELECT pg_catalog.set_config('client_encoding', pg_catalog.getdatabaseencoding()::text, true)";
-    let set = client.query(sql, &[]).await;
+pub async fn speak(client: &Client, encoding: &str) -> Result<(), PgError> {
+    let sql = "SELECT pg_catalog.set_config('client_encoding', $1, true)";
+    let set = client.query(sql, &[&encoding]).await;
     set.map(|_| ())
-        .map_err(|e| PgError::query("read in the server's own encoding", &e))
-}
-
-/// Undoes [`raw`].
-///
-/// # Errors
-/// Those of a query.
-pub async fn converted(client: &Client) -> Result<(), PgError> {
-    let set = client.batch_execute("SET LOCAL client_encoding = 'UTF8'");
-    set.await
-        .map_err(|e| PgError::query("read in UTF-8 again", &e))
+        .map_err(|e| PgError::query(&format!("read in the encoding {encoding}"), &e))
 }
 
 /// A table as it is read: its columns, and a filter that only extensions have.

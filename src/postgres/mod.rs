@@ -13,10 +13,12 @@
 //! longer than the server's own deadlock detector would (G8), or print a credential.
 
 pub mod census;
+pub mod compare;
 pub mod connect;
 pub mod content;
 pub mod coordinator;
 pub mod copying;
+mod definition;
 pub mod dump;
 pub mod error;
 mod facts;

@@ -3,8 +3,7 @@
 //! pg_dump into a pipe writes header and TOC first. Formats 1.14 (13 to 15), 1.15 (16) and
 //! 1.16 (17, 18) differ in the compression field and in one integer per entry.
 
-use sha2::{Digest, Sha256};
-
+use super::definition;
 use super::error::PgError;
 use crate::api::Reason;
 use crate::manifest::Name;
@@ -198,7 +197,7 @@ impl State {
                 };
             }
             State::Entries { left } => {
-                let read = entry(reader)?;
+                let read = entry(reader, &toc.database)?;
                 if toc.entries.len() >= MAX_ENTRIES {
                     return Err(Stop::Bad("it has more than two million entries"));
                 }
@@ -253,12 +252,12 @@ fn header(reader: &mut Reader<'_>, toc: &mut Toc) -> Result<i64, Stop> {
     Ok(count)
 }
 
-fn entry(reader: &mut Reader<'_>) -> Result<Entry, Stop> {
+fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     let dump_id = reader.int()?;
     let has_data = reader.int()? != 0;
     reader.string()?; // table oid
     reader.string()?; // oid
-    let tag = reader.name()?;
+    let mut tag = reader.name()?;
     let desc = reader.text()?;
     reader.int()?; // section
     let definition = reader.string()?.unwrap_or_default();
@@ -274,13 +273,16 @@ fn entry(reader: &mut Reader<'_>) -> Result<Entry, Stop> {
     reader.string()?; // "with oids", always false
     while reader.string()?.is_some() {} // dependencies, up to a null
     reader.take(1 + reader.sizes.offset)?; // offset, not known in a pipe
+    if definition::of_database(&desc, &tag) {
+        tag = definition::without_name(&tag, database);
+    }
     Ok(Entry {
         dump_id,
         has_data,
         namespace,
-        tag,
         owner,
-        fingerprint: Sha256::digest(definition).into(),
+        fingerprint: definition::fingerprint(&desc, &tag, definition, database),
+        tag,
         position: (desc == SEQUENCE_SET).then(|| String::from_utf8_lossy(definition).into_owned()),
         desc,
     })

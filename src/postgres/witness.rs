@@ -8,13 +8,7 @@ use crate::api::Reason;
 use crate::manifest::{Contents, Name, SchemaEntry, Sequence};
 
 /// Entries that stand for data, or for where it stands: no part of the schema (G23).
-const DATA: [&str; 5] = [
-    "TABLE DATA",
-    "SEQUENCE SET",
-    "BLOBS",
-    "MATERIALIZED VIEW DATA",
-    "STATISTICS DATA",
-];
+const DATA: [&str; 4] = ["TABLE DATA", "SEQUENCE SET", "BLOBS", "STATISTICS DATA"];
 
 /// Writes down what the dump says of schema and sequences (G23, G24).
 ///

@@ -159,7 +159,7 @@ pub async fn run(
         let census = census::take(&coordinator, observer).await?;
         let _ = underway.contents.set(census.contents.clone());
         match plan.line_key {
-            Some(key) => Ok(census.hash(&coordinator, key, observer).await?),
+            Some(key) => Ok(census.hash(&coordinator, key, None, observer).await?),
             None => Ok::<_, Failure>(census.contents),
         }
     };

@@ -9,6 +9,7 @@ pub mod failure;
 pub mod human;
 pub mod progress;
 pub mod random;
+pub mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;

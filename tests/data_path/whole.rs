@@ -26,13 +26,13 @@ const ODD: &str = "CREATE SCHEMA \"$(LIFEBOAT_TASK)\"; \
     SELECT lo_from_bytea(4711, '\\x00ff00')";
 
 /// A key pair of the `age` program, in a folder.
-struct Key {
+pub struct Key {
     dir: tempfile::TempDir,
-    recipients: Recipients,
+    pub recipients: Recipients,
 }
 
 impl Key {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("lifeboat.key");
         run(Command::new("age-keygen").arg("-o").arg(&file));
@@ -43,13 +43,13 @@ impl Key {
         }
     }
 
-    fn file(&self) -> std::path::PathBuf {
+    pub fn file(&self) -> std::path::PathBuf {
         self.dir.path().join("lifeboat.key")
     }
 }
 
 /// Copies a backup's folder out of the store.
-async fn copy(store: &dyn ObjectStore, manifest: &Manifest, to: &Path) {
+pub async fn copy(store: &dyn ObjectStore, manifest: &Manifest, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for name in names(store, &manifest.prefix).await {
         let key = join(&manifest.prefix, &name);
@@ -82,7 +82,7 @@ fn restore(server: &Server, folder: &Path, key: &Path) {
     );
 }
 
-fn contents(folder: &Path, key: &Path) -> Contents {
+pub fn contents(folder: &Path, key: &Path) -> Contents {
     let decrypt = "age -d -i \"$1\" \"$2\" | zstd -dc";
     let json = run(Command::new("sh")
         .args(["-c", decrypt, "sh"])

@@ -1,0 +1,112 @@
+//! Holds a database against a backup: everything is read again as it was read then, and compared.
+
+use std::path::PathBuf;
+
+use tokio::io::AsyncReadExt;
+
+use super::failure::Failure;
+use crate::api::Reason;
+use crate::manifest::Contents;
+use crate::postgres::compare::{Comparison, compare};
+use crate::postgres::content::LineKey;
+use crate::postgres::pooler::Pooler;
+use crate::postgres::{
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, PgError, Target, Toc,
+    TocParser, census, preflight, witness,
+};
+
+/// Bytes read from pg_dump at once.
+const READ: usize = 64 * 1024;
+
+/// The database that is held against a backup, and the means.
+#[derive(Debug)]
+pub struct Subject {
+    /// The database.
+    pub target: Target,
+    /// Folder for service and password files.
+    pub scratch: PathBuf,
+    /// Where pg_dump is looked for first.
+    pub postgres_folders: Vec<PathBuf>,
+    /// How long locks are tried for.
+    pub patience: LockPatience,
+    /// `application_name` of our sessions.
+    pub application_name: String,
+}
+
+/// Compares a database with what a backup recorded. Changes nothing in it.
+///
+/// # Errors
+/// [`Failure`]; that something differs is none.
+pub async fn verify(
+    subject: &Subject,
+    recorded: &Contents,
+    observer: &dyn Observer,
+) -> Result<Comparison, Failure> {
+    let found = observe(subject, recorded, observer).await?;
+    Ok(compare(recorded, &found))
+}
+
+/// What the database holds now, recorded as the backup recorded it, under one snapshot.
+async fn observe(
+    subject: &Subject,
+    recorded: &Contents,
+    observer: &dyn Observer,
+) -> Result<Contents, Failure> {
+    let found = preflight(&subject.target, &subject.application_name).await?;
+    let tool = PgDump::find(found.major(), &subject.postgres_folders).await?;
+    let coordinator = Coordinator::begin(
+        &subject.target,
+        &subject.application_name,
+        subject.patience,
+        observer,
+    )
+    .await?;
+    let toc = table_of_contents(&DumpOrder {
+        target: &subject.target,
+        tool: &tool,
+        snapshot: coordinator.snapshot(),
+        application_name: &subject.application_name,
+        pooled: found.pooler != Pooler::None,
+        scratch: &subject.scratch,
+    })
+    .await?;
+    let census = census::take(&coordinator, observer).await?;
+    let mut contents = match recorded.line_key.as_deref() {
+        None => census.contents,
+        Some(hex) => {
+            let key = LineKey::from_hex(hex).ok_or_else(|| {
+                let text = "contents.json holds no key for its hashes that can be read";
+                Failure::Postgres(PgError::never(Reason::StoreFailed, text))
+            })?;
+            census
+                .hash(&coordinator, key, Some(recorded), observer)
+                .await?
+        }
+    };
+    witness::record(&mut contents, &toc)?;
+    coordinator.prove().await?;
+    coordinator.finish().await?;
+    Ok(contents)
+}
+
+/// What pg_dump says there is. It says so before the data, and is ended then.
+async fn table_of_contents(order: &DumpOrder<'_>) -> Result<Toc, Failure> {
+    let mut dump = DumpProcess::spawn(order)?;
+    let mut parser = TocParser::new();
+    let mut buffer = vec![0_u8; READ];
+    while !parser.is_complete() {
+        let n = dump
+            .stdout
+            .read(&mut buffer)
+            .await
+            .map_err(|e| Failure::Internal(format!("failed to read from pg_dump: {e}")))?;
+        let Some(piece) = buffer.get(..n).filter(|piece| !piece.is_empty()) else {
+            // What pg_dump says explains a stream that was cut better than the cut itself.
+            dump.finish().await?;
+            return Ok(parser.finish()?);
+        };
+        parser.push(piece)?;
+    }
+    dump.kill().await;
+    Ok(parser.finish()?)
+}

@@ -1,0 +1,361 @@
+//! A restored database held against its backup (P10): equal where it is equal, and each change by its name.
+
+use std::process::Command;
+
+use lifeboat::manifest::Contents;
+use lifeboat::postgres::compare::Comparison;
+use lifeboat::postgres::{LockPatience, Silent};
+use lifeboat::work::backup::make;
+use lifeboat::work::verify::{Subject, verify};
+use rstest::rstest;
+
+use crate::hashes::KINDS;
+use crate::minio;
+use crate::pg::{Server, run};
+use crate::runs::{FIRST, direct, plan};
+use crate::whole::{Key, contents, copy};
+
+/// What a schema may hold besides rows.
+const SCHEMA: &str = "\
+    CREATE ROLE shop_app; CREATE ROLE shop_reader; CREATE SCHEMA shop; ALTER SCHEMA shop OWNER TO shop_app; \
+    CREATE DOMAIN shop.cents AS int CHECK (VALUE >= 0); CREATE TYPE shop.state AS ENUM ('new', 'paid'); \
+    CREATE TABLE shop.customers (id int PRIMARY KEY, name text NOT NULL, mail varchar(99) UNIQUE); \
+    CREATE TABLE shop.orders (id bigserial PRIMARY KEY, customer int REFERENCES shop.customers, total shop.cents DEFAULT 0, \
+        state shop.state DEFAULT 'new', kind varchar(9) CHECK (kind IN ('web', 'phone'))); \
+    ALTER TABLE shop.orders ADD CONSTRAINT cheap CHECK (total < 1000000) NOT VALID; \
+    CREATE INDEX orders_customer ON shop.orders (customer) WHERE state = 'new'; \
+    CREATE VIEW shop.open AS SELECT * FROM shop.orders WHERE state = 'new' AND kind IN ('web', 'phone'); \
+    CREATE MATERIALIZED VIEW shop.sums AS SELECT customer, sum(total) FROM shop.orders GROUP BY 1; \
+    CREATE MATERIALIZED VIEW shop.stale AS SELECT 1 AS a WITH NO DATA; \
+    CREATE FUNCTION shop.twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2'; \
+    CREATE FUNCTION shop.touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+    CREATE TRIGGER touched BEFORE UPDATE ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.touched(); \
+    ALTER TABLE shop.customers ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON shop.customers USING (name = current_user); \
+    GRANT SELECT ON shop.orders TO shop_reader; GRANT SELECT (id) ON shop.customers TO shop_reader; \
+    ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO shop_reader; \
+    COMMENT ON TABLE shop.orders IS 'what was sold'; CREATE PUBLICATION everything FOR TABLE shop.orders; \
+    ALTER TABLE shop.orders OWNER TO shop_app; ALTER DATABASE shop SET work_mem = '7MB'; GRANT CONNECT ON DATABASE shop TO shop_reader; \
+    INSERT INTO shop.customers SELECT n, 'c' || n, n || '@example' FROM generate_series(1, 50) AS n; \
+    INSERT INTO shop.orders (customer, total, kind) SELECT 1 + n % 50, n, 'web' FROM generate_series(1, 500) AS n; \
+    REFRESH MATERIALIZED VIEW shop.sums; CREATE TABLE shop.archive (LIKE shop.orders); \
+    CREATE TABLE shop.parts (a int, b text) PARTITION BY HASH (a); CREATE TABLE shop.p0 PARTITION OF shop.parts FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
+    CREATE TABLE shop.p1 PARTITION OF shop.parts FOR VALUES WITH (MODULUS 2, REMAINDER 1); INSERT INTO shop.parts SELECT n, n FROM generate_series(1, 40) AS n; \
+    CREATE TABLE shop.parent (a int, b int); CREATE TABLE shop.child (b int, a int, c int); ALTER TABLE shop.child INHERIT shop.parent; \
+    INSERT INTO shop.child VALUES (1, 2, 3); ANALYZE";
+
+/// A backup, and the database that stock programs made of it on another server.
+struct Restored {
+    server: Server,
+    recorded: Contents,
+    scratch: tempfile::TempDir,
+}
+
+impl Restored {
+    async fn new(major: i32) -> Self {
+        let (source, minio) = (Server::start(major, &[]), minio::start().await);
+        source.database("shop", "").await;
+        source.sql("shop", KINDS).await;
+        source.sql("shop", SCHEMA).await;
+        let scratch = tempfile::tempdir().unwrap();
+        let key = Key::new();
+        let mut plan = plan(
+            source.target("shop"),
+            major,
+            direct(&minio),
+            FIRST,
+            &scratch,
+        );
+        plan.recipients = Some(key.recipients.clone());
+        let made = make(&plan, &Silent).await.unwrap();
+        let folder = scratch.path().join("backup");
+        copy(plan.store.as_ref(), &made, &folder).await;
+        let server = Server::start(major, &[]);
+        let script = "set -eu; cd \"$1\"; key=$2; \
+            age -d -i \"$key\" globals.sql.zst.age | zstd -dc | grep -v 'ROLE \"*postgres' | \"$3/psql\" -Xq -v ON_ERROR_STOP=1 -d postgres; \
+            if [ -e dump.pgc.age ]; then age -d -i \"$key\" dump.pgc.age; else age -d -i \"$key\" dump.pgc.zst.age | zstd -dc; fi | \
+            \"$3/pg_restore\" --exit-on-error --create -d postgres";
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", script, "sh"])
+            .arg(&folder)
+            .arg(key.file())
+            .arg(&server.bin)
+            .env("PGHOST", server.dir.path())
+            .env("PGPORT", server.port.to_string())
+            .env("PGUSER", "postgres");
+        run(&mut command);
+        let recorded = contents(&folder, &key.file());
+        Self {
+            server,
+            recorded,
+            scratch,
+        }
+    }
+
+    async fn verify(&self) -> Comparison {
+        let subject = Subject {
+            target: self.server.target("shop"),
+            scratch: self.scratch.path().to_owned(),
+            postgres_folders: vec![self.server.bin.clone()],
+            patience: LockPatience::default(),
+            application_name: "lifeboat/verify".to_owned(),
+        };
+        verify(&subject, &self.recorded, &Silent).await.unwrap()
+    }
+}
+
+fn told(comparison: &Comparison) -> Vec<String> {
+    let differences = comparison.differences.iter();
+    differences
+        .map(|d| format!("{} {}", d.what, d.object))
+        .collect()
+}
+
+/// What is done to a restored database, and what must be told of it, each as `what object`.
+const CHANGES: &[(&str, &str, &[&str])] = &[
+    (
+        "one row changed",
+        "UPDATE shop.orders SET total = total + 1 WHERE id = 7",
+        &["content shop.orders"],
+    ),
+    (
+        "one row missing",
+        "DELETE FROM shop.orders WHERE id = 7",
+        &["rows shop.orders"],
+    ),
+    (
+        "one row doubled",
+        "INSERT INTO shop.archive SELECT 1; UPDATE shop.archive SET id = id",
+        &["rows shop.archive"],
+    ),
+    (
+        "a row moved to another table",
+        "WITH x AS (DELETE FROM shop.orders WHERE id = 7 RETURNING *) INSERT INTO shop.archive SELECT * FROM x",
+        &["rows shop.archive", "rows shop.orders"],
+    ),
+    (
+        "two rows swapped their values",
+        "UPDATE shop.customers SET mail = NULL WHERE id < 3; UPDATE shop.customers SET mail = (3 - id) || '@example' WHERE id < 3",
+        &["content shop.customers"],
+    ),
+    (
+        "a row in another partition",
+        "ALTER TABLE shop.parts DETACH PARTITION shop.p1; WITH x AS (DELETE FROM shop.p0 WHERE ctid = '(0,1)' RETURNING *) INSERT INTO shop.p1 SELECT * FROM x",
+        &["rows shop.p0", "rows shop.p1", "TABLE ATTACH shop.p1"],
+    ),
+    (
+        "a value NULL instead of empty",
+        "UPDATE kinds SET b = NULL WHERE b = ''",
+        &["content public.kinds"],
+    ),
+    (
+        "a float off by its last digit",
+        "UPDATE kinds SET f = 0.3 WHERE a = 3",
+        &["content public.kinds"],
+    ),
+    (
+        "a table missing",
+        "DROP TABLE shop.archive",
+        &["table shop.archive"],
+    ),
+    (
+        "a table too many",
+        "CREATE TABLE shop.more (a int)",
+        &["table shop.more"],
+    ),
+    (
+        "a row in the child",
+        "DELETE FROM shop.child",
+        &["rows shop.child"],
+    ),
+    (
+        "an index missing",
+        "DROP INDEX shop.orders_customer",
+        &["INDEX shop.orders_customer"],
+    ),
+    (
+        "an index of other columns",
+        "DROP INDEX shop.orders_customer; CREATE INDEX orders_customer ON shop.orders (total) WHERE state = 'new'",
+        &["INDEX shop.orders_customer"],
+    ),
+    (
+        "a constraint validated",
+        "ALTER TABLE shop.orders VALIDATE CONSTRAINT cheap",
+        &["CHECK CONSTRAINT shop.orders cheap"],
+    ),
+    (
+        "a foreign key missing",
+        "ALTER TABLE shop.orders DROP CONSTRAINT orders_customer_fkey",
+        &["FK CONSTRAINT shop.orders orders_customer_fkey"],
+    ),
+    (
+        "a sequence behind",
+        "SELECT setval('shop.orders_id_seq', 499)",
+        &["sequence shop.orders_id_seq"],
+    ),
+    (
+        "a sequence's value not given out",
+        "SELECT setval('shop.orders_id_seq', 500, false)",
+        &["sequence shop.orders_id_seq"],
+    ),
+    (
+        "a function's body",
+        "CREATE OR REPLACE FUNCTION shop.twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 3'",
+        &["FUNCTION shop.twice(integer)"],
+    ),
+    (
+        "a privilege more",
+        "GRANT DELETE ON shop.orders TO shop_reader",
+        &["ACL shop.TABLE orders"],
+    ),
+    (
+        "a column's privilege less",
+        "REVOKE SELECT (id) ON shop.customers FROM shop_reader",
+        &["ACL shop.COLUMN customers.id"],
+    ),
+    (
+        "another owner",
+        "ALTER TABLE shop.archive OWNER TO shop_app",
+        &["owner TABLE shop.archive"],
+    ),
+    (
+        "another default",
+        "ALTER TABLE shop.orders ALTER total SET DEFAULT 1",
+        &["TABLE shop.orders"],
+    ),
+    (
+        "a policy",
+        "ALTER POLICY own ON shop.customers USING (true)",
+        &["POLICY shop.customers own"],
+    ),
+    (
+        "row security off",
+        "ALTER TABLE shop.customers DISABLE ROW LEVEL SECURITY",
+        &["ROW SECURITY shop.customers"],
+    ),
+    (
+        "a trigger disabled",
+        "ALTER TABLE shop.orders DISABLE TRIGGER touched",
+        &["TRIGGER shop.orders touched"],
+    ),
+    (
+        "a trigger missing",
+        "DROP TRIGGER touched ON shop.orders",
+        &["TRIGGER shop.orders touched"],
+    ),
+    (
+        "a type's value",
+        "ALTER TYPE shop.state ADD VALUE 'lost'",
+        &["TYPE shop.state"],
+    ),
+    (
+        "a domain's check",
+        "ALTER DOMAIN shop.cents ADD CHECK (VALUE < 1000000)",
+        &["DOMAIN shop.cents"],
+    ),
+    (
+        "a view",
+        "CREATE OR REPLACE VIEW shop.open AS SELECT * FROM shop.orders",
+        &["VIEW shop.open"],
+    ),
+    (
+        "a materialized view emptied",
+        "REFRESH MATERIALIZED VIEW shop.sums WITH NO DATA",
+        &["MATERIALIZED VIEW DATA shop.sums"],
+    ),
+    (
+        "a comment",
+        "COMMENT ON TABLE shop.orders IS 'what was bought'",
+        &["COMMENT shop.TABLE orders"],
+    ),
+    (
+        "default privileges",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA shop REVOKE SELECT ON TABLES FROM shop_reader",
+        &["DEFAULT ACL shop.DEFAULT PRIVILEGES FOR TABLES"],
+    ),
+    (
+        "a publication",
+        "ALTER PUBLICATION everything ADD TABLE shop.archive",
+        &["PUBLICATION TABLE shop.everything archive"],
+    ),
+    (
+        "a setting of the database",
+        "ALTER DATABASE shop SET work_mem = '8MB'",
+        &["DATABASE PROPERTIES of the database"],
+    ),
+    (
+        "a privilege on the database",
+        "REVOKE CONNECT ON DATABASE shop FROM shop_reader",
+        &["ACL DATABASE"],
+    ),
+    (
+        "a large object's byte",
+        "SELECT lo_put(4711, 1, '\\x01')",
+        &["large objects all"],
+    ),
+    (
+        "a large object missing",
+        "SELECT lo_unlink(4712)",
+        &["large objects all"],
+    ),
+    (
+        "a schema missing",
+        "DROP SCHEMA shop CASCADE",
+        &["table shop.orders", "SCHEMA shop"],
+    ),
+    (
+        "an extension too many",
+        "CREATE EXTENSION IF NOT EXISTS plpgsql; CREATE SCHEMA more",
+        &["SCHEMA more"],
+    ),
+];
+
+/// P10, G23: equal is equal, and each change is named. The change is undone by a new database from a template.
+#[rstest]
+#[case(15)]
+#[case(17)]
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_a_restored_database_is_equal_and_each_change_is_named(#[case] major: i32) {
+    let restored = Restored::new(major).await;
+    let whole = restored.verify().await;
+    assert_eq!(told(&whole), [""; 0], "{whole:#?}");
+    assert!(whole.proves(), "{whole:#?}");
+    assert_eq!(whole.tables, whole.equal);
+    assert!(whole.tables > 10 && whole.rows > 600, "{whole:#?}");
+    for (what, change, wanted) in CHANGES {
+        // Database settings and privileges lie outside of the copy, so the original is kept and the copy changed and renamed back.
+        restored
+            .server
+            .sql("postgres", "DROP DATABASE IF EXISTS kept")
+            .await;
+        restored
+            .server
+            .sql("postgres", "CREATE DATABASE kept TEMPLATE shop")
+            .await;
+        restored.server.sql("shop", change).await;
+        let changed = restored.verify().await;
+        let told = told(&changed);
+        assert!(!changed.proves(), "{what}: passed");
+        for wanted in *wanted {
+            assert!(
+                told.iter().any(|t| t == wanted),
+                "{what}: {wanted} not in {told:#?}"
+            );
+        }
+        restored.server.sql("postgres", "DROP DATABASE shop").await;
+        restored
+            .server
+            .sql("postgres", "ALTER DATABASE kept RENAME TO shop")
+            .await;
+        restored
+            .server
+            .sql("postgres", "ALTER DATABASE shop SET work_mem = '7MB'")
+            .await;
+        restored
+            .server
+            .sql("postgres", "GRANT CONNECT ON DATABASE shop TO shop_reader")
+            .await;
+    }
+    let again = restored.verify().await;
+    assert_eq!(told(&again), [""; 0], "{again:#?}");
+}
