@@ -17,7 +17,7 @@
 //! | [`cluster`] | client, caches, Events, server-side apply |
 //! | [`objects`] | object storage: trait, S3, folder, memory, faults |
 //! | [`codec`] | compress, encrypt, hash |
-//! | [`postgres`] | connect, preflight, locks, census, dump |
+//! | [`postgres`] | connect, preflight, locks, census, dump, hash, compare |
 //! | [`work`] | what a Job's container runs |
 //! | [`cli`] | commands for people |
 //! | [`telemetry`] | logs, metrics, probes |

@@ -1,28 +1,25 @@
 //! `lifeboat backup`: the same data path as in the cluster, from a shell.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use super::CommandError;
-use crate::api::Reason;
+use super::database::{DatabaseArgs, Scratch, explain, random_hex};
 use crate::api::backup::BackupReason;
 use crate::codec::{Limits, ObjectWriter, Recipients};
 use crate::manifest::Manifest;
 use crate::objects::Location;
 use crate::objects::probe::writable;
-use crate::postgres::{LockPatience, Target};
+use crate::postgres::LockPatience;
 use crate::work::backup::{Identity, Plan, run as make};
 use crate::work::failure::Failure;
 use crate::work::progress::{Progress, Show};
-use crate::work::{clock, human, line_key, random, stopped};
+use crate::work::{clock, human, line_key, stopped};
 
 /// Arguments of `lifeboat backup`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The database as a `postgresql://` URI without a password. Passwords come from ~/.pgpass or the
-    /// file that PGPASSFILE names, whole services from PGSERVICE.
-    #[arg(long, value_name = "URI")]
-    database: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// Where to: `s3://bucket/prefix?endpoint=https://…` or `file:///folder`. S3 keys come from AWS's
     /// own environment variables and profiles.
     #[arg(long, value_name = "LOCATION")]
@@ -36,12 +33,6 @@ pub struct Args {
     /// Folder in the location. Default: `local.<database>`.
     #[arg(long, value_name = "NAME")]
     directory: Option<String>,
-    /// PEM file with the authority that signed the server's certificate.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Folder with pg_dump, instead of looking on PATH and under /usr/lib/postgresql.
-    #[arg(long, value_name = "FOLDER")]
-    postgres_bin: Option<PathBuf>,
     /// Count the rows only, and do not hash their content: quicker, and a restore can be compared by number only.
     #[arg(long)]
     no_content_hash: bool,
@@ -61,7 +52,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     writable(plan.store.as_ref())
         .await
         .map_err(Failure::from)
-        .map_err(|e| explain(e.into(), &plan))?;
+        .map_err(|e| explain(e.into(), &plan.target))?;
     let progress = Progress::new(Show::Person);
     let began = Instant::now();
     let mut open = None;
@@ -73,7 +64,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         ObjectWriter::abort(writer).await;
     }
     progress.finish();
-    let manifest = outcome.map_err(|error| explain(error, &plan))?;
+    let manifest = outcome.map_err(|error| explain(error, &plan.target))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&manifest)?);
     } else {
@@ -82,40 +73,8 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The reason stands before the sentence, as it does in conditions, and behind it what helps at a shell.
-fn explain(error: CommandError, plan: &Plan) -> CommandError {
-    let failure = match error.downcast::<Failure>() {
-        Ok(failure) => failure,
-        Err(error) => return error,
-    };
-    let help = match (failure.reason(), failure.found_major()) {
-        (Reason::WrongMajor | Reason::ToolsMissing, Some(major)) => format!(
-            "; install the client programs of PostgreSQL {major} (Debian: postgresql-client-{major}) or name their folder with --postgres-bin"
-        ),
-        (Reason::AuthenticationFailed, _) if plan.target.password.is_none() => {
-            "; no password was found: write a line host:port:database:user:password into ~/.pgpass or the file that PGPASSFILE names, mode 0600".to_owned()
-        }
-        _ => String::new(),
-    };
-    format!("{}: {failure}{help}", failure.reason()).into()
-}
-
 async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
-    let mut target = Target::from_uri(&args.database, &super::environment)?;
-    if let Some(file) = &args.ca {
-        let pem =
-            std::fs::read(file).map_err(|e| format!("failed to read {}: {e}", file.display()))?;
-        target.ca_pem = Some(pem);
-    }
-    if let Some(folder) = &args.postgres_bin
-        && !folder.join("pg_dump").is_file()
-    {
-        return Err(format!(
-            "--postgres-bin: there is no pg_dump in {}",
-            folder.display()
-        )
-        .into());
-    }
+    let target = args.database.target()?;
     let recipients = if args.unencrypted {
         None
     } else if args.recipient.is_empty() {
@@ -162,8 +121,8 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
             false => Some(line_key()?),
         },
         limits: Limits::default(),
-        scratch: scratch.0.clone(),
-        postgres_folders: super::postgres_folders(args.postgres_bin.clone()),
+        scratch: scratch.path().to_owned(),
+        postgres_folders: args.database.postgres_folders()?,
         patience: LockPatience::default(),
     })
 }
@@ -177,30 +136,6 @@ fn default_directory(database: &str) -> String {
         }
     };
     format!("local.{}", database.chars().map(safe).collect::<String>())
-}
-
-fn random_hex() -> Result<String, CommandError> {
-    let bytes: [u8; 6] = random::bytes()?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
-}
-
-/// A folder for service and password files that only this user may enter; gone with the command.
-#[derive(Debug)]
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn make() -> Result<Self, CommandError> {
-        use std::os::unix::fs::DirBuilderExt;
-        let path = std::env::temp_dir().join(format!("lifeboat-{}", random_hex()?));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn summary(manifest: &Manifest, place: &str, seconds: u64) {

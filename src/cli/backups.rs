@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::CommandError;
 use crate::api::Reason;
-use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo};
+use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole};
 use crate::objects::{Depth, ObjectStore, StoreError, join};
 use crate::work::human;
 
@@ -30,6 +30,14 @@ pub(super) struct Backup {
     /// What it says of itself.
     #[serde(flatten)]
     pub(super) manifest: Manifest,
+}
+
+impl Backup {
+    /// The object that says what is inside.
+    pub(super) fn contents(&self) -> Option<&ObjectInfo> {
+        let objects = &self.manifest.objects;
+        objects.iter().find(|o| o.role == ObjectRole::Contents)
+    }
 }
 
 /// What stands in a store.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::CommandError;
 use super::backups::{self, Read};
 use crate::codec::{Identities, read_object};
-use crate::manifest::{Contents, Manifest, ObjectInfo, ObjectRole};
+use crate::manifest::{Contents, Manifest, ObjectInfo};
 use crate::objects::{Location, ObjectStore};
 use crate::work::human;
 
@@ -55,7 +55,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     }
 }
 
-fn read_identity(path: &std::path::Path) -> Result<Identities, CommandError> {
+pub(super) fn read_identity(path: &std::path::Path) -> Result<Identities, CommandError> {
     use std::io::Read as _;
     let mut text = String::new();
     std::fs::File::open(path)
@@ -86,11 +86,7 @@ async fn inspect(
         }
         Read::Unreadable(why) => return Err(why.into()),
     };
-    let info = backup
-        .manifest
-        .objects
-        .iter()
-        .find(|o| o.role == ObjectRole::Contents);
+    let info = backup.contents();
     let contents = match info {
         Some(info) if backup.faults.iter().any(|f| f.starts_with(&info.name)) => None,
         Some(info) if identities.is_some() || !info.name.ends_with(".age") => {
@@ -115,7 +111,7 @@ async fn inspect(
     })
 }
 
-async fn read_contents(
+pub(super) async fn read_contents(
     store: &dyn ObjectStore,
     prefix: &str,
     info: &ObjectInfo,

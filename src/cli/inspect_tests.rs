@@ -7,7 +7,9 @@ use age::secrecy::ExposeSecret;
 use super::*;
 use crate::api::backup::BackupReason;
 use crate::codec::{Codec, Limits, ObjectWriter, Recipients};
-use crate::manifest::{Base, Counts, EncryptionInfo, LeftOut, Name, Position, Relation, Server};
+use crate::manifest::{
+    Base, Counts, EncryptionInfo, LeftOut, Name, ObjectRole, Position, Relation, Server,
+};
 use crate::objects::{Memory, PutMode};
 
 /// A manifest for this prefix, whose name carries the due time.

@@ -5,11 +5,13 @@
 pub mod backup;
 mod backups;
 pub mod crd;
+mod database;
 pub mod inspect;
 pub mod install;
 pub mod list;
 pub mod operator;
 pub mod validate;
+pub mod verify;
 pub mod work;
 
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Command {
     List(list::Args),
     /// Show one backup; with an age identity also its tables.
     Inspect(inspect::Args),
+    /// Hold a database against a backup: rows, content, schema and all the rest. Changes nothing.
+    Verify(verify::Args),
     /// Do the task that the operator put into this pod.
     #[command(hide = true)]
     Work(work::Args),
@@ -63,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Backup(args) => return block_on(finish(backup::run(args))),
         Command::List(args) => return block_on(finish(list::run(args))),
         Command::Inspect(args) => return block_on(finish(inspect::run(args))),
+        Command::Verify(args) => return block_on(finish(verify::run(args))),
         Command::Work(args) => return block_on(work::run(args)),
     };
     match result {

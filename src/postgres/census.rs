@@ -132,6 +132,8 @@ impl Census {
         let orders = like.map(orders).unwrap_or_default();
         let columns = content::columns(client, &encoding).await?;
         content::speak(client, &encoding).await?;
+        let total = rows_of(&contents);
+        let mut done = 0_u64;
         for table in self.tables {
             let mut columns = columns.get(&table.oid).cloned().unwrap_or_default();
             let relation = contents.relations.get(table.at);
@@ -160,6 +162,11 @@ impl Census {
             relation.columns = Some(stored.map(|c| c.name.clone()).collect());
             relation.bytes = i64::try_from(found.bytes).ok();
             relation.hash = Some(found.to_hex());
+            done = done.saturating_add(found.rows);
+            // Beside a dump it is the dump's own rows that are shown.
+            if like.is_some() {
+                observer.rows(done, total);
+            }
         }
         let found = content::hash_large_objects(client, key).await?;
         coordinator.quiet()?;
@@ -175,6 +182,11 @@ impl Census {
         observer.reached(Step::Hashed).await;
         Ok(contents)
     }
+}
+
+fn rows_of(contents: &Contents) -> u64 {
+    let rows = contents.relations.iter().filter_map(|r| r.rows);
+    rows.filter_map(|n| u64::try_from(n).ok()).sum()
 }
 
 type Orders<'a> = HashMap<(&'a Name, &'a Name), &'a [Name]>;

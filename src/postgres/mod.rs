@@ -1,12 +1,15 @@
-//! Everything that talks to PostgreSQL: reaching it, asking what it is, locking, counting, dumping.
+//! Everything that talks to PostgreSQL: reaching it, asking what it is, locking, counting, dumping,
+//! and comparing a database with a backup.
 //!
 //! ```text
 //! Target ──► preflight (version, pooler, settings, privileges)
 //!        └─► Coordinator: position ► LOCK ► export ► re-list       (G1: lock first, snapshot second)
 //!                 │ census + count(*)  ► Contents                  (G3)
-//!                 │ DumpProcess ─stdout─► TocParser ► compare      (G3c)
+//!                 │ content: a hash of every table                 (G21, G22)
+//!                 │ DumpProcess ─stdout─► TocParser ► witness      (G3c, G23)
 //!                 │ copying: rows read so far, of all
 //!                 └ prove ► the locks lasted                       (G2)
+//! compare: the Contents of a backup against those of a database    (P10)
 //! ```
 //!
 //! Owns every SQL statement of Lifeboat. Must never change anything in the database, wait for a lock

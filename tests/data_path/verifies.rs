@@ -359,3 +359,109 @@ async fn p10_a_restored_database_is_equal_and_each_change_is_named(#[case] major
     let again = restored.verify().await;
     assert_eq!(told(&again), [""; 0], "{again:#?}");
 }
+
+/// The commands as a person types them, on one server: back up, restore, verify, change, verify.
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_a_person_verifies_a_restored_database_at_a_shell() {
+    let server = Server::start(17, &[]);
+    server.database("shop", "").await;
+    server.sql("shop", SCHEMA).await;
+    let key = Key::new();
+    let place = tempfile::tempdir().unwrap();
+    let location = format!("file://{}", place.path().display());
+    let uri = |dbname: &str| {
+        format!(
+            "postgresql:///{dbname}?host={}&port={}&user=postgres&sslmode=disable",
+            server.dir.path().display(),
+            server.port
+        )
+    };
+    let lifeboat = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+            .args(args)
+            .arg("--postgres-bin")
+            .arg(&server.bin)
+            .output()
+            .unwrap()
+    };
+    let public = key.recipients.to_strings().remove(0);
+    let made = lifeboat(&[
+        "backup",
+        "--database",
+        &uri("shop"),
+        "--to",
+        &location,
+        "--recipient",
+        &public,
+        "--json",
+    ]);
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let manifest: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let prefix = manifest["prefix"].as_str().unwrap();
+    let file = key.file();
+    let args = |database: &str| {
+        let words = [
+            "verify",
+            "--from",
+            &location,
+            prefix,
+            "--identity",
+            file.to_str().unwrap(),
+            "--database",
+            database,
+        ];
+        words.map(str::to_owned).to_vec()
+    };
+    let verify = |database: &str, more: &[&str]| {
+        let args = args(database);
+        let all: Vec<&str> = args
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+            .collect();
+        lifeboat(&all)
+    };
+    // The database itself did not change since.
+    let same = verify(&uri("shop"), &[]);
+    let text = String::from_utf8_lossy(&same.stdout).into_owned();
+    assert!(
+        same.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&same.stderr)
+    );
+    assert!(text.contains("equal: rows, content, schema"), "{text}");
+
+    server
+        .sql(
+            "shop",
+            "UPDATE shop.orders SET total = total + 1 WHERE id = 7",
+        )
+        .await;
+    let changed = verify(&uri("shop"), &[]);
+    let text = String::from_utf8_lossy(&changed.stdout).into_owned();
+    assert_eq!(changed.status.code(), Some(1), "{text}");
+    assert!(text.contains("content  shop.orders"), "{text}");
+    assert!(
+        String::from_utf8_lossy(&changed.stderr).contains("not what was backed up: 1 difference"),
+        "{text}"
+    );
+    let changed = verify(&uri("shop"), &["--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&changed.stdout).unwrap();
+    assert_eq!(json["proves"], false);
+    assert_eq!(json["differences"][0]["object"], "shop.orders");
+
+    let words = [
+        "verify",
+        "--from",
+        &location,
+        prefix,
+        "--database",
+        &uri("shop"),
+    ];
+    let unopened = lifeboat(&words);
+    assert!(String::from_utf8_lossy(&unopened.stderr).contains("give --identity FILE"));
+}

@@ -1,0 +1,98 @@
+//! What commands that talk to a database share: how it is named, and where its password is put.
+
+use std::path::{Path, PathBuf};
+
+use super::CommandError;
+use crate::api::Reason;
+use crate::postgres::Target;
+use crate::work::failure::Failure;
+use crate::work::random;
+
+/// The database of a command.
+#[derive(Debug, clap::Args)]
+pub struct DatabaseArgs {
+    /// The database as a `postgresql://` URI without a password. Passwords come from ~/.pgpass or the
+    /// file that PGPASSFILE names, whole services from PGSERVICE.
+    #[arg(long, value_name = "URI")]
+    database: String,
+    /// PEM file with the authority that signed the server's certificate.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Folder with pg_dump, instead of looking on PATH and under /usr/lib/postgresql.
+    #[arg(long, value_name = "FOLDER")]
+    postgres_bin: Option<PathBuf>,
+}
+
+impl DatabaseArgs {
+    /// Where it is and how it is reached.
+    pub(super) fn target(&self) -> Result<Target, CommandError> {
+        let mut target = Target::from_uri(&self.database, &super::environment)?;
+        if let Some(file) = &self.ca {
+            let pem = std::fs::read(file)
+                .map_err(|e| format!("--ca: failed to read {}: {e}", file.display()))?;
+            target.ca_pem = Some(pem);
+        }
+        Ok(target)
+    }
+
+    /// Where pg_dump is looked for first.
+    pub(super) fn postgres_folders(&self) -> Result<Vec<PathBuf>, CommandError> {
+        if let Some(folder) = &self.postgres_bin
+            && !folder.join("pg_dump").is_file()
+        {
+            let text = format!(
+                "--postgres-bin: there is no pg_dump in {}",
+                folder.display()
+            );
+            return Err(text.into());
+        }
+        Ok(super::postgres_folders(self.postgres_bin.clone()))
+    }
+}
+
+/// The reason stands before the sentence, as it does in conditions, and behind it what helps at a shell.
+pub(super) fn explain(error: CommandError, target: &Target) -> CommandError {
+    let failure = match error.downcast::<Failure>() {
+        Ok(failure) => failure,
+        Err(error) => return error,
+    };
+    let help = match (failure.reason(), failure.found_major()) {
+        (Reason::WrongMajor | Reason::ToolsMissing, Some(major)) => format!(
+            "; install the client programs of PostgreSQL {major} (Debian: postgresql-client-{major}) or name their folder with --postgres-bin"
+        ),
+        (Reason::AuthenticationFailed, _) if target.password.is_none() => {
+            "; no password was found: write a line host:port:database:user:password into ~/.pgpass or the file that PGPASSFILE names, mode 0600".to_owned()
+        }
+        _ => String::new(),
+    };
+    format!("{}: {failure}{help}", failure.reason()).into()
+}
+
+/// Twelve random hex digits.
+pub(super) fn random_hex() -> Result<String, CommandError> {
+    let bytes: [u8; 6] = random::bytes()?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// A folder for service and password files that only this user may enter; gone with the command.
+#[derive(Debug)]
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn make() -> Result<Self, CommandError> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = std::env::temp_dir().join(format!("lifeboat-{}", random_hex()?));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,165 @@
+//! `lifeboat verify`: is a database what was backed up? Reads everything, changes nothing.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::CommandError;
+use super::backups::{self, Backup, Read};
+use super::database::{DatabaseArgs, Scratch, explain, random_hex};
+use super::inspect::{read_contents, read_identity};
+use crate::manifest::Contents;
+use crate::objects::{Location, ObjectStore};
+use crate::postgres::LockPatience;
+use crate::postgres::compare::Comparison;
+use crate::work::progress::{Progress, Show};
+use crate::work::verify::{Subject, verify};
+use crate::work::{human, stopped};
+
+/// Most differences that are printed; `--json` has all.
+const MAX_LINES: usize = 100;
+
+/// Arguments of `lifeboat verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
+    #[arg(long, value_name = "URL")]
+    from: Location,
+    /// The backup, as `lifeboat list` prints its folder: shop.orders/20261121T020000Z-0123456789ab
+    backup: String,
+    /// age identity file (AGE-SECRET-KEY-1…) that opens the backup.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Print JSON, with every difference.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `lifeboat verify`. Exit code 0: everything was compared and is equal.
+///
+/// # Errors
+/// What kept it from being compared; after printing, that something differs or was not compared.
+pub async fn run(args: Args) -> Result<(), CommandError> {
+    let scratch = Scratch::make()?;
+    let target = args.database.target()?;
+    let identities = args.identity.as_deref().map(read_identity).transpose()?;
+    let store = args.from.open_to_read().await?;
+    let backup = find(store.as_ref(), &args.backup).await?;
+    let recorded = recorded(store.as_ref(), &backup, identities.as_ref()).await?;
+    let subject = Subject {
+        target,
+        scratch: scratch.path().to_owned(),
+        postgres_folders: args.database.postgres_folders()?,
+        patience: LockPatience::default(),
+        application_name: format!("lifeboat/cli/{}", random_hex()?),
+    };
+    let progress = Progress::new(Show::Person);
+    let outcome = tokio::select! {
+        outcome = verify(&subject, &recorded, &progress) => outcome.map_err(CommandError::from),
+        () = stopped() => Err("stopped".into()),
+    };
+    progress.finish();
+    let comparison = outcome.map_err(|error| explain(error, &subject.target))?;
+    if args.json {
+        let document = Document {
+            backup: &backup.at,
+            data_at: backup.manifest.data_at,
+            proves: comparison.proves(),
+            comparison: &comparison,
+        };
+        println!("{}", serde_json::to_string_pretty(&document)?);
+    } else {
+        print!("{}", text(&backup, &comparison));
+    }
+    match (comparison.differences.len(), comparison.not_compared.len()) {
+        (0, 0) => Ok(()),
+        (0, n) => Err(format!("{} could not be compared", human::count(n, "part")).into()),
+        (n, _) => Err(format!(
+            "the database is not what was backed up: {}",
+            human::count(n, "difference")
+        )
+        .into()),
+    }
+}
+
+async fn find(store: &dyn ObjectStore, name: &str) -> Result<Backup, CommandError> {
+    let prefix = name.trim_end_matches("manifest.json").trim_matches('/');
+    match backups::read(store, prefix).await? {
+        Read::Backup(backup) => Ok(*backup),
+        Read::Unreadable(why) => Err(why.into()),
+        Read::Unfinished => {
+            let place = store.place();
+            Err(format!("there is no backup {prefix} in {place}: it has no manifest.json").into())
+        }
+    }
+}
+
+async fn recorded(
+    store: &dyn ObjectStore,
+    backup: &Backup,
+    identities: Option<&crate::codec::Identities>,
+) -> Result<Contents, CommandError> {
+    let info = backup
+        .contents()
+        .ok_or("the manifest names no contents.json")?;
+    if info.name.ends_with(".age") && identities.is_none() {
+        return Err("the backup is encrypted: give --identity FILE, the age identity of one of its recipients".into());
+    }
+    read_contents(store, &backup.at, info, identities).await
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    backup: &'a str,
+    data_at: jiff::Timestamp,
+    proves: bool,
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+}
+
+fn text(backup: &Backup, comparison: &Comparison) -> String {
+    let mut out = String::new();
+    if !comparison.differences.is_empty() {
+        let mut table =
+            backups::table(&["WHAT", "OBJECT", "IN THE BACKUP", "IN THE DATABASE"], &[]);
+        for difference in comparison.differences.iter().take(MAX_LINES) {
+            table.add_row([
+                backups::plain(&difference.what),
+                backups::plain(&difference.object),
+                backups::plain(&difference.expected),
+                backups::plain(&difference.found),
+            ]);
+        }
+        for line in table.lines() {
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
+        if comparison.differences.len() > MAX_LINES {
+            let more = comparison.differences.len() - MAX_LINES;
+            let _ = writeln!(out, "… and {more} more (--json has all)");
+        }
+        out.push('\n');
+    }
+    for note in &comparison.notes {
+        let _ = writeln!(out, "note: {}", backups::plain(note));
+    }
+    for what in &comparison.not_compared {
+        let _ = writeln!(out, "not compared: {}", backups::plain(what));
+    }
+    let rows = usize::try_from(comparison.rows).unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "{} of {} equal, {} in them; data as of {}",
+        human::thousands(comparison.equal),
+        human::count(comparison.tables, "table"),
+        human::count(rows, "row"),
+        backup.manifest.data_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    );
+    if comparison.proves() {
+        out.push_str("equal: rows, content, schema, owners, privileges, sequences, large objects, properties of the database\n");
+    }
+    out
+}
