@@ -11,6 +11,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "data_path/changes.rs"]
+mod changes;
 #[path = "data_path/cuts.rs"]
 mod cuts;
 #[path = "data_path/hashes.rs"]
