@@ -1,4 +1,4 @@
-"""The measuring half of dev/bench: a server, a store, two ways to back up, in turn."""
+"""The measuring half of dev/bench: a server, a store, three ways to back up, in turn."""
 import os
 import pathlib
 import re
@@ -108,6 +108,9 @@ def plain(server, store, recipient):
     return time.monotonic() - began
 
 
+PLAIN, COUNTED, HASHED = "pg_dump | age | upload", "lifeboat, no hashes", "lifeboat"
+
+
 def peak_of(process):
     """Peak resident memory of the process alone in KiB, read until it is gone."""
     peak = 0
@@ -120,13 +123,13 @@ def peak_of(process):
     return peak
 
 
-def ours(server, store, recipient):
+def ours(server, store, recipient, *more):
     began = time.monotonic()
     environment = {**KEYS, "PATH": f"{BIN}:{os.environ['PATH']}", "AWS_ENDPOINT_URL": store.endpoint, "HOME": str(server.folder)}
     with open(server.folder / "lifeboat.log", "wb") as log:
         process = subprocess.Popen(
             [os.environ["LIFEBOAT"], "backup", "--database", f"postgresql://postgres@/postgres?host={server.folder}&sslmode=disable",
-             "--to", "s3://bench/ours", "--recipient", recipient, "--postgres-bin", str(BIN)],
+             "--to", "s3://bench/ours", "--recipient", recipient, "--postgres-bin", str(BIN), *more],
             env=environment, stdout=log, stderr=log, cwd=server.folder)
         peak = peak_of(process)
     if process.returncode:
@@ -144,21 +147,22 @@ def measure(megabytes):
         store = Store(folder / "s3")
         server = Server(folder, megabytes)
         print(f"\ndatabase of {server.bytes / 1e6:.0f} MB, {ROUNDS} rounds of each, in turn; MB/s are of the database's size")
-        times = {"pg_dump | age | upload": [], "lifeboat backup": []}
+        times = {PLAIN: [], COUNTED: [], HASHED: []}
         peaks = []
         for number in range(ROUNDS):
             for name in (times if number % 2 == 0 else reversed(times)):
                 store.empty()
-                if name == "lifeboat backup":
-                    seconds, peak = ours(server, store, recipient)
-                    peaks.append(peak)
-                else:
+                if name == PLAIN:
                     seconds = plain(server, store, recipient)
+                else:
+                    seconds, peak = ours(server, store, recipient, *(["--no-content-hash"] if name == COUNTED else []))
+                    peaks.append(peak)
                 times[name].append(seconds)
         medians = {name: statistics.median(list_) for name, list_ in times.items()}
         for name, list_ in times.items():
             print(f"  {name:<24} median {medians[name]:7.2f} s  (min {min(list_):.2f}, max {max(list_):.2f})  {server.bytes / 1e6 / medians[name]:7.1f} MB/s")
-        print(f"  ratio of the medians     {medians['lifeboat backup'] / medians['pg_dump | age | upload']:.2f}")
+        print(f"  ratio of the medians     {medians[COUNTED] / medians[PLAIN]:.2f} without hashes, {medians[HASHED] / medians[PLAIN]:.2f} with; "
+              f"hashing costs {100 * (medians[HASHED] / medians[COUNTED] - 1):.0f} %")
         print(f"  peak memory of lifeboat  median {statistics.median(peaks) / 1024:.0f} MiB, max {max(peaks) / 1024:.0f} MiB")
     finally:
         for part in (server, store):
