@@ -10,6 +10,7 @@
 //! What it writes is read by stock tools: `cat <name> <name>.0002 … | age -d -i key | zstd -d`.
 
 pub mod error;
+pub mod fetch;
 mod pipeline;
 pub mod read;
 pub mod recipients;
@@ -17,6 +18,7 @@ mod upload;
 pub mod writer;
 
 pub use error::CodecError;
+pub use fetch::fetch;
 pub use read::{read_object, read_pieces};
 pub use recipients::{Identities, Recipients};
 pub use writer::{Limits, ObjectWriter};

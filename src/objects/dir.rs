@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -196,6 +197,19 @@ impl ObjectStore for Dir {
             .await?;
         super::check_size(length, max_bytes, &self.place(), key)?;
         Ok(body.into())
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let path = self.path(Operation::Get, key)?;
+        self.run(Operation::Get, key, move || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(range.start))?;
+            let mut body = Vec::new();
+            file.take(range.end.saturating_sub(range.start))
+                .read_to_end(&mut body)?;
+            Ok(body.into())
+        })
+        .await
     }
 
     async fn head(&self, key: &str) -> Result<Option<u64>, StoreError> {

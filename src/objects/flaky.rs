@@ -1,6 +1,7 @@
 //! Any store, with faults: the n-th call of an operation fails, before or after its effect.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -141,6 +142,10 @@ impl ObjectStore for Flaky {
 
     async fn get(&self, key: &str, max_bytes: u64) -> Result<Bytes, StoreError> {
         strike!(self, Get, key, self.inner.get(key, max_bytes))
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        strike!(self, Get, key, self.inner.get_range(key, range))
     }
 
     async fn head(&self, key: &str) -> Result<Option<u64>, StoreError> {

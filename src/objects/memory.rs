@@ -1,6 +1,7 @@
 //! A store in memory, for tests of other rooms.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -172,6 +173,13 @@ impl ObjectStore for Memory {
         let body = body.ok_or_else(|| StoreError::missing(Operation::Get, &self.place(), key))?;
         super::check_size(super::size(body.len()), max_bytes, &self.place(), key)?;
         Ok(body)
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let body = self.lock().objects.get(key).cloned();
+        let body = body.ok_or_else(|| StoreError::missing(Operation::Get, &self.place(), key))?;
+        let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(body.len());
+        Ok(body.slice(at(range.start)..at(range.end.max(range.start))))
     }
 
     async fn head(&self, key: &str) -> Result<Option<u64>, StoreError> {

@@ -30,6 +30,7 @@ pub use s3::S3;
 pub use s3_open::Bucket;
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -158,6 +159,12 @@ pub trait ObjectStore: Send + Sync + Debug {
     /// # Errors
     /// [`StoreError`]; [`StoreError::is_missing`] when there is none; also when it is larger.
     async fn get(&self, key: &str, max_bytes: u64) -> Result<Bytes, StoreError>;
+
+    /// Reads the bytes of `range` of an object, or as many of them as it has.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::is_missing`] when there is no such object.
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, StoreError>;
 
     /// The size of an object, `None` when there is none.
     ///

@@ -1,12 +1,14 @@
 //! S3 and what is compatible with it.
 
 use std::future::Future;
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
@@ -44,6 +46,38 @@ impl S3 {
             .and_then(|rest| rest.strip_prefix('/'))
             .unwrap_or(full)
             .to_owned()
+    }
+
+    /// Reads an answer's body, bounded in size and time.
+    async fn body(
+        &self,
+        key: &str,
+        answer: GetObjectOutput,
+        max_bytes: u64,
+    ) -> Result<Bytes, StoreError> {
+        let place = self.place();
+        let length = answer
+            .content_length()
+            .and_then(|bytes| u64::try_from(bytes).ok());
+        super::check_size(length.unwrap_or(0), max_bytes, &place, key)?;
+        let mut body = answer.body;
+        let read = async {
+            let mut whole = BytesMut::new();
+            while let Some(chunk) = body.next().await {
+                let chunk = chunk.map_err(|_| {
+                    let text = "the connection was lost";
+                    StoreError::new(Reason::StoreUnreachable, Operation::Get, &place, key, text)
+                })?;
+                whole.extend_from_slice(&chunk);
+                super::check_size(super::size(whole.len()), max_bytes, &place, key)?;
+            }
+            Ok(whole.freeze())
+        };
+        let late = |_| {
+            let text = "no answer in time";
+            StoreError::new(Reason::StoreUnreachable, Operation::Get, &place, key, text)
+        };
+        tokio::time::timeout(CALL_LIMIT, read).await.map_err(late)?
     }
 
     /// Runs one call, bounded in time, its failure translated.
@@ -258,29 +292,30 @@ impl ObjectStore for S3 {
             .key(self.full(key))
             .send();
         let answer = self.call(Operation::Get, key, call).await?;
-        let place = self.place();
-        let length = answer
-            .content_length()
-            .and_then(|bytes| u64::try_from(bytes).ok());
-        super::check_size(length.unwrap_or(0), max_bytes, &place, key)?;
-        let mut body = answer.body;
-        let read = async {
-            let mut whole = BytesMut::new();
-            while let Some(chunk) = body.next().await {
-                let chunk = chunk.map_err(|_| {
-                    let text = "the connection was lost";
-                    StoreError::new(Reason::StoreUnreachable, Operation::Get, &place, key, text)
-                })?;
-                whole.extend_from_slice(&chunk);
-                super::check_size(super::size(whole.len()), max_bytes, &place, key)?;
-            }
-            Ok(whole.freeze())
-        };
-        let late = |_| {
-            let text = "no answer in time";
-            StoreError::new(Reason::StoreUnreachable, Operation::Get, &place, key, text)
-        };
-        tokio::time::timeout(CALL_LIMIT, read).await.map_err(late)?
+        self.body(key, answer, max_bytes).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let length = range.end.saturating_sub(range.start);
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let call = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .range(format!("bytes={}-{}", range.start, range.end - 1))
+            .send();
+        match self.call(Operation::Get, key, call).await {
+            Ok(answer) => self.body(key, answer, length).await,
+            Err(error) if error.is_missing() => Err(error),
+            // A range that begins behind the object's end is refused; elsewhere it is empty.
+            Err(error) => match self.head(key).await {
+                Ok(Some(size)) if size <= range.start => Ok(Bytes::new()),
+                _ => Err(error),
+            },
+        }
     }
 
     async fn head(&self, key: &str) -> Result<Option<u64>, StoreError> {

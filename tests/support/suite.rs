@@ -44,6 +44,19 @@ async fn puts_and_reads(store: &dyn ObjectStore) {
     let error = store.get(key, 4).await.unwrap_err();
     assert!(!error.is_missing(), "{error}");
     assert!(error.to_string().contains(key), "{error}");
+    for (range, want) in [
+        (0..5, "hello"),
+        (1..3, "el"),
+        (3..99, "lo"),
+        (2..2, ""),
+        (5..9, ""),
+        (7..9, ""),
+    ] {
+        let found = store.get_range(key, range.clone()).await.unwrap();
+        assert_eq!(found, want.as_bytes(), "{range:?}");
+    }
+    let missing = store.get_range("suite/puts/none", 0..5).await;
+    assert!(missing.unwrap_err().is_missing());
     store
         .put(key, Bytes::new(), PutMode::Overwrite)
         .await
