@@ -12,6 +12,8 @@ opened() { # $1 and its pieces $1.0002, $1.0003 …, decrypted and decompressed 
     case $1 in *.zst | *.zst.age) zstd -dc ;; *) cat ;; esac
 }
 opened globals.sql* >/dev/null || { echo "this key does not open the backup, or the copy is damaged: nothing was restored" >&2; exit 1; }
-opened globals.sql* | psql --quiet "$database" || echo "roles: see above; going on" >&2
+# A role that exists already stays as it is, with its password.
+existing="select format('%s ROLE \"%s\"', what, replace(rolname, '\"', '\"\"')) from pg_roles, unnest('{CREATE,ALTER,COMMENT ON}'::text[]) what"
+opened globals.sql* | grep -vFf <(psql -XAt -d "$database" -c "$existing") | psql --quiet "$database" || echo "roles: see above; going on" >&2
 set -- dump.pgc*
 opened "$1" | pg_restore --dbname "$database"

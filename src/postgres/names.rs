@@ -65,11 +65,12 @@ pub(super) fn raw_ident(name: &str, encoding: &str) -> String {
     out
 }
 
-/// Quotes a literal; a backslash makes it an escape string.
+/// Quotes a literal, on one line: a backslash or a line's end makes it an escape string.
 pub(super) fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') {
-        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    if quoted.contains(['\\', '\n', '\r']) {
+        let escaped = quoted.replace('\\', "\\\\");
+        format!("E'{}'", escaped.replace('\n', "\\n").replace('\r', "\\r"))
     } else {
         format!("'{quoted}'")
     }
@@ -78,6 +79,12 @@ pub(super) fn quote_literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn g15_a_literal_stands_on_one_line() {
+        assert_eq!(quote_literal("it's"), "'it''s'");
+        assert_eq!(quote_literal("a\\b\n'c"), "E'a\\\\b\\n''c'");
+    }
 
     #[test]
     fn g14_a_name_is_ascii_where_the_session_speaks_another_encoding() {
