@@ -92,7 +92,7 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
         || directory.starts_with('.')
     {
         return Err(
-            format!("--directory: `{directory}` may hold letters, digits, - _ and . only").into(),
+            format!("--directory: `{directory}` may hold letters, digits, - _ and . only, and not begin with a dot").into(),
         );
     }
     // Due times have no fractions of a second, in names and in the manifest.
@@ -113,7 +113,7 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
             reason: BackupReason::Manual,
             due: now,
         },
-        store: Location::parse(&args.to)?.open().await?,
+        store: Location::parse(&args.to)?.open_existing().await?,
         target,
         recipients,
         line_key: match args.no_content_hash {
@@ -153,6 +153,12 @@ fn summary(manifest: &Manifest, place: &str, seconds: u64) {
         number(counts.sequences, "sequence"),
         number(counts.large_objects, "large object")
     );
+    if counts.left_out > 0 {
+        println!(
+            "  {} left out: `lifeboat inspect --identity FILE` says which and why",
+            human::thousands(usize::try_from(counts.left_out).unwrap_or_default())
+        );
+    }
     println!(
         "  {} in the store, in {}",
         size(counts.stored_bytes),

@@ -42,7 +42,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         None => None,
         Some(path) => Some(read_identity(path)?),
     };
-    let store = args.from.open_to_read().await?;
+    let store = args.from.open_existing().await?;
     let seen = inspect(store.as_ref(), &args.prefix, identities.as_ref(), args.json).await?;
     print!("{}", seen.text);
     match seen.faults.len() {

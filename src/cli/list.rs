@@ -32,7 +32,7 @@ pub struct Args {
 /// # Errors
 /// When the store cannot be read; after printing, when a backup in it is damaged or unreadable.
 pub async fn run(args: Args) -> Result<(), CommandError> {
-    let store = args.from.open_to_read().await?;
+    let store = args.from.open_existing().await?;
     let found = backups::find(store.as_ref(), args.directory.as_deref(), args.limit).await?;
     print!("{}", show(&found, &store.place(), args.json)?);
     verdict(&found)

@@ -12,7 +12,7 @@ use super::inspect::{read_contents, read_identity};
 use crate::manifest::Contents;
 use crate::objects::{Location, ObjectStore};
 use crate::postgres::LockPatience;
-use crate::postgres::compare::Comparison;
+use crate::postgres::compare::{Comparison, Difference};
 use crate::work::progress::{Progress, Show};
 use crate::work::verify::{Subject, verify};
 use crate::work::{human, stopped};
@@ -46,7 +46,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let scratch = Scratch::make()?;
     let target = args.database.target()?;
     let identities = args.identity.as_deref().map(read_identity).transpose()?;
-    let store = args.from.open_to_read().await?;
+    let store = args.from.open_existing().await?;
     let backup = find(store.as_ref(), &args.backup).await?;
     let recorded = recorded(store.as_ref(), &backup, identities.as_ref()).await?;
     let subject = Subject {
@@ -75,6 +75,9 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         print!("{}", text(&backup, &comparison));
     }
     match (comparison.differences.len(), comparison.not_compared.len()) {
+        (0, 0) if !backup.faults.is_empty() => {
+            Err("the database is what was backed up, but the backup itself is damaged".into())
+        }
         (0, 0) => Ok(()),
         (0, n) => Err(format!("{} could not be compared", human::count(n, "part")).into()),
         (n, _) => Err(format!(
@@ -143,6 +146,13 @@ fn text(backup: &Backup, comparison: &Comparison) -> String {
         }
         out.push('\n');
     }
+    let defined = |d: &Difference| d.expected.starts_with("definition ");
+    if comparison.differences.iter().any(defined) {
+        out.push_str("how definitions differ: diff what `pg_restore --schema-only -f -` prints of the dump and `pg_dump --schema-only` of the database\n");
+    }
+    for fault in &backup.faults {
+        let _ = writeln!(out, "damaged: {fault}");
+    }
     for note in &comparison.notes {
         let _ = writeln!(out, "note: {}", backups::plain(note));
     }
@@ -159,7 +169,7 @@ fn text(backup: &Backup, comparison: &Comparison) -> String {
         backup.manifest.data_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     );
     if comparison.proves() {
-        out.push_str("equal: rows, content, schema, owners, privileges, sequences, large objects, properties of the database\n");
+        out.push_str("equal: rows, content, schema, owners, privileges, roles, sequences, large objects, properties of the database (of materialized views the definition)\n");
     }
     out
 }

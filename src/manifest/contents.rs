@@ -67,7 +67,7 @@ pub struct Contents {
     pub sequences: Vec<Sequence>,
     /// Roles that the database names, with those they are members of (G15, G17), ordered.
     #[serde(default)]
-    pub roles: Vec<String>,
+    pub roles: Vec<Role>,
     /// Collations that something uses, besides the database's own.
     #[serde(default)]
     pub collations: Vec<Collation>,
@@ -93,6 +93,16 @@ pub struct SchemaEntry {
     pub owner: Name,
     /// SHA-256 of the definition, hex.
     pub fingerprint: String,
+}
+
+/// A role that the database names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// What makes it, as in `globals.sql`: attributes, settings, comment, memberships; never a password.
+    pub statements: Vec<String>,
 }
 
 /// Where a sequence stands.

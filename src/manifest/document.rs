@@ -136,6 +136,9 @@ pub struct Counts {
     pub rows: i64,
     /// Sequences.
     pub sequences: i64,
+    /// Relations and other things that are not in the dump, or not whole; `contents.json` names them.
+    #[serde(default)]
+    pub left_out: i64,
     /// Large objects.
     pub large_objects: i64,
     /// Bytes that pg_dump wrote.

@@ -96,11 +96,12 @@ impl Location {
         Ok(Location::S3(found))
     }
 
-    /// Opens it to read. A folder that is not there is an error here, where a writer would make it.
+    /// Opens what is there. A folder that is not there is an error: a disk that is not mounted must not be taken
+    /// for an empty one, and a slip of the pen not for a new place.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_to_read(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    pub async fn open_existing(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
         let store = self.open().await?;
         match self {
             Location::Dir(path) if !path.is_dir() => Err(StoreError::new(
@@ -108,7 +109,7 @@ impl Location {
                 Operation::Open,
                 &store.place(),
                 "",
-                "there is no such folder",
+                "there is no such folder; make it first if it is the right place",
             )),
             _ => Ok(store),
         }

@@ -62,7 +62,7 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
         census: objects(coordinator).await?,
         extensions: facts::extensions(client).await?,
         settings: facts::settings(client).await?,
-        roles: super::globals::names(client).await?,
+        roles: super::globals::roles(client).await?,
         collations: facts::collations(client).await?,
         ..Contents::default()
     };
@@ -105,6 +105,9 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
             extension: one.extension,
         });
     }
+    contents
+        .left_out
+        .extend(facts::hidden_options(client).await?);
     observer.reached(Step::Counted).await;
     Ok(Census { contents, tables })
 }
@@ -334,6 +337,14 @@ async fn objects(coordinator: &Coordinator) -> Result<BTreeMap<String, i64>, PgE
     };
     let asked = [
         ("constraints", in_schema("pg_constraint", "connamespace")),
+        (
+            "disabledTriggers",
+            on_relation(
+                "pg_trigger",
+                "tgrelid",
+                "AND x.tgisinternal AND x.tgenabled <> 'O'",
+            ),
+        ),
         ("functions", in_schema("pg_proc", "pronamespace")),
         ("indexes", on_relation("pg_index", "indrelid", "")),
         (

@@ -8,7 +8,11 @@ use crate::manifest::Name;
 /// Whether an entry speaks of the database itself, under whatever name: of its properties, its
 /// privileges, its comment.
 pub(super) fn of_database(desc: &str, tag: &Name) -> bool {
-    matches!(desc, "DATABASE" | "DATABASE PROPERTIES") || tag.display().starts_with("DATABASE ")
+    match desc {
+        "DATABASE" | "DATABASE PROPERTIES" => true,
+        "ACL" | "COMMENT" | "SECURITY LABEL" => tag.display().starts_with("DATABASE "),
+        _ => false,
+    }
 }
 
 /// The tag of such an entry without the database's name: a restore may go into another.
@@ -24,21 +28,66 @@ pub(super) fn without_name(tag: &Name, database: &Name) -> Name {
     }
 }
 
+/// What an entry says of itself.
+pub(super) struct Definition<'a> {
+    pub(super) desc: &'a str,
+    pub(super) sql: &'a [u8],
+    /// How a table keeps its rows: `heap`, or an extension's way.
+    pub(super) access_method: &'a [u8],
+    /// It speaks of the database itself.
+    pub(super) of_database: bool,
+}
+
 /// SHA-256 of a definition after the rules.
-pub(super) fn fingerprint(desc: &str, tag: &Name, definition: &[u8], database: &Name) -> [u8; 32] {
-    let Ok(text) = std::str::from_utf8(definition) else {
-        return Sha256::digest(definition).into();
-    };
+pub(super) fn fingerprint(definition: &Definition<'_>, database: &Name) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    match std::str::from_utf8(definition.sql) {
+        Ok(text) => hash.update(comparable(definition, text, &database.display()).as_bytes()),
+        Err(_) => hash.update(definition.sql),
+    }
+    if !definition.access_method.is_empty() {
+        hash.update([0]);
+        hash.update(definition.access_method);
+    }
+    hash.finalize().into()
+}
+
+fn comparable(definition: &Definition<'_>, text: &str, database: &str) -> String {
     let mut text = text.to_owned();
-    let about_database = matches!(desc, "DATABASE" | "DATABASE PROPERTIES")
-        || (tag.display() == "DATABASE" && !matches!(desc, "TABLE" | "VIEW"));
-    if about_database {
-        text = anonymous(&text, &database.display());
+    if definition.of_database {
+        text = anonymous(&text, database);
     }
-    if desc == "TABLE" {
-        text = inherited_order(text);
+    match definition.desc {
+        "TABLE" => text = inherited_order(text),
+        "POLICY" => text = sorted_roles(text),
+        "ACL" | "DEFAULT ACL" | "DATABASE PROPERTIES" => text = sorted_statements(&text),
+        _ => {}
     }
-    Sha256::digest(array_casts(&text).as_bytes()).into()
+    // Read back, an unnamed constant has a name.
+    array_casts(&text).replace("::text AS text", "::text")
+}
+
+/// Privileges and settings of several roles come in the order in which the roles were made.
+fn sorted_statements(text: &str) -> String {
+    let mut statements: Vec<&str> = text.split(";\n").collect();
+    statements.sort_unstable();
+    statements.join(";\n")
+}
+
+/// `… TO b, a USING (…)` → `… TO a, b USING (…)`, for the same reason.
+fn sorted_roles(text: String) -> String {
+    let Some((head, rest)) = text.split_once(" TO ") else {
+        return text;
+    };
+    let end = [" USING (", " WITH CHECK (", ";"]
+        .iter()
+        .filter_map(|end| rest.find(end))
+        .min()
+        .unwrap_or(rest.len());
+    let (roles, tail) = rest.split_at(end);
+    let mut roles: Vec<&str> = roles.split(", ").collect();
+    roles.sort_unstable();
+    format!("{head} TO {}{tail}", roles.join(", "))
 }
 
 fn quoted(name: &str) -> String {
@@ -72,23 +121,31 @@ fn inherited_order(text: String) -> String {
 }
 
 /// The server prints `x IN ('a', 'b')` of a varchar as a cast of an array, and what it read back from
-/// that as an array of casts. Both become the latter.
+/// that as an array of casts. Both become the latter; where it prints few parentheses too.
 fn array_casts(text: &str) -> String {
-    const HEAD: &str = "(ARRAY[";
+    let plain = casts_after(text, "(ARRAY[", "])::", |element, to| {
+        format!("({element})::{to}")
+    });
+    casts_after(&plain, "ARRAY[", "]::", |element, to| {
+        format!("{element}::{to}")
+    })
+}
+
+fn casts_after(text: &str, head: &str, end: &str, cast: fn(&str, &str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(HEAD) {
+    while let Some(at) = rest.find(head) {
         let (before, tail) = rest.split_at(at);
         out.push_str(before);
-        let body = tail.get(HEAD.len()..).unwrap_or_default();
-        match cast_of_array(body) {
+        let body = tail.get(head.len()..).unwrap_or_default();
+        match cast_of_array(body, end) {
             Some((elements, to, after)) => {
-                let casts: Vec<String> = elements.iter().map(|e| format!("({e})::{to}")).collect();
+                let casts: Vec<String> = elements.iter().map(|e| cast(e, to)).collect();
                 out.push_str(&format!("ARRAY[{}]", casts.join(", ")));
                 rest = after;
             }
             None => {
-                out.push_str(HEAD);
+                out.push_str(head);
                 rest = body;
             }
         }
@@ -98,7 +155,7 @@ fn array_casts(text: &str) -> String {
 }
 
 /// Elements, type and what follows of `e1, e2])::type[]`.
-fn cast_of_array(body: &str) -> Option<(Vec<&str>, &str, &str)> {
+fn cast_of_array<'a>(body: &'a str, close: &str) -> Option<(Vec<&'a str>, &'a str, &'a str)> {
     let mut elements = Vec::new();
     let (mut depth, mut start, mut quote) = (0_u32, 0, None);
     let mut end = None;
@@ -121,10 +178,10 @@ fn cast_of_array(body: &str) -> Option<(Vec<&str>, &str, &str)> {
             (None, _) => {}
         }
     }
-    let after = body.get(end?..)?.strip_prefix("])::")?;
+    let after = body.get(end?..)?.strip_prefix(close)?;
     let length = after.find("[]")?;
     let (to, after) = after.split_at(length);
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '_' | '.' | '"');
+    let plain = |c: char| c.is_alphanumeric() || " _.\"-(),".contains(c);
     to.chars()
         .all(plain)
         .then_some((elements, to, after.get(2..)?))
@@ -136,6 +193,56 @@ mod tests {
 
     fn name(text: &str) -> Name {
         Name::Text(text.to_owned())
+    }
+
+    fn print_of(desc: &str, sql: &str, access_method: &str, database: &str) -> [u8; 32] {
+        let definition = Definition {
+            desc,
+            sql: sql.as_bytes(),
+            access_method: access_method.as_bytes(),
+            of_database: desc.starts_with("DATABASE"),
+        };
+        fingerprint(&definition, &name(database))
+    }
+
+    #[test]
+    fn g23_the_order_in_which_roles_were_made_means_nothing() {
+        let print = |desc: &str, sql: &str| print_of(desc, sql, "", "shop");
+        for (desc, one, other, differs) in [
+            (
+                "POLICY",
+                "CREATE POLICY p ON t TO b, a USING ((x TO y));\n",
+                "CREATE POLICY p ON t TO a, b USING ((x TO y));\n",
+                "CREATE POLICY p ON t TO a USING ((x TO y));\n",
+            ),
+            (
+                "DEFAULT ACL",
+                "GRANT SELECT ON TABLES TO a;\nGRANT SELECT ON TABLES TO b;\n",
+                "GRANT SELECT ON TABLES TO b;\nGRANT SELECT ON TABLES TO a;\n",
+                "GRANT SELECT ON TABLES TO b;\n",
+            ),
+        ] {
+            assert_eq!(print(desc, one), print(desc, other), "{desc}");
+            assert_ne!(print(desc, one), print(desc, differs), "{desc}");
+        }
+    }
+
+    #[test]
+    fn g23_another_access_method_is_another_table() {
+        let table = "CREATE TABLE t (a integer);\n";
+        assert_ne!(
+            print_of("TABLE", table, "heap", "d"),
+            print_of("TABLE", table, "columnar", "d")
+        );
+    }
+
+    #[test]
+    fn g23_an_unnamed_constant_may_have_got_a_name() {
+        let print = |sql: &str| print_of("FUNCTION", sql, "", "d");
+        assert_eq!(
+            print("SELECT 'x'::text;"),
+            print("SELECT 'x'::text AS text;")
+        );
     }
 
     #[test]
@@ -172,14 +279,8 @@ mod tests {
 
     #[test]
     fn g23_a_database_may_have_another_name() {
-        let print = |text: &str, database: &str| {
-            fingerprint(
-                "DATABASE PROPERTIES",
-                &name(""),
-                text.as_bytes(),
-                &name(database),
-            )
-        };
+        let print =
+            |text: &str, database: &str| print_of("DATABASE PROPERTIES", text, "", database);
         let shop = print("ALTER DATABASE shop SET work_mem TO '7MB';\n", "shop");
         assert_eq!(
             print(
@@ -197,6 +298,6 @@ mod tests {
             name("DATABASE")
         );
         assert_eq!(without_name(&name("shop"), &name("shop")), name(""));
-        assert!(!of_database("TABLE", &name("shop")));
+        assert!(!of_database("TABLE DATA", &name("DATABASE shop")));
     }
 }

@@ -112,7 +112,7 @@ impl DumpProcess {
             .process_group(0)
             .kill_on_drop(true);
         if !order.pooled {
-            command.env("PGOPTIONS", keepalives(order.tool.major));
+            command.env("PGOPTIONS", options(order.tool.major));
         }
         let mut child = command.spawn().map_err(|e| io("start pg_dump", e))?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -164,11 +164,12 @@ impl DumpProcess {
     }
 }
 
-/// G10 for a session that is not ours. Half-open connections must not hold locks for hours.
-pub(super) fn keepalives(major: i32) -> String {
+/// For a session that is not ours: half-open connections must not hold locks for hours (G10), and what
+/// pg_dump prints must not hang on the settings of role, database or server (G14, G23).
+pub(super) fn options(major: i32) -> String {
     let mut options =
         "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 \
-                       -c tcp_user_timeout=60s"
+         -c tcp_user_timeout=60s -c TimeZone=UTC -c bytea_output=hex"
             .to_owned();
     if major >= 14 {
         options.push_str(" -c client_connection_check_interval=10s");

@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::census::letter;
 use super::error::PgError;
-use crate::manifest::{Collation, Name};
+use crate::manifest::{Collation, LeftOut, Name};
 
 pub(super) async fn extensions(client: &Client) -> Result<Vec<(String, String)>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("list the extensions", &e);
@@ -77,4 +77,24 @@ pub(super) async fn settings(client: &Client) -> Result<BTreeMap<String, String>
         })
         .collect();
     Ok(pairs?.into_iter().collect())
+}
+
+/// User mappings whose options this role may not see: a superuser or the owner of the foreign server sees
+/// them, and pg_dump leaves out in silence what its role does not (G3).
+pub(super) async fn hidden_options(client: &Client) -> Result<Vec<LeftOut>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("list the user mappings", &e);
+    let sql = "\
+        SELECT m.usename::text, m.srvname::text FROM pg_catalog.pg_user_mappings m WHERE m.umoptions IS NULL \
+        AND NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) ORDER BY 1, 2";
+    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let read = |row: &Row| {
+        let (user, server): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(LeftOut {
+            schema: Name::Text(String::new()),
+            name: Name::Text(format!("user mapping of {user} on {server}")),
+            why: "its options, where it has any: only a superuser or the owner of the foreign server may read them".to_owned(),
+            rows: 0,
+        })
+    };
+    rows.iter().map(|row| read(row).map_err(failed)).collect()
 }

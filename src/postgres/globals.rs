@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Row};
 
 use super::error::PgError;
 use super::names::{quote_ident, quote_literal};
+use crate::manifest::Role;
 
 /// Owners, grantees, default privileges and policies of this database; owner and grantees of the
 /// database itself; roles with settings in it; and what all of these are members of.
@@ -72,15 +73,44 @@ pub async fn globals(client: &Client) -> Result<String, PgError> {
     Ok(sql)
 }
 
-/// Names of the roles of the closure, ordered.
+/// The roles of the closure, ordered by name, with what makes them; without passwords.
 ///
 /// # Errors
 /// Those of a query.
-pub async fn names(client: &Client) -> Result<Vec<String>, PgError> {
+pub async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
     let rows = client.query(CLOSURE, &[]).await.map_err(failed)?;
-    rows.iter()
-        .map(|row| row.try_get(1).map_err(failed))
+    let mut oids: Vec<u32> = Vec::new();
+    let mut roles = Vec::new();
+    for row in &rows {
+        let mut sql = String::new();
+        role(&mut sql, row, &BTreeMap::new()).map_err(failed)?;
+        oids.push(row.try_get(0).map_err(failed)?);
+        roles.push(Role {
+            name: row.try_get(1).map_err(failed)?,
+            statements: lines(&sql),
+        });
+    }
+    let mut sql = String::new();
+    memberships(client, &oids, &mut sql).await.map_err(failed)?;
+    for line in lines(&sql) {
+        // GRANT "group" TO "member" WITH …
+        for role in &mut roles {
+            let member = format!(" TO {}", quote_ident(&role.name));
+            let after = line.split_once(&member).map(|(_, after)| after);
+            if after.is_some_and(|after| after.is_empty() || after.starts_with(" WITH ")) {
+                role.statements.push(line.clone());
+            }
+        }
+    }
+    Ok(roles)
+}
+
+fn lines(sql: &str) -> Vec<String> {
+    let lines = sql.lines().map(|line| line.trim_end_matches(';'));
+    lines
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
         .collect()
 }
 

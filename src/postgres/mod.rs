@@ -22,6 +22,7 @@ pub mod content;
 pub mod coordinator;
 pub mod copying;
 mod definition;
+pub mod differences;
 pub mod dump;
 pub mod error;
 mod facts;

@@ -3,7 +3,7 @@
 //! pg_dump into a pipe writes header and TOC first. Formats 1.14 (13 to 15), 1.15 (16) and
 //! 1.16 (17, 18) differ in the compression field and in one integer per entry.
 
-use super::definition;
+use super::definition::{self, Definition};
 use super::error::PgError;
 use crate::api::Reason;
 use crate::manifest::Name;
@@ -265,7 +265,7 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     reader.string()?; // copy statement
     let namespace = reader.name()?;
     reader.string()?; // tablespace
-    reader.string()?; // table access method, since 1.14
+    let access_method = reader.string()?.unwrap_or_default(); // since 1.14
     if reader.sizes.minor >= 16 {
         reader.int()?; // relation kind
     }
@@ -273,7 +273,8 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     reader.string()?; // "with oids", always false
     while reader.string()?.is_some() {} // dependencies, up to a null
     reader.take(1 + reader.sizes.offset)?; // offset, not known in a pipe
-    if definition::of_database(&desc, &tag) {
+    let of_database = definition::of_database(&desc, &tag);
+    if of_database {
         tag = definition::without_name(&tag, database);
     }
     Ok(Entry {
@@ -281,7 +282,15 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
         has_data,
         namespace,
         owner,
-        fingerprint: definition::fingerprint(&desc, &tag, definition, database),
+        fingerprint: definition::fingerprint(
+            &Definition {
+                desc: &desc,
+                sql: definition,
+                access_method,
+                of_database,
+            },
+            database,
+        ),
         tag,
         position: (desc == SEQUENCE_SET).then(|| String::from_utf8_lossy(definition).into_owned()),
         desc,

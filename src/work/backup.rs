@@ -8,6 +8,7 @@
 //!
 //! Whatever fails on the way aborts the upload under way and writes no manifest.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,8 +21,8 @@ use super::failure::Failure;
 use crate::api::backup::BackupReason;
 use crate::codec::{Codec, Limits, ObjectWriter, Recipients};
 use crate::manifest::{
-    CONTENTS, Contents, Counts, EncryptionInfo, FORMAT_VERSION, MANIFEST, Manifest, ObjectInfo,
-    ObjectRole, Server,
+    CONTENTS, Contents, Counts, EncryptionInfo, FORMAT_VERSION, MANIFEST, Manifest, Name,
+    ObjectInfo, ObjectRole, Relation, Server,
 };
 use crate::objects::{ObjectStore, join, put_new};
 use crate::postgres::content::LineKey;
@@ -354,9 +355,21 @@ async fn finish(open: &mut Open) -> Result<Vec<ObjectInfo>, Failure> {
 }
 
 fn counts(contents: &Contents, objects: &[ObjectInfo]) -> Counts {
-    let of = |kind: char| contents.relations.iter().filter(move |r| r.kind == kind);
+    // What is not in the dump is not counted as backed up.
+    let left_out: HashSet<(&Name, &Name)> = contents
+        .left_out
+        .iter()
+        .map(|l| (&l.schema, &l.name))
+        .collect();
+    let kept: Vec<&Relation> = contents
+        .relations
+        .iter()
+        .filter(|r| !left_out.contains(&(&r.schema, &r.name)))
+        .collect();
+    let of = |kind: char| kept.iter().filter(move |r| r.kind == kind);
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     Counts {
+        left_out: number(contents.left_out.len()),
         tables: number(of('r').count()),
         rows: of('r').filter_map(|r| r.rows).sum(),
         sequences: number(of('S').count()),

@@ -153,8 +153,14 @@ fn open_store(store: &StoreTask) -> Result<Arc<dyn ObjectStore>, Failure> {
 
 fn completed(manifest: &Manifest) -> TaskResult {
     let counts = &manifest.counts;
-    let mut result =
-        TaskResult::succeeded(format!("{} tables, {} rows", counts.tables, counts.rows));
+    let left_out = match counts.left_out {
+        0 => String::new(),
+        n => format!("; {n} left out, see `lifeboat inspect --identity`"),
+    };
+    let mut result = TaskResult::succeeded(format!(
+        "{} tables, {} rows{left_out}",
+        counts.tables, counts.rows
+    ));
     result.found_major = Some(manifest.server.major);
     result.backup = Some(BackupResult {
         pod_uid: manifest.pod_uid.clone(),

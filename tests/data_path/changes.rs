@@ -197,4 +197,19 @@ pub const CHANGES: &[(&str, &str, &[&str])] = &[
         "CREATE EXTENSION IF NOT EXISTS plpgsql; CREATE SCHEMA more",
         &["SCHEMA more"],
     ),
+    (
+        "a role with more power",
+        "ALTER ROLE shop_reader BYPASSRLS",
+        &["role shop_reader"],
+    ),
+    (
+        "a role without its group",
+        "REVOKE shop_group FROM shop_app",
+        &["role shop_app"],
+    ),
+    (
+        "foreign keys not watched",
+        "ALTER TABLE shop.orders DISABLE TRIGGER ALL",
+        &["disabled triggers of constraints all"],
+    ),
 ];

@@ -213,7 +213,15 @@ async fn g23_contents_say_what_the_dump_says_of_schema_and_sequences(#[case] maj
         .collect();
     let odd = ("odd, 'name".to_owned(), 5, false);
     assert_eq!(positions, [odd, ("t_id_seq".to_owned(), 2, true)]);
-    assert_eq!(first.roles, ["postgres", "shop_app", "shop_group"]);
+    let roles: Vec<&str> = first.roles.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(roles, ["postgres", "shop_app", "shop_group"]);
+    let member = &first.roles[1].statements;
+    assert!(
+        member
+            .iter()
+            .any(|s| s.starts_with("GRANT \"shop_group\" TO \"shop_app\"")),
+        "{member:?}"
+    );
     let phone = first
         .collations
         .iter()

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lifeboat::api::backup::BackupReason;
 use lifeboat::manifest::{
     Base, Collation, Contents, Counts, EncryptionInfo, FORMAT_VERSION, LargeObjects, LeftOut,
-    Manifest, ManifestError, Name, ObjectInfo, ObjectRole, Position, Relation, SchemaEntry,
+    Manifest, ManifestError, Name, ObjectInfo, ObjectRole, Position, Relation, Role, SchemaEntry,
     Sequence, Server, SnapshotIds,
 };
 use proptest::collection::{btree_map, vec};
@@ -111,7 +111,7 @@ fn manifest() -> impl Strategy<Value = Manifest> {
         reason(),
         [time(), time(), time(), time()],
     );
-    let made = (text(), text(), server(), base(), any::<[i64; 6]>());
+    let made = (text(), text(), server(), base(), any::<[i64; 7]>());
     let end = (text(), vec(text(), 0..3), vec(object(), 0..4));
     (names, run, made, end).prop_map(|(names, run, made, end)| Manifest {
         format: FORMAT_VERSION,
@@ -139,6 +139,7 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             large_objects: made.4[3],
             raw_bytes: made.4[4],
             stored_bytes: made.4[5],
+            left_out: made.4[6],
         },
         encryption: EncryptionInfo {
             method: end.0,
@@ -190,6 +191,7 @@ fn contents() -> impl Strategy<Value = Contents> {
             is_called,
         },
     );
+    let role = (text(), vec(text(), 0..3)).prop_map(|(name, statements)| Role { name, statements });
     let collation = (name(), name(), select(vec!['c', 'i', 'b']), of(text())).prop_map(
         |(schema, name, provider, version)| Collation {
             schema,
@@ -217,7 +219,7 @@ fn contents() -> impl Strategy<Value = Contents> {
         (
             vec(entry, 0..3),
             vec(sequence, 0..3),
-            vec(text(), 0..3),
+            vec(role, 0..3),
             vec(collation, 0..3),
         ),
     )

@@ -1,0 +1,58 @@
+//! What a comparison of a database with a backup says.
+
+use serde::Serialize;
+
+/// One way in which a database is not what was backed up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// What kind of thing differs, for example `rows`, `content`, `FUNCTION`.
+    pub what: String,
+    /// Its name, for example `public.orders`.
+    pub object: String,
+    /// As it was backed up.
+    pub expected: String,
+    /// As it is.
+    pub found: String,
+}
+
+/// What a comparison found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Comparison {
+    /// Every inequality, tables first.
+    pub differences: Vec<Difference>,
+    /// Worth knowing, and no inequality: another version of an extension, of a collation.
+    pub notes: Vec<String>,
+    /// What could not be compared because the backup does not say it; empty: everything was (G28).
+    pub not_compared: Vec<String>,
+    /// Tables whose rows were compared.
+    pub tables: usize,
+    /// Tables whose rows were equal.
+    pub equal: usize,
+    /// Rows in those.
+    pub rows: i64,
+}
+
+impl Comparison {
+    /// Everything was compared and is equal.
+    #[must_use]
+    pub fn proves(&self) -> bool {
+        self.differences.is_empty() && self.not_compared.is_empty()
+    }
+
+    pub(super) fn differs(
+        &mut self,
+        what: &str,
+        object: String,
+        expected: impl ToString,
+        found: impl ToString,
+    ) {
+        self.differences.push(Difference {
+            what: what.to_owned(),
+            object,
+            expected: expected.to_string(),
+            found: found.to_string(),
+        });
+    }
+}
