@@ -237,9 +237,10 @@ async fn g3_a_pg_dump_that_the_server_ends_leaves_nothing() {
     let (to_server, server) = (&stage.to_server, &stage.server);
     let ended = async {
         to_server.struck().await;
+        // As pg_dump writes it: the coordinator hashes beside it.
         let sql = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE application_name = '{APPLICATION}' AND query LIKE 'COPY %'"
+             WHERE application_name = '{APPLICATION}' AND query LIKE 'COPY %TO stdout;'"
         );
         server.sql("postgres", &sql).await;
         // What was under way is lost with the session: the line ends here.

@@ -130,8 +130,8 @@ async fn k3_a_worker_whose_server_says_nothing_ends_itself_at_the_deadline() {
 
 /// Two parts fly and a third waits while pg_dump still writes; of less pg_dump is through, and the rest flies.
 #[rstest]
-#[case::while_pg_dump_writes(56, 2)]
-#[case::while_the_last_parts_are_on_their_way(20, 1)]
+#[case::while_pg_dump_writes(56, 3)]
+#[case::while_the_last_parts_are_on_their_way(20, 2)]
 #[tokio::test(flavor = "multi_thread")]
 async fn k3_a_worker_that_is_told_to_stop_says_so_and_aborts_its_upload(
     #[case] mebibytes: u32,
@@ -150,7 +150,12 @@ async fn k3_a_worker_that_is_told_to_stop_says_so_and_aborts_its_upload(
             "SELECT count(*) = {count} FROM pg_stat_activity WHERE application_name LIKE 'lifeboat/%'"
         )
     };
-    until(&pod.server, "coordinator and pg_dump", &ours(sessions)).await;
+    until(
+        &pod.server,
+        "coordinator, monitor and pg_dump",
+        &ours(sessions),
+    )
+    .await;
     let key = format!("{}/dump.pgc", identity(FIRST).prefix());
     assert_eq!(pod.minio.open_uploads(&key).await, 1, "it is under way");
     let pid = worker.id().unwrap().to_string();
