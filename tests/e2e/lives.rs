@@ -165,9 +165,9 @@ fn list(story: &Story) -> String {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(forward.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    // Kept open: kubectl ends when nobody reads what else it says.
+    let mut words = BufReader::new(forward.stdout.take().unwrap());
+    words.read_line(&mut line).unwrap();
     let address = line.split_whitespace().nth(2).unwrap().to_owned();
     let secret = |key: &str| {
         let template = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
@@ -182,6 +182,7 @@ fn list(story: &Story) -> String {
         .unwrap();
     forward.kill().unwrap();
     forward.wait().unwrap();
+    drop(words);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     String::from_utf8_lossy(&output.stdout).into_owned()
