@@ -1,6 +1,6 @@
 //! Is a pooler between us and the server? Found out by behaviour (G12).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -10,8 +10,10 @@ use super::target::Target;
 use crate::api::Reason;
 
 const ROUNDS: usize = 5;
-/// How long the first client may be kept waiting by the second's transaction.
+/// How long a client may at least be kept waiting by another's transaction.
 const BLOCKED: Duration = Duration::from_secs(3);
+/// And at least so many times what the first took: a pod with little of a processor, or a long way, is no pooler.
+const TIMES: u32 = 6;
 /// A value nobody sets by accident, in milliseconds.
 const MARK: &str = "86399123";
 
@@ -52,10 +54,12 @@ pub async fn detect(target: &Target, application_name: &str) -> Result<Pooler, P
             ),
         )
     };
+    let began = Instant::now();
     let a = connect(target, application_name).await?;
-    let b = tokio::time::timeout(BLOCKED, connect(target, application_name));
-    let b = b.await.map_err(|_| refuse("a second client must wait"))??;
     let first = pid(&a.client).await?;
+    let blocked = BLOCKED.max(began.elapsed() * TIMES);
+    let b = tokio::time::timeout(blocked, connect(target, application_name));
+    let b = b.await.map_err(|_| refuse("a second client must wait"))??;
     for _ in 0..ROUNDS {
         let round = async {
             b.client
@@ -63,14 +67,14 @@ pub async fn detect(target: &Target, application_name: &str) -> Result<Pooler, P
                 .await
                 .map_err(|e| PgError::query("begin a transaction", &e))?;
             let other = pid(&b.client).await?;
-            let again = tokio::time::timeout(BLOCKED, pid(&a.client)).await;
+            let again = tokio::time::timeout(blocked, pid(&a.client)).await;
             b.client
                 .batch_execute("ROLLBACK")
                 .await
                 .map_err(|e| PgError::query("end a transaction", &e))?;
             Ok::<_, PgError>((other, again))
         };
-        let (other, again) = tokio::time::timeout(3 * BLOCKED, round)
+        let (other, again) = tokio::time::timeout(3 * blocked, round)
             .await
             .map_err(|_| refuse("a second client must wait"))??;
         let again = again.map_err(|_| refuse("one client waits for another's transaction"))??;

@@ -11,6 +11,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -35,6 +36,8 @@ use crate::postgres::{
 
 /// Bytes read from pg_dump at once.
 const READ: usize = 256 * 1024;
+/// How long a failed run asks whether its locks were lost.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Level of zstd for what we compress ourselves.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -169,8 +172,14 @@ pub async fn run(
         both = both => both.map(|((), contents)| contents),
         lost = copying::watch(&coordinator, &underway, observer) => Err(lost.into()),
     };
-    // The coordinator's own loss explains everything else that went wrong beside it (G2).
-    coordinator.prove().await?;
+    // The coordinator's own loss explains everything else that went wrong beside it (G2). After a failure it may
+    // still be sending rows that nobody reads any more: then it is there, and not waited for.
+    match &read {
+        Ok(_) => coordinator.prove().await?,
+        Err(_) => tokio::time::timeout(AFTER_FAILURE, coordinator.prove())
+            .await
+            .unwrap_or(Ok(()))?,
+    }
     let mut contents = read?;
     observer.reached(Step::DumpEnded).await;
     let Some(toc) = underway.toc.into_inner() else {

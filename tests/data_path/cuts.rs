@@ -1,6 +1,7 @@
 //! Lines that break: to the store at a byte or a message, to the server while it is dumped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lifeboat::api::Reason;
 use lifeboat::manifest::Manifest;
@@ -249,6 +250,30 @@ async fn g3_a_pg_dump_that_the_server_ends_leaves_nothing() {
     let (failure, ()) = tokio::join!(fails_without_a_trace(&stage, &Silent), ended);
     assert_eq!(failure.reason(), Reason::DumpFailed, "{failure}");
     stage.another_pod_succeeds().await;
+}
+
+/// A failed run ends, though the coordinator still has rows to send that nobody reads any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn g2_a_failed_run_does_not_wait_for_a_coordinator_that_is_busy() {
+    let stage = Stage::set().await;
+    let mut rule = Rule::cut_at(COORDINATOR).after(1_000_000).hang();
+    rule.way = Way::Down;
+    stage.to_server.set(rule);
+    let (plan, _) = stage.plan(FIRST);
+    let ended = async {
+        stage.to_server.struck().await;
+        // Once it is there.
+        while stage.to_server.cut(PG_DUMP) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let both = async { tokio::join!(make(&plan, &Silent), ended) };
+    let both = tokio::time::timeout(Duration::from_secs(60), both).await;
+    let (run, ()) = both.expect("it waits");
+    let failure = run.unwrap_err();
+    assert_eq!(failure.reason(), Reason::DumpFailed, "{failure}");
+    assert_eq!(stage.left(FIRST).await, None);
+    assert_eq!(stage.open_uploads(FIRST).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

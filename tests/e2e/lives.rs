@@ -57,8 +57,8 @@ fn an_image_that_cannot_be_pulled_is_named() {
     story.end();
 }
 
-/// K15: from its second minute on a run says how far it is. More rows than the flights', and of a processor the
-/// least that a container can have, make this one last for minutes.
+/// K15: from its second minute on a run says how far it is. More rows than the flights', and little of a
+/// processor, make this one last for minutes.
 #[test]
 fn a_slow_run_says_how_far_it_is() {
     let story = shop("progress");
@@ -77,7 +77,7 @@ fn a_slow_run_says_how_far_it_is() {
         ("postgres", "CREATE DATABASE slow"),
         (
             "slow",
-            "CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 1500000) AS n",
+            "CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 5000000) AS n",
         ),
     ] {
         story.plain(&[&psql[..], &[sql, database]].concat());
@@ -85,7 +85,7 @@ fn a_slow_run_says_how_far_it_is() {
     story.copy_secret("flights-db", "db", &[("dbname", Some("slow"))]);
     templated(
         &story,
-        r#"{"resources":{"requests":{"cpu":"5m"},"limits":{"cpu":"10m"}}}"#,
+        r#"{"resources":{"requests":{"cpu":"5m"},"limits":{"cpu":"25m"}}}"#,
     );
     story.apply(BY_HAND);
     let object = story.await_object(
