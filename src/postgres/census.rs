@@ -153,7 +153,6 @@ impl Census {
                 table: &quoted,
                 columns: &columns,
                 filter: &table.filter,
-                whole_tree: false,
             };
             let found = content::hash(client, &rows, key).await?;
             coordinator.quiet()?;

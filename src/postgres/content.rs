@@ -222,8 +222,6 @@ pub struct Rows<'a> {
     pub columns: &'a [Column],
     /// `WHERE …` of an extension, or empty.
     pub filter: &'a str,
-    /// All partitions below it too.
-    pub whole_tree: bool,
 }
 
 impl Rows<'_> {
@@ -235,20 +233,14 @@ impl Rows<'_> {
             .map(|c| c.quoted.as_str())
             .collect();
         let list = stored.join(", ");
-        match (
-            self.whole_tree || !self.filter.is_empty(),
-            stored.is_empty(),
-        ) {
+        match (!self.filter.is_empty(), stored.is_empty()) {
             // A table without columns has rows all the same: empty lines.
             (false, true) => format!("COPY {} TO STDOUT", self.table),
             (false, false) => format!("COPY {} ({list}) TO STDOUT", self.table),
-            (true, _) => {
-                let only = if self.whole_tree { "" } else { "ONLY " };
-                format!(
-                    "COPY (SELECT {list} FROM {only}{} {}) TO STDOUT",
-                    self.table, self.filter
-                )
-            }
+            (true, _) => format!(
+                "COPY (SELECT {list} FROM ONLY {} {}) TO STDOUT",
+                self.table, self.filter
+            ),
         }
     }
 }
