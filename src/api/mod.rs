@@ -12,6 +12,7 @@ pub mod duration;
 pub mod invalid;
 pub mod name;
 pub mod reason;
+pub mod restore_drill;
 pub mod rules;
 pub mod shared;
 
@@ -20,6 +21,7 @@ pub use backup_policy::{BackupPolicy, BackupPolicySpec, BackupPolicyStatus};
 pub use backup_store::{BackupStore, BackupStoreSpec, BackupStoreStatus};
 pub use invalid::Invalid;
 pub use reason::Reason;
+pub use restore_drill::{RestoreDrill, RestoreDrillSpec, RestoreDrillStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -39,7 +41,7 @@ pub const LABEL_OWNER_UID: &str = "lifeboat.dev/owner-uid";
 /// Label on Backups with the uid of the policy that made them (K24).
 pub const LABEL_POLICY_UID: &str = "lifeboat.dev/policy-uid";
 
-/// The three CRDs as they stand in `crds/`, by file name.
+/// The CRDs as they stand in `crds/`, by file name.
 ///
 /// The status default `observedGeneration: -1` (K30) cannot be said by the derive and is patched in here.
 #[must_use]
@@ -48,6 +50,7 @@ pub fn crds() -> Vec<(&'static str, CustomResourceDefinition)> {
         ("backupstores.yaml", finish(BackupStore::crd())),
         ("backuppolicies.yaml", finish(BackupPolicy::crd())),
         ("backups.yaml", finish(Backup::crd())),
+        ("restoredrills.yaml", finish(RestoreDrill::crd())),
     ]
 }
 

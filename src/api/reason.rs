@@ -148,6 +148,35 @@ reasons! {
     NotSupportedByStore,
     /// The key exists already.
     AlreadyExists,
+    // What a drill says.
+    /// There is no backup to drill.
+    NoBackup,
+    /// What came back is not what was backed up.
+    Differs,
+    /// The backup could not be restored, and that is the backup's fault.
+    RestoreFailed,
+    /// A required check did not say what it should.
+    CheckFailed,
+    /// The score is below `spec.minimumScore`.
+    ScoreTooLow,
+    /// Passed, but less than everything was compared: proves nothing.
+    Partial,
+    /// An object of the backup is missing or not what the manifest says.
+    BackupDamaged,
+    /// The Secret with the age identity is missing, or holds none.
+    IdentityMissing,
+    /// The identity opens none of the backup's recipients.
+    WrongIdentity,
+    /// The scratch server's image lacks an extension or library.
+    ExtensionMissing,
+    /// The scratch server's image lacks a locale or collation.
+    LocaleMissing,
+    /// The scratch server's volume or memory is too small.
+    NoRoom,
+    /// The scratch server did not start, or went away.
+    ServerFailed,
+    /// The source database could be reached from the drill's pod.
+    NotIsolated,
     // Ends of an attempt.
     /// The deadline passed.
     DeadlineExceeded,

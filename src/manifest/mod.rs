@@ -5,6 +5,8 @@
 
 pub mod contents;
 pub mod document;
+pub mod proof;
 
 pub use contents::*;
 pub use document::*;
+pub use proof::*;

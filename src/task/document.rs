@@ -50,6 +50,8 @@ pub enum Work {
     Check(Box<CheckTask>),
     /// Look at a store.
     Probe(Box<ProbeTask>),
+    /// Drill a backup.
+    Drill(Box<super::DrillTask>),
 }
 
 /// Make one backup.

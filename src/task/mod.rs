@@ -5,7 +5,9 @@
 //! [`TaskResult`] of at most 2,048 bytes in the termination message (K14). Both are versioned.
 
 pub mod document;
+pub mod drill;
 pub mod result;
 
 pub use document::*;
+pub use drill::*;
 pub use result::*;

@@ -37,6 +37,9 @@ pub struct TaskResult {
     /// On a probe that reached the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<ProbeResult>,
+    /// What a drill found, whatever its verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<super::DrillResult>,
     /// Major version that was found, also when the attempt failed with `WrongMajor` (K20).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_major: Option<i32>,
@@ -95,6 +98,7 @@ impl TaskResult {
             retry: Retry::Never,
             backup: None,
             probe: None,
+            drill: None,
             found_major: None,
             database: None,
         }
@@ -121,8 +125,9 @@ impl TaskResult {
             if text.len() <= MAX_RESULT_BYTES {
                 return text;
             }
+            let mismatches = cut.drill.as_mut().map(|d| &mut d.mismatches);
             let extensions = cut.database.as_mut().map(|d| &mut d.extensions);
-            match extensions {
+            match mismatches.filter(|list| !list.is_empty()).or(extensions) {
                 Some(list) if !list.is_empty() => {
                     list.pop();
                 }

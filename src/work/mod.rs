@@ -54,6 +54,7 @@ pub async fn run(task: Task, place: &Place) -> TaskResult {
         }
         Work::Check(task) => within(deadline, "looking at the database", check(&task, place)).await,
         Work::Probe(task) => within(deadline, "looking at the store", look(&task)).await,
+        Work::Drill(_) => Err(Failure::Internal("drills are not built yet".to_owned())),
     };
     outcome.unwrap_or_else(|failure| failure.to_result())
 }
