@@ -15,6 +15,8 @@
 mod changes;
 #[path = "data_path/cuts.rs"]
 mod cuts;
+#[path = "data_path/drills.rs"]
+mod drills;
 #[path = "data_path/hashes.rs"]
 mod hashes;
 #[path = "support/minio.rs"]

@@ -133,6 +133,8 @@ reasons! {
     DumpFailed,
     /// A query failed.
     QueryFailed,
+    /// The database to restore into holds something.
+    DatabaseNotEmpty,
     // What the store says.
     /// There is no such bucket.
     BucketNotFound,

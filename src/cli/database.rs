@@ -15,10 +15,24 @@ pub struct DatabaseArgs {
     /// file that PGPASSFILE names, whole services from PGSERVICE.
     #[arg(long, value_name = "URI")]
     database: String,
+    #[command(flatten)]
+    means: MeansArgs,
+}
+
+/// What it takes to get there.
+#[derive(Debug, clap::Args)]
+pub struct MeansArgs {
     /// PEM file with the authority that signed the server's certificate.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Folder with pg_dump, instead of looking on PATH and under /usr/lib/postgresql.
+    #[command(flatten)]
+    programs: ProgramsArgs,
+}
+
+/// PostgreSQL's programs.
+#[derive(Debug, clap::Args)]
+pub struct ProgramsArgs {
+    /// Folder with PostgreSQL's programs, instead of looking on PATH and under /usr/lib/postgresql.
     #[arg(long, value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
 }
@@ -26,7 +40,19 @@ pub struct DatabaseArgs {
 impl DatabaseArgs {
     /// Where it is and how it is reached.
     pub(super) fn target(&self) -> Result<Target, CommandError> {
-        let mut target = Target::from_uri(&self.database, &super::environment)?;
+        self.means.target(&self.database)
+    }
+
+    /// Where pg_dump is looked for first.
+    pub(super) fn postgres_folders(&self) -> Result<Vec<PathBuf>, CommandError> {
+        self.means.postgres_folders()
+    }
+}
+
+impl MeansArgs {
+    /// Where the database of this URI is and how it is reached.
+    pub(super) fn target(&self, uri: &str) -> Result<Target, CommandError> {
+        let mut target = Target::from_uri(uri, &super::environment)?;
         if let Some(file) = &self.ca {
             let pem = std::fs::read(file)
                 .map_err(|e| format!("--ca: failed to read {}: {e}", file.display()))?;
@@ -35,8 +61,15 @@ impl DatabaseArgs {
         Ok(target)
     }
 
-    /// Where pg_dump is looked for first.
+    /// Where programs are looked for first.
     pub(super) fn postgres_folders(&self) -> Result<Vec<PathBuf>, CommandError> {
+        self.programs.folders()
+    }
+}
+
+impl ProgramsArgs {
+    /// Where they are looked for first.
+    pub(super) fn folders(&self) -> Result<Vec<PathBuf>, CommandError> {
         if let Some(folder) = &self.postgres_bin
             && !folder.join("pg_dump").is_file()
         {
@@ -56,16 +89,29 @@ pub(super) fn explain(error: CommandError, target: &Target) -> CommandError {
         Ok(failure) => failure,
         Err(error) => return error,
     };
-    let help = match (failure.reason(), failure.found_major()) {
+    format!(
+        "{}: {failure}{}",
+        failure.reason(),
+        help(&failure, Some(target))
+    )
+    .into()
+}
+
+/// The same where no database was named.
+pub(super) fn explain_failure(failure: &Failure) -> CommandError {
+    format!("{}: {failure}{}", failure.reason(), help(failure, None)).into()
+}
+
+fn help(failure: &Failure, target: Option<&Target>) -> String {
+    match (failure.reason(), failure.found_major()) {
         (Reason::WrongMajor | Reason::ToolsMissing, Some(major)) => format!(
-            "; install the client programs of PostgreSQL {major} (Debian: postgresql-client-{major}) or name their folder with --postgres-bin"
+            "; install the programs of PostgreSQL {major} (Debian: postgresql-client-{major}, for drills postgresql-{major}) or name their folder with --postgres-bin"
         ),
-        (Reason::AuthenticationFailed, _) if target.password.is_none() => {
+        (Reason::AuthenticationFailed, _) if target.is_some_and(|t| t.password.is_none()) => {
             "; no password was found: write a line host:port:database:user:password into ~/.pgpass or the file that PGPASSFILE names, mode 0600".to_owned()
         }
         _ => String::new(),
-    };
-    format!("{}: {failure}{help}", failure.reason()).into()
+    }
 }
 
 /// Twelve random hex digits.
@@ -80,8 +126,18 @@ pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(super) fn make() -> Result<Self, CommandError> {
+        Self::below(None)
+    }
+
+    /// In a folder that the user named, or among the temporary files.
+    pub(super) fn below(folder: Option<&Path>) -> Result<Self, CommandError> {
         use std::os::unix::fs::DirBuilderExt;
-        let path = std::env::temp_dir().join(format!("lifeboat-{}", random_hex()?));
+        let base = match folder {
+            Some(folder) => std::fs::canonicalize(folder)
+                .map_err(|e| format!("--work-dir: {}: {e}", folder.display()))?,
+            None => std::env::temp_dir(),
+        };
+        let path = base.join(format!("lifeboat-{}", random_hex()?));
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }

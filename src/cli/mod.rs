@@ -6,10 +6,14 @@ pub mod backup;
 mod backups;
 pub mod crd;
 mod database;
+mod differences;
+pub mod drill;
 pub mod inspect;
 pub mod install;
 pub mod list;
 pub mod operator;
+pub mod restore;
+pub mod scratch_server;
 pub mod validate;
 pub mod verify;
 pub mod work;
@@ -45,12 +49,19 @@ enum Command {
     Inspect(inspect::Args),
     /// Hold a database against a backup: rows, content, schema and all the rest. Changes nothing.
     Verify(verify::Args),
+    /// Prove a backup: restore it into a scratch server made of the PostgreSQL programs here, and compare everything.
+    Drill(drill::Args),
+    /// Restore a backup into an empty database, and compare everything.
+    Restore(restore::Args),
     /// Do the task that the operator put into this pod.
     #[command(hide = true)]
     Work(work::Args),
     /// Copy this binary and a passwd line into a folder: the init container of every backup pod.
     #[command(hide = true)]
     Install(install::Args),
+    /// Make the scratch server that a drill orders: the container beside the worker.
+    #[command(hide = true)]
+    ScratchServer(scratch_server::Args),
 }
 
 /// Runs the command line and gives the process's exit code.
@@ -68,6 +79,9 @@ pub fn run() -> ExitCode {
         Command::List(args) => return block_on(finish(list::run(args))),
         Command::Inspect(args) => return block_on(finish(inspect::run(args))),
         Command::Verify(args) => return block_on(finish(verify::run(args))),
+        Command::Drill(args) => return block_on(finish(drill::run(args))),
+        Command::Restore(args) => return block_on(finish(restore::run(args))),
+        Command::ScratchServer(args) => return block_on(finish(scratch_server::run(args))),
         Command::Work(args) => return block_on(work::run(args)),
     };
     match result {

@@ -8,17 +8,15 @@ use serde::Serialize;
 use super::CommandError;
 use super::backups::{self, Backup, Read};
 use super::database::{DatabaseArgs, Scratch, explain, random_hex};
+use super::differences;
 use super::inspect::{read_contents, read_identity};
 use crate::manifest::Contents;
 use crate::objects::{Location, ObjectStore};
 use crate::postgres::LockPatience;
-use crate::postgres::compare::{Comparison, Difference};
+use crate::postgres::compare::Comparison;
 use crate::work::progress::{Progress, Show};
 use crate::work::verify::{Subject, verify};
 use crate::work::{human, stopped};
-
-/// Most differences that are printed; `--json` has all.
-const MAX_LINES: usize = 100;
 
 /// Arguments of `lifeboat verify`.
 #[derive(Debug, clap::Args)]
@@ -126,30 +124,7 @@ struct Document<'a> {
 
 fn text(backup: &Backup, comparison: &Comparison) -> String {
     let mut out = String::new();
-    if !comparison.differences.is_empty() {
-        let mut table =
-            backups::table(&["WHAT", "OBJECT", "IN THE BACKUP", "IN THE DATABASE"], &[]);
-        for difference in comparison.differences.iter().take(MAX_LINES) {
-            table.add_row([
-                backups::plain(&difference.what),
-                backups::plain(&difference.object),
-                backups::plain(&difference.expected),
-                backups::plain(&difference.found),
-            ]);
-        }
-        for line in table.lines() {
-            let _ = writeln!(out, "{}", line.trim_end());
-        }
-        if comparison.differences.len() > MAX_LINES {
-            let more = comparison.differences.len() - MAX_LINES;
-            let _ = writeln!(out, "… and {more} more (--json has all)");
-        }
-        out.push('\n');
-    }
-    let defined = |d: &Difference| d.expected.starts_with("definition ");
-    if comparison.differences.iter().any(defined) {
-        out.push_str("how definitions differ: diff what `pg_restore --schema-only -f -` prints of the dump and `pg_dump --schema-only` of the database\n");
-    }
+    differences::add(&mut out, &comparison.differences, "IN THE DATABASE");
     for fault in &backup.faults {
         let _ = writeln!(out, "damaged: {fault}");
     }

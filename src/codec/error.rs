@@ -29,7 +29,7 @@ pub enum CodecError {
     /// zstd or age failed.
     #[error("failed to {step} {name}: {source}")]
     Step {
-        /// `compress`, `encrypt`, `decrypt` or `decompress`.
+        /// `compress`, `encrypt`, `decrypt`, `decompress` or `write`.
         step: &'static str,
         /// The object.
         name: String,
@@ -85,10 +85,18 @@ impl CodecError {
                 Reason::InvalidSpec
             }
             CodecError::Store(error) => error.reason(),
-            CodecError::Damaged { .. } | CodecError::TooLarge { .. } => Reason::StoreFailed,
-            CodecError::IdentityNeeded(_)
-            | CodecError::WrongIdentity(_)
-            | CodecError::Identity { .. } => Reason::SecretInvalid,
+            CodecError::Damaged { .. } | CodecError::TooLarge { .. } => Reason::BackupDamaged,
+            CodecError::IdentityNeeded(_) => Reason::IdentityMissing,
+            CodecError::WrongIdentity(_) => Reason::WrongIdentity,
+            CodecError::Identity { .. } => Reason::SecretInvalid,
+            CodecError::Step { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Reason::NoRoom
+            }
+            // Its digests were right: it was written so.
+            CodecError::Step {
+                step: "decrypt" | "decompress",
+                ..
+            } => Reason::BackupDamaged,
             CodecError::Step { .. } | CodecError::Broken(_) => Reason::InternalError,
         }
     }

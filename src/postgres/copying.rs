@@ -137,7 +137,7 @@ mod tests {
             tag: name(tag),
             owner: name("o"),
             fingerprint: [0; 32],
-            position: None,
+            sql: None,
         };
         let relation = |tag: &str, rows| Relation {
             schema: name("public"),

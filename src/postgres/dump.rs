@@ -1,29 +1,20 @@
 //! pg_dump as a child: nothing secret in its arguments or environment, its output streamed, its
 //! words read (K9, G9, G10).
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
-use secrecy::ExposeSecret;
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::error::PgError;
+use super::libpq::{Files, listen};
 use super::target::Target;
-use super::tls::trust_pem;
-use super::tools::{MINIMAL_PATH, PgDump};
+use super::tools::PgDump;
 use crate::api::Reason;
-use crate::api::backup_policy::TlsMode;
 
-/// Most bytes of pg_dump's words that are kept; the rest is read and dropped.
-const MAX_WORDS: usize = 64 * 1024;
 /// From this major on pg_dump compresses with zstd.
 const ZSTD_SINCE: i32 = 16;
-/// Name of the service in the file that we write.
-const SERVICE: &str = "lifeboat";
 
 /// What to dump, and how.
 #[derive(Debug)]
@@ -61,19 +52,6 @@ pub struct DumpEnd {
     pub remarks: Vec<String>,
 }
 
-/// Service, password and trust file; removed on drop.
-#[derive(Debug)]
-struct Files(Vec<PathBuf>);
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // The folder is memory of this pod and ends with it.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 impl DumpProcess {
     /// Writes the files and starts pg_dump.
     ///
@@ -83,7 +61,7 @@ impl DumpProcess {
         let io = |what: &str, e: std::io::Error| {
             PgError::later(Reason::DumpFailed, format!("failed to {what}: {e}"))
         };
-        let (files, service, pass) = write_files(order)?;
+        let files = Files::write(order.target, order.scratch)?;
         let compressed = order.tool.major >= ZSTD_SINCE;
         let mut command = Command::new(&order.tool.path);
         command
@@ -96,21 +74,8 @@ impl DumpProcess {
             } else {
                 "--compress=0"
             })
-            .arg(format!("--dbname=service={SERVICE}"))
-            .env_clear()
-            .env("PGSERVICEFILE", &service)
-            .env("PGPASSFILE", &pass)
-            .env("PGAPPNAME", order.application_name)
-            .env("HOME", order.scratch)
-            .env("LC_ALL", "C")
-            .env("TZ", "UTC")
-            .env("PATH", MINIMAL_PATH)
-            .current_dir(order.scratch)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+            .stdout(Stdio::piped());
+        files.lend_to(&mut command, order.application_name);
         if !order.pooled {
             command.env("PGOPTIONS", options(order.tool.major));
         }
@@ -177,16 +142,6 @@ pub(super) fn options(major: i32) -> String {
     options
 }
 
-async fn listen(mut stderr: ChildStderr) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let mut piece = [0u8; 4096];
-    while let Ok(length @ 1..) = stderr.read(&mut piece).await {
-        let room = MAX_WORDS.saturating_sub(kept.len()).min(length);
-        kept.extend_from_slice(piece.get(..room).unwrap_or_default());
-    }
-    kept
-}
-
 fn judge(status: ExitStatus, words: &str) -> Result<DumpEnd, PgError> {
     let lines: Vec<&str> = words
         .lines()
@@ -243,91 +198,6 @@ fn is_harmless(line: &str) -> bool {
     line.contains("collation version mismatch")
         || line.contains("has no actual collation version, but a version was recorded")
         || line.starts_with("pg_dump: warning: there are circular foreign-key constraints")
-}
-
-fn write_files(order: &DumpOrder<'_>) -> Result<(Files, PathBuf, PathBuf), PgError> {
-    let io = |e: std::io::Error| {
-        PgError::later(
-            Reason::DumpFailed,
-            format!("failed to write the files for pg_dump: {e}"),
-        )
-    };
-    let target = order.target;
-    let (service, pass, trust) = (
-        order.scratch.join("service.conf"),
-        order.scratch.join("pass"),
-        order.scratch.join("trust.pem"),
-    );
-    let files = Files(vec![service.clone(), pass.clone(), trust.clone()]);
-    let mode = match target.tls_in_force() {
-        TlsMode::Disable => "disable",
-        TlsMode::Require => "require",
-        TlsMode::VerifyCa => "verify-ca",
-        TlsMode::VerifyFull => "verify-full",
-    };
-    let port = target.port.to_string();
-    let trust_text = trust.to_string_lossy().into_owned();
-    let mut lines = vec![
-        ("host", target.host.as_str()),
-        ("port", &port),
-        ("user", &target.user),
-        ("dbname", &target.dbname),
-        ("sslmode", mode),
-        ("gssencmode", "disable"),
-        ("connect_timeout", "10"),
-    ];
-    if matches!(
-        target.tls_in_force(),
-        TlsMode::VerifyCa | TlsMode::VerifyFull
-    ) {
-        write_private(&trust, &trust_pem(target)).map_err(io)?;
-        lines.push(("sslrootcert", &trust_text));
-    }
-    write_private(&service, service_text(&lines)?.as_bytes()).map_err(io)?;
-    let password = target
-        .password
-        .as_ref()
-        .map(|p| pass_line(p.expose_secret()))
-        .unwrap_or_default();
-    write_private(&pass, password.as_bytes()).map_err(io)?;
-    Ok((files, service, pass))
-}
-
-/// A service file takes the rest of the line as it stands, but drops white space at its end and
-/// lines beyond 1,023 bytes.
-fn service_text(lines: &[(&str, &str)]) -> Result<String, PgError> {
-    let mut text = format!("[{SERVICE}]\n");
-    for (key, value) in lines {
-        if value.contains(['\n', '\r', '\0']) || value.trim_end() != *value || value.len() > 960 {
-            return Err(PgError::never(
-                Reason::InvalidSpec,
-                format!(
-                    "the {key} of the database ends in white space, has several lines or is too long: pg_dump cannot be told it"
-                ),
-            ));
-        }
-        text.push_str(key);
-        text.push('=');
-        text.push_str(value);
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-fn pass_line(password: &str) -> String {
-    let escaped = password.replace('\\', "\\\\").replace(':', "\\:");
-    format!("*:*:*:*:{escaped}\n")
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // Never through what somebody left there.
-    let _ = std::fs::remove_file(path);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)
 }
 
 #[cfg(test)]

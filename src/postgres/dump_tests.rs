@@ -46,16 +46,3 @@ fn a_failed_pg_dump_says_why_and_a_lock_timeout_is_told_apart() {
     let killed = judge(ExitStatus::from_raw(9), "").unwrap_err();
     assert!(killed.to_string().contains("signal: 9"), "{killed}");
 }
-
-#[test]
-fn a_value_that_a_service_file_would_change_is_refused() {
-    assert_eq!(
-        service_text(&[("dbname", "weird \"name\" a=b #1")]).unwrap(),
-        "[lifeboat]\ndbname=weird \"name\" a=b #1\n"
-    );
-    for value in ["ends in space ", "two\nlines", &"x".repeat(1000)] {
-        let error = service_text(&[("dbname", value)]).unwrap_err();
-        assert_eq!(error.reason(), Reason::InvalidSpec);
-    }
-    assert_eq!(pass_line("a:b\\c"), "*:*:*:*:a\\:b\\\\c\n");
-}

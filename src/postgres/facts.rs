@@ -57,6 +57,7 @@ pub(super) async fn settings(client: &Client) -> Result<BTreeMap<String, String>
                'server_encoding', 'server_version', 'TimeZone', 'DateStyle', 'IntervalStyle', 'xmloption', \
                'default_text_search_config', 'shared_preload_libraries', 'data_checksums', 'block_size', \
                'max_locks_per_transaction', 'standard_conforming_strings') AND reset_val IS NOT NULL \
+             UNION ALL SELECT 'bootstrap_role', rolname::text FROM pg_catalog.pg_roles WHERE oid = 10 \
              UNION ALL SELECT k, v FROM pg_catalog.pg_database d, \
                LATERAL (VALUES ('lc_collate', d.datcollate::text), ('lc_ctype', d.datctype::text), \
                  ('locale_provider', pg_catalog.to_jsonb(d) ->> 'datlocprovider'), \

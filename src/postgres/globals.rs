@@ -20,11 +20,14 @@ const CLOSURE: &str = "\
       UNION SELECT datdba FROM db \
       UNION SELECT setrole FROM pg_catalog.pg_db_role_setting t, db WHERE t.setdatabase = db.oid AND t.setrole <> 0 \
       UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN named ON named.role = m.member) \
-    SELECT r.oid, r.rolname::text, r.rolinherit, r.rolcanlogin, r.rolcreatedb, r.rolcreaterole, r.rolsuper, \
-           r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, \
-           (SELECT t.setconfig FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0), \
-           pg_catalog.shobj_description(r.oid, 'pg_authid') \
-    FROM pg_catalog.pg_roles r WHERE r.oid IN (SELECT role FROM named) AND r.rolname !~ '^pg_' ORDER BY 2";
+    SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.oid IN (SELECT role FROM named) AND r.rolname !~ '^pg_'";
+
+/// What is read of a role.
+const ROLE: &str = "\
+    r.oid, r.rolname::text, r.rolinherit, r.rolcanlogin, r.rolcreatedb, r.rolcreaterole, r.rolsuper, \
+    r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, \
+    (SELECT t.setconfig FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0), \
+    pg_catalog.shobj_description(r.oid, 'pg_authid')";
 
 const MEMBERSHIPS: &str = "\
     SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option) \
@@ -48,6 +51,10 @@ const LISTS: [&str; 7] = [
     "unix_socket_directories",
 ];
 
+fn closure() -> String {
+    format!("SELECT {ROLE} FROM pg_catalog.pg_roles r WHERE r.oid IN ({CLOSURE}) ORDER BY 2")
+}
+
 /// The statements. One that a server refuses can be left out without the others: what needs a
 /// superuser stands on lines of its own.
 ///
@@ -55,7 +62,7 @@ const LISTS: [&str; 7] = [
 /// Those of a query.
 pub async fn globals(client: &Client) -> Result<String, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
-    let rows = client.query(CLOSURE, &[]).await.map_err(failed)?;
+    let rows = client.query(&closure(), &[]).await.map_err(failed)?;
     let oids: Vec<u32> = rows
         .iter()
         .map(|row| row.try_get(0))
@@ -79,10 +86,27 @@ pub async fn globals(client: &Client) -> Result<String, PgError> {
 /// Those of a query.
 pub async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
-    let rows = client.query(CLOSURE, &[]).await.map_err(failed)?;
+    let rows = client.query(&closure(), &[]).await.map_err(failed)?;
+    described(client, &rows).await
+}
+
+/// The roles of these names, whether this database names them or not.
+///
+/// # Errors
+/// Those of a query.
+pub async fn roles_called(client: &Client, names: &[String]) -> Result<Vec<Role>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
+    let sql =
+        format!("SELECT {ROLE} FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1) ORDER BY 2");
+    let rows = client.query(&sql, &[&names]).await.map_err(failed)?;
+    described(client, &rows).await
+}
+
+async fn described(client: &Client, rows: &[Row]) -> Result<Vec<Role>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
     let mut oids: Vec<u32> = Vec::new();
     let mut roles = Vec::new();
-    for row in &rows {
+    for row in rows {
         let mut sql = String::new();
         role(&mut sql, row, &BTreeMap::new()).map_err(failed)?;
         oids.push(row.try_get(0).map_err(failed)?);

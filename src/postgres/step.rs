@@ -21,6 +21,20 @@ pub enum Step {
     Hashed,
     /// The manifest is about to be written.
     Committing,
+    /// A backup is being fetched.
+    Fetching,
+    /// A scratch server is being made.
+    StartingServer,
+    /// Roles and definitions are being restored.
+    LoadingSchema,
+    /// Data is being restored.
+    LoadingData,
+    /// Indexes, constraints and triggers are being restored.
+    Indexing,
+    /// Statistics are being made.
+    Analyzing,
+    /// The user's own checks run.
+    Checking,
 }
 
 impl Step {
@@ -36,6 +50,13 @@ impl Step {
             Step::Counted => "Counted",
             Step::Hashed => "Hashed",
             Step::Committing => "Committing",
+            Step::Fetching => "Fetching",
+            Step::StartingServer => "StartingServer",
+            Step::LoadingSchema => "LoadingSchema",
+            Step::LoadingData => "LoadingData",
+            Step::Indexing => "Indexing",
+            Step::Analyzing => "Analyzing",
+            Step::Checking => "Checking",
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::manifest::Name;
 /// Most bytes of one entry that are held while it is incomplete.
 const MAX_ENTRY: usize = 64 * 1024 * 1024;
 /// The entry that says where a sequence stands.
-const SEQUENCE_SET: &str = "SEQUENCE SET";
+pub(super) const SEQUENCE_SET: &str = "SEQUENCE SET";
 /// Most entries that are kept.
 const MAX_ENTRIES: usize = 2_000_000;
 
@@ -47,8 +47,19 @@ pub struct Entry {
     pub owner: Name,
     /// SHA-256 of the definition.
     pub fingerprint: [u8; 32],
-    /// The definition itself, where it is short and says where a sequence stands.
-    pub position: Option<String>,
+    /// The definition itself, where it says where a sequence stands, or speaks of the database.
+    pub sql: Option<String>,
+}
+
+impl Entry {
+    /// For messages: `TABLE DATA public.orders`.
+    #[must_use]
+    pub fn display(&self) -> String {
+        match (self.namespace.display(), self.tag.display()) {
+            (schema, tag) if schema.is_empty() => format!("{} {tag}", self.desc),
+            (schema, tag) => format!("{} {schema}.{tag}", self.desc),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -292,7 +303,8 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
             database,
         ),
         tag,
-        position: (desc == SEQUENCE_SET).then(|| String::from_utf8_lossy(definition).into_owned()),
+        sql: (of_database || desc == SEQUENCE_SET)
+            .then(|| String::from_utf8_lossy(definition).into_owned()),
         desc,
     })
 }

@@ -25,6 +25,46 @@ pub struct PgDump {
 }
 
 impl PgDump {
+    /// Another program of the same installation, for example `pg_restore`.
+    #[must_use]
+    pub fn beside(&self, program: &str) -> Option<PathBuf> {
+        let path = self.path.with_file_name(program);
+        path.is_file().then_some(path)
+    }
+
+    /// Any that is here, the newest where there are several.
+    pub async fn any(folders: &[PathBuf]) -> Option<Self> {
+        let installed = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten();
+        let installed = installed.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
+        let more = ["/opt/bitnami/postgresql/bin", "/usr/local/bin", "/usr/bin"];
+        let mut best: Option<Self> = None;
+        for folder in folders
+            .iter()
+            .cloned()
+            .chain(installed)
+            .chain(more.map(PathBuf::from))
+        {
+            // A server needs more than pg_dump: a folder of client programs alone is of no use.
+            if !folder.join("initdb").is_file() {
+                continue;
+            }
+            if let Some(found) = version_of(&folder.join("pg_dump")).await
+                && best.as_ref().is_none_or(|best| best.major < found.major)
+            {
+                best = Some(found);
+            }
+        }
+        best
+    }
+
+    /// The folder of the installation.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.path.parent().map(Path::to_owned).unwrap_or_default()
+    }
+
     /// Finds the pg_dump of this major: in the given folders first (an explicit one, then PATH),
     /// then where the packages of Debian, PGDG and the official images put it.
     ///

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::error::PgError;
-use super::toc::{Toc, broken};
+use super::toc::{SEQUENCE_SET, Toc, broken};
 use crate::api::Reason;
 use crate::manifest::{Contents, Name, SchemaEntry, Sequence};
 
@@ -16,7 +16,7 @@ const DATA: [&str; 4] = ["TABLE DATA", "SEQUENCE SET", "BLOBS", "STATISTICS DATA
 /// `DumpIncomplete` if a sequence's position cannot be read.
 pub fn record(contents: &mut Contents, toc: &Toc) -> Result<(), PgError> {
     for entry in &toc.entries {
-        if let Some(position) = &entry.position {
+        if let Some(position) = entry.sql.as_ref().filter(|_| entry.desc == SEQUENCE_SET) {
             let (last_value, is_called) = setval(position).ok_or_else(|| {
                 broken(&format!(
                     "the position of the sequence {} is not as expected",

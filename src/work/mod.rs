@@ -3,12 +3,20 @@
 //! Owns the order of a backup: preflight, locks, snapshot, dump, counts, contents, proof of the
 //! locks, manifest last (P1, G1-G3). Must never talk to the API server.
 
+pub mod archive;
 pub mod backup;
+pub mod beside;
+pub mod checks;
 pub mod clock;
+pub mod drill;
 pub mod failure;
 pub mod human;
+pub mod pick;
 pub mod progress;
+pub mod proof;
 pub mod random;
+pub mod restore;
+pub mod verdict;
 pub mod verify;
 
 use std::path::PathBuf;

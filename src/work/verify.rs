@@ -47,7 +47,10 @@ pub async fn verify(
 }
 
 /// What the database holds now, recorded as the backup recorded it, under one snapshot.
-async fn observe(
+///
+/// # Errors
+/// [`Failure`].
+pub async fn observe(
     subject: &Subject,
     recorded: &Contents,
     observer: &dyn Observer,

@@ -1,0 +1,195 @@
+//! `lifeboat drill`: a proof on a laptop. A scratch server is made of the PostgreSQL programs that are here.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::database::{ProgramsArgs, Scratch, explain_failure};
+use super::inspect::read_identity;
+use super::restore::phases;
+use super::{CommandError, backups, differences};
+use crate::api::restore_drill::{Check, Compare, DrillMode, Select, Verdict};
+use crate::manifest::Proof;
+use crate::objects::Location;
+use crate::postgres::compare::Difference;
+use crate::work::drill::{Place, Plan};
+use crate::work::failure::Failure;
+use crate::work::pick::Choice;
+use crate::work::progress::{Progress, Show};
+use crate::work::{clock, drill, human, stopped};
+
+/// Arguments of `lifeboat drill`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
+    #[arg(long, value_name = "URL")]
+    from: Location,
+    /// A backup, as `lifeboat list` prints its folder, or a directory, of which the newest is taken: shop.orders
+    backup: String,
+    /// age identity file (AGE-SECRET-KEY-1…) that opens the backup.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    #[command(flatten)]
+    programs: ProgramsArgs,
+    /// A question to the restored database that must answer `t`; :dump_time is the moment of the dump. Repeat for several.
+    #[arg(long, value_name = "SQL")]
+    check: Vec<String>,
+    /// A setting of the scratch server, for example maintenance_work_mem=1GB. Repeat for several.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    parameter: Vec<(String, String)>,
+    /// Folder in which the scratch server's data lies meanwhile. Default: the folder for temporary files.
+    #[arg(long, value_name = "FOLDER")]
+    work_dir: Option<PathBuf>,
+    /// Print the whole proof as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or("write name=value, for example maintenance_work_mem=1GB")?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c);
+    if !name.chars().all(plain) || value.contains(['\n', '\r', '\0']) {
+        return Err(format!("{name} is not the name of a setting"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Runs `lifeboat drill`. Exit code 0: the backup is proven.
+///
+/// # Errors
+/// What kept it from being drilled; after printing, that it failed, is inconclusive or less than everything was compared.
+pub async fn run(args: Args) -> Result<(), CommandError> {
+    let scratch = Scratch::make()?;
+    let socket = Scratch::make()?;
+    let volume = Scratch::below(args.work_dir.as_deref())?;
+    let identities = args.identity.as_deref().map(read_identity).transpose()?;
+    let now = clock::now();
+    let plan = Plan {
+        store: args.from.open_existing().await?,
+        identities: identities.map(Arc::new),
+        choice: Choice {
+            directory: args
+                .backup
+                .trim_end_matches("manifest.json")
+                .trim_matches('/')
+                .to_owned(),
+            select: Select::default(),
+            decided_at: now,
+            due: now,
+        },
+        run: format!("cli-{}", now.strftime("%Y%m%dt%H%M%Sz")),
+        drill: String::new(),
+        namespace: String::new(),
+        mode: DrillMode::Verify,
+        compare: Compare::default(),
+        application_role: None,
+        checks: args.check.iter().enumerate().map(check).collect(),
+        minimum_score: 0,
+        parameters: args.parameter.iter().cloned().collect::<BTreeMap<_, _>>(),
+        image: String::new(),
+        rto_objective: None,
+        rpo_objective: None,
+        source: None,
+        server: Place::Here(socket.path().to_owned()),
+        volume: volume.path().to_owned(),
+        scratch: scratch.path().to_owned(),
+        postgres_folders: args.programs.folders()?,
+    };
+    let progress = Progress::new(Show::Person);
+    let outcome = tokio::select! {
+        outcome = drill::run(&plan, &progress) => outcome.map_err(|e: Failure| explain_failure(&e)),
+        () = stopped() => Err("stopped".into()),
+    };
+    progress.finish();
+    let proof = outcome?.proof;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&proof)?);
+    } else {
+        print!("{}", text(&proof));
+    }
+    match proof.result {
+        Verdict::Passed if proof.proves => Ok(()),
+        Verdict::Passed => Err("equal, but nothing is proven: not everything was compared".into()),
+        Verdict::Failed | Verdict::Inconclusive => {
+            let result = proof.result.as_str();
+            Err(format!(
+                "{result}: {}: {}",
+                proof.reason,
+                backups::plain(&proof.message)
+            )
+            .into())
+        }
+    }
+}
+
+fn check((index, sql): (usize, &String)) -> Check {
+    Check {
+        name: format!("check-{}", index + 1),
+        sql: sql.clone(),
+        expect: None,
+        as_of: None,
+        required: None,
+    }
+}
+
+fn text(proof: &Proof) -> String {
+    let mut out = String::new();
+    let shown: Vec<Difference> = proof
+        .differences
+        .iter()
+        .map(|d| Difference {
+            what: d.what.clone(),
+            object: d.object.clone(),
+            expected: d.expected.clone(),
+            found: d.found.clone(),
+        })
+        .collect();
+    differences::add(&mut out, &shown, "RESTORED");
+    for error in &proof.errors {
+        let _ = writeln!(
+            out,
+            "{}: {} {}: {}",
+            error.judged.as_str(),
+            error.sqlstate,
+            backups::plain(&error.entry),
+            backups::plain(&error.message)
+        );
+    }
+    for check in &proof.checks {
+        let says = match (&check.error, &check.got) {
+            (Some(error), _) => error.clone(),
+            (None, got) => got.clone().unwrap_or_default(),
+        };
+        let word = if check.passed { "passed" } else { "failed" };
+        let _ = writeln!(out, "{} {word}: {}", check.name, backups::plain(&says));
+    }
+    for note in &proof.notes {
+        let _ = writeln!(out, "note: {}", backups::plain(note));
+    }
+    for what in &proof.not_compared {
+        let _ = writeln!(out, "not compared: {}", backups::plain(what));
+    }
+    out.push_str(&phases(&proof.phases));
+    let equal = proof.tables.iter().filter(|t| t.equal).count();
+    let rows: i64 = proof.tables.iter().map(|t| t.rows).sum();
+    let score = proof
+        .score
+        .map_or(String::new(), |s| format!(", score {s}"));
+    let version = proof.server.as_ref().map_or("", |s| s.version.as_str());
+    let _ = writeln!(
+        out,
+        "{}{score}: {} of {} equal, {} in them; {} as of {}, restored on PostgreSQL {version}",
+        proof.result.as_str(),
+        human::thousands(equal),
+        human::count(proof.tables.len(), "table"),
+        human::count(usize::try_from(rows).unwrap_or_default(), "row"),
+        backups::plain(&proof.backup.prefix),
+        proof.backup.data_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    );
+    if proof.proves {
+        out.push_str("proven: rows, content, schema, owners, privileges, roles, sequences, large objects, properties of the database (of materialized views the definition)\n");
+    }
+    out
+}

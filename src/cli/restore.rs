@@ -1,0 +1,194 @@
+//! `lifeboat restore`: a backup into an empty database, compared afterwards.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::database::{MeansArgs, Scratch, explain, random_hex};
+use super::inspect::read_identity;
+use super::{CommandError, backups, differences};
+use crate::manifest::{Phase, RestoreError};
+use crate::objects::Location;
+use crate::postgres::LockPatience;
+use crate::postgres::compare::Comparison;
+use crate::postgres::load::Roles;
+use crate::work::progress::{Progress, Show};
+use crate::work::restore::{Plan, Restored};
+use crate::work::verify::Subject;
+use crate::work::{human, restore, stopped};
+
+/// Most refusals that are printed; `--json` has all.
+const MAX_LINES: usize = 20;
+
+/// Arguments of `lifeboat restore`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
+    #[arg(long, value_name = "URL")]
+    from: Location,
+    /// The backup, as `lifeboat list` prints its folder: shop.orders/20261121T020000Z-0123456789ab
+    backup: String,
+    /// age identity file (AGE-SECRET-KEY-1…) that opens the backup.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// An empty database, as a `postgresql://` URI without a password. Passwords come from ~/.pgpass or the
+    /// file that PGPASSFILE names, whole services from PGSERVICE.
+    #[arg(long, value_name = "URI")]
+    into: String,
+    #[command(flatten)]
+    means: MeansArgs,
+    /// Do not make roles: those that the backup names are there already.
+    #[arg(long)]
+    no_roles: bool,
+    /// Sessions that load at the same time.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+    /// Folder in which the decrypted dump lies meanwhile. Default: the folder for temporary files.
+    #[arg(long, value_name = "FOLDER")]
+    work_dir: Option<PathBuf>,
+    /// Print JSON, with every difference.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `lifeboat restore`. Exit code 0: everything is there and was compared.
+///
+/// # Errors
+/// What kept it from being restored; after printing, that something was refused or differs.
+pub async fn run(args: Args) -> Result<(), CommandError> {
+    let scratch = Scratch::make()?;
+    let volume = Scratch::below(args.work_dir.as_deref())?;
+    let identities = args.identity.as_deref().map(read_identity).transpose()?;
+    let plan = Plan {
+        store: args.from.open_existing().await?,
+        identities: identities.map(Arc::new),
+        at: args
+            .backup
+            .trim_end_matches("manifest.json")
+            .trim_matches('/')
+            .to_owned(),
+        subject: Subject {
+            target: args.means.target(&args.into)?,
+            scratch: scratch.path().to_owned(),
+            postgres_folders: args.means.postgres_folders()?,
+            patience: LockPatience::default(),
+            application_name: format!("lifeboat/cli/{}", random_hex()?),
+        },
+        volume: volume.path().to_owned(),
+        roles: if args.no_roles {
+            Roles::Skip
+        } else {
+            Roles::Create
+        },
+        jobs: usize::from(args.jobs),
+    };
+    let progress = Progress::new(Show::Person);
+    let outcome = tokio::select! {
+        outcome = restore::run(&plan, &progress) => outcome.map_err(CommandError::from),
+        () = stopped() => Err("stopped; what was loaded so far is there: drop the database and make it anew".into()),
+    };
+    progress.finish();
+    let restored = outcome.map_err(|error| explain(error, &plan.subject.target))?;
+    if args.json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&Document::of(&restored))?
+        );
+    } else {
+        print!("{}", text(&restored, &plan.subject.target.display()));
+    }
+    let comparison = &restored.comparison;
+    match (comparison.differences.len(), comparison.not_compared.len()) {
+        (0, 0) => Ok(()),
+        (0, n) => Err(format!(
+            "restored, but {} could not be compared",
+            human::count(n, "part")
+        )
+        .into()),
+        (n, _) => Err(format!(
+            "restored, but not as it was backed up: {}",
+            human::count(n, "difference")
+        )
+        .into()),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    backup: &'a str,
+    data_at: jiff::Timestamp,
+    proves: bool,
+    phases: &'a [Phase],
+    refused: Vec<&'a RestoreError>,
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+}
+
+impl<'a> Document<'a> {
+    fn of(restored: &'a Restored) -> Self {
+        Self {
+            backup: &restored.archive.at,
+            data_at: restored.archive.manifest.data_at,
+            proves: restored.comparison.proves(),
+            phases: &restored.phases,
+            refused: restored.errors.iter().map(|e| &e.error).collect(),
+            comparison: &restored.comparison,
+        }
+    }
+}
+
+fn text(restored: &Restored, target: &str) -> String {
+    let mut out = String::new();
+    let comparison = &restored.comparison;
+    for judged in restored.errors.iter().take(MAX_LINES) {
+        let error = &judged.error;
+        let _ = writeln!(
+            out,
+            "refused: {}: {}",
+            backups::plain(&error.entry),
+            backups::plain(&error.message)
+        );
+    }
+    if restored.errors.len() > MAX_LINES {
+        let more = restored.errors.len() - MAX_LINES;
+        let _ = writeln!(out, "… and {more} more refused (--json has all)");
+    }
+    differences::add(&mut out, &comparison.differences, "RESTORED");
+    for note in &comparison.notes {
+        let _ = writeln!(out, "note: {}", backups::plain(note));
+    }
+    for what in &comparison.not_compared {
+        let _ = writeln!(out, "not compared: {}", backups::plain(what));
+    }
+    out.push_str(&phases(&restored.phases));
+    let rows = usize::try_from(comparison.rows).unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "{} of {} restored and equal, {} in them; data as of {}; into {target}",
+        human::thousands(comparison.equal),
+        human::count(comparison.tables, "table"),
+        human::count(rows, "row"),
+        restored
+            .archive
+            .manifest
+            .data_at
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+    );
+    out
+}
+
+/// `fetch 0.2 s, data 3.1 s, …`
+pub(super) fn phases(phases: &[Phase]) -> String {
+    let parts = phases
+        .iter()
+        .filter(|p| p.seconds >= 0.05)
+        .map(|p| format!("{} {:.1} s", p.name, p.seconds));
+    let text = parts.collect::<Vec<_>>().join(", ");
+    if text.is_empty() {
+        return text;
+    }
+    text + "\n"
+}

@@ -1,0 +1,473 @@
+//! A dump becomes a database: roles, definitions, settings of the database, data, the rest, statistics
+//! (G14, G16, G17). Stock pg_restore does the loading; what goes wrong is collected and judged (G27).
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::connect::{Connection, connect_with};
+use super::error::PgError;
+use super::judge::{Judged, judge, judge_one};
+use super::names::quote_ident;
+use super::pg_restore::{RestoreOrder, Section, ToolError, restore};
+use super::step::{Observer, Step};
+use super::target::Target;
+use super::toc::{Entry, Toc};
+use crate::api::Reason;
+use crate::manifest::{Name, Phase};
+
+/// Most of the scratch server's log that is read for SQLSTATEs, in bytes.
+const MAX_LOG: u64 = 16 * 1024 * 1024;
+/// Between two looks at how far the data is.
+const LOOK: Duration = Duration::from_secs(1);
+/// Settings of a database that hinder the load or end its sessions: they come last (G16).
+const LATE: [&str; 6] = [
+    "default_transaction_read_only",
+    "_timeout",
+    "preload_libraries",
+    "\"role\"",
+    " role ",
+    "session_replication_role",
+];
+
+/// What becomes of the roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roles {
+    /// As they were; those that exist are left alone.
+    Create,
+    /// All of them without LOGIN and password, also those that exist: a scratch server (G17).
+    NoLogin,
+    /// Not made: they are expected to be there.
+    Skip,
+}
+
+/// What to load, and where to.
+#[derive(Debug)]
+pub struct LoadOrder<'a> {
+    /// The database, empty.
+    pub target: &'a Target,
+    /// pg_restore.
+    pub program: PathBuf,
+    /// Its major version.
+    pub major: i32,
+    /// The dump, every digest of which was checked.
+    pub dump: &'a Path,
+    /// Its table of contents.
+    pub toc: &'a Toc,
+    /// The roles, as the backup has them.
+    pub globals: &'a str,
+    /// What becomes of them.
+    pub roles: Roles,
+    /// Says of an entry's kind and name whether it is left out (G18, G30).
+    pub left_out: fn(&str, &Name) -> bool,
+    /// Sessions at the same time.
+    pub jobs: usize,
+    /// Rows in all, for progress.
+    pub rows: i64,
+    /// A folder of ours for service and password file.
+    pub scratch: &'a Path,
+    /// As the server shows it.
+    pub application_name: &'a str,
+    /// Log of the server, where it is ours to read.
+    pub log: Option<&'a Path>,
+    /// The server's collations are of another version than the source's.
+    pub collation_differs: bool,
+}
+
+/// How it went.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// What went wrong, judged.
+    pub errors: Vec<Judged>,
+    /// How long each part took.
+    pub phases: Vec<Phase>,
+}
+
+/// What a drill does not restore, because it would reach out to another server (G30): it is compared as text only.
+#[must_use]
+pub fn reaches_out(desc: &str, tag: &Name) -> bool {
+    match desc {
+        "SUBSCRIPTION" | "SUBSCRIPTION TABLE" | "USER MAPPING" => true,
+        "COMMENT" | "SECURITY LABEL" => tag.display().starts_with("SUBSCRIPTION "),
+        _ => false,
+    }
+}
+
+/// Loads a dump.
+///
+/// # Errors
+/// Only that it could not be tried. What went wrong with entries is in the answer.
+pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Loaded, PgError> {
+    let list = order.scratch.join("entries.list");
+    write_list(order, &list)?;
+    let mut loaded = Loaded::default();
+    let mut clock = Instant::now();
+    let mut lap = |loaded: &mut Loaded, name: &str| {
+        loaded.phases.push(Phase {
+            name: name.to_owned(),
+            seconds: clock.elapsed().as_secs_f64(),
+        });
+        clock = Instant::now();
+    };
+
+    observer.reached(Step::LoadingSchema).await;
+    let session = session(order).await?;
+    let late_roles = roles(order, &session, &mut loaded).await?;
+    section(order, Section::PreData, &list, &mut loaded).await?;
+    let (early, late) = properties(order);
+    statements(order, &session, &early, &mut loaded).await?;
+    lap(&mut loaded, "schema");
+
+    observer.reached(Step::LoadingData).await;
+    {
+        let data = section(order, Section::Data, &list, &mut loaded);
+        tokio::select! {
+            ended = data => ended?,
+            never = watch(order, &session, observer) => match never {},
+        }
+    }
+    lap(&mut loaded, "data");
+
+    observer.reached(Step::Indexing).await;
+    section(order, Section::PostData, &list, &mut loaded).await?;
+    lap(&mut loaded, "indexes");
+
+    observer.reached(Step::Analyzing).await;
+    let analyze = [("ANALYZE".to_owned(), "ANALYZE".to_owned())];
+    statements(order, &session, &analyze, &mut loaded).await?;
+    statements(order, &session, &late_roles, &mut loaded).await?;
+    statements(order, &session, &late, &mut loaded).await?;
+    lap(&mut loaded, "analyze");
+    // Of no use any more; the folder goes too.
+    let _ = std::fs::remove_file(&list);
+    Ok(loaded)
+}
+
+/// A session of ours that no setting of role or database hinders.
+async fn session(order: &LoadOrder<'_>) -> Result<Connection, PgError> {
+    let session = connect_with(order.target, order.application_name, None).await?;
+    let settings = "SET default_transaction_read_only = off; SET statement_timeout = 0; SET lock_timeout = 0; \
+        SET idle_in_transaction_session_timeout = 0; SET search_path = ''";
+    session
+        .client
+        .batch_execute(settings)
+        .await
+        .map_err(|e| PgError::query("set up a session", &e))?;
+    Ok(session)
+}
+
+/// pg_restore reads the number before the first semicolon of each line.
+fn write_list(order: &LoadOrder<'_>, list: &Path) -> Result<(), PgError> {
+    let wanted = order
+        .toc
+        .entries
+        .iter()
+        .filter(|e| !(order.left_out)(&e.desc, &e.tag));
+    let text: String = wanted.map(|e| format!("{};\n", e.dump_id)).collect();
+    std::fs::write(list, text).map_err(|e| {
+        PgError::later(
+            Reason::InternalError,
+            format!("failed to write the list of entries: {e}"),
+        )
+    })
+}
+
+async fn section(
+    order: &LoadOrder<'_>,
+    section: Section,
+    list: &Path,
+    loaded: &mut Loaded,
+) -> Result<(), PgError> {
+    let before = log_length(order.log);
+    let errors = restore(&RestoreOrder {
+        target: order.target,
+        program: &order.program,
+        major: order.major,
+        dump: order.dump,
+        toc: order.toc,
+        list,
+        section,
+        // Definitions hang on each other.
+        jobs: match section {
+            Section::PreData => 1,
+            Section::Data | Section::PostData => order.jobs,
+        },
+        scratch: order.scratch,
+        application_name: order.application_name,
+    })
+    .await?;
+    if !errors.is_empty() {
+        let log = read_log(order.log, before);
+        loaded
+            .errors
+            .extend(judge(errors, &log, order.collation_differs));
+    }
+    Ok(())
+}
+
+fn log_length(log: Option<&Path>) -> u64 {
+    let meta = log.and_then(|path| std::fs::metadata(path).ok());
+    meta.map_or(0, |m| m.len())
+}
+
+fn read_log(log: Option<&Path>, from: u64) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut bytes = Vec::new();
+    if let Some(mut file) = log.and_then(|path| std::fs::File::open(path).ok())
+        && file.seek(SeekFrom::Start(from)).is_ok()
+    {
+        // Without the log errors have no SQLSTATE, and are judged as unknown ones.
+        let _ = file.take(MAX_LOG).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+type Statements = Vec<(String, String)>;
+
+/// Makes the roles (G15, G17). Answers what of them must come last: their settings would reach into the load.
+async fn roles(
+    order: &LoadOrder<'_>,
+    session: &Connection,
+    loaded: &mut Loaded,
+) -> Result<Statements, PgError> {
+    if order.roles == Roles::Skip {
+        return Ok(Vec::new());
+    }
+    let rows = session
+        .client
+        .query("SELECT rolname::text FROM pg_catalog.pg_roles", &[])
+        .await
+        .map_err(|e| PgError::query("read the roles", &e))?;
+    let there: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+    let there = there.map_err(|e| PgError::query("read the roles", &e))?;
+    let there: BTreeSet<String> = there.iter().map(|name| quote_ident(name)).collect();
+    let (now, late) = role_statements(order.globals, order.roles, &there);
+    statements(order, session, &now, loaded).await?;
+    Ok(late)
+}
+
+/// What makes the roles, and what of it comes last. `there`: quoted names of those that exist.
+fn role_statements(
+    globals: &str,
+    roles: Roles,
+    there: &BTreeSet<String>,
+) -> (Statements, Statements) {
+    let (mut now, mut late) = (Vec::new(), Vec::new());
+    for line in globals.lines() {
+        let line = line.trim_end().trim_end_matches(';');
+        if line.is_empty() || line.starts_with("--") {
+            continue;
+        }
+        let scratch = roles == Roles::NoLogin;
+        // A scratch server has one role, its superuser: that takes the attributes of the source's.
+        let verbs: &[&str] = match scratch {
+            true => &["CREATE ROLE "],
+            false => &["CREATE ROLE ", "ALTER ROLE ", "COMMENT ON ROLE "],
+        };
+        let exists = verbs
+            .iter()
+            .filter_map(|verb| line.strip_prefix(verb))
+            .any(|rest| {
+                let mut names = there
+                    .iter()
+                    .filter_map(|name| rest.strip_prefix(name.as_str()));
+                names.any(|after| after.starts_with(' '))
+            });
+        if exists {
+            continue;
+        }
+        let entry = line.split(" WITH ").next().unwrap_or(line);
+        let entry = entry.split(" SET ").next().unwrap_or(entry).to_owned();
+        if scratch && line.starts_with("ALTER ROLE ") && line.contains(" WITH PASSWORD ") {
+            continue;
+        }
+        let mut sql = line.to_owned();
+        if scratch
+            && line.starts_with("CREATE ROLE ")
+            && let Some(head) = line.strip_suffix(" LOGIN")
+        {
+            sql = format!("{head} NOLOGIN");
+        }
+        let setting = line.starts_with("ALTER ROLE ") && line.contains(" SET ");
+        if setting {
+            late.push((entry, sql));
+        } else {
+            now.push((entry, sql));
+        }
+    }
+    (now, late)
+}
+
+/// What the dump says of the database itself, under the target's name: what gives values their meaning
+/// before the data, the rest at the end (G16).
+fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
+    let target = quote_ident(&order.target.dbname);
+    let source = order.toc.database.display();
+    let (mut early, mut late) = (Vec::new(), Vec::new());
+    for entry in &order.toc.entries {
+        let Some(sql) = entry.sql.as_ref().filter(|_| is_of_database(entry)) else {
+            continue;
+        };
+        if entry.desc == "DATABASE" {
+            let owner = quote_ident(&entry.owner.display());
+            if !entry.owner.display().is_empty() {
+                let sql = format!("ALTER DATABASE {target} OWNER TO {owner}");
+                late.push((entry.display(), sql));
+            }
+            continue;
+        }
+        for statement in split(sql) {
+            let setting = entry.desc == "DATABASE PROPERTIES"
+                && statement.starts_with("ALTER DATABASE ")
+                && statement.contains(" SET ");
+            let hinders = LATE.iter().any(|word| statement.contains(word));
+            let sql = renamed(&statement, &source, &target);
+            if setting && !hinders {
+                early.push((entry.display(), sql));
+            } else {
+                late.push((entry.display(), sql));
+            }
+        }
+    }
+    (early, late)
+}
+
+fn is_of_database(entry: &Entry) -> bool {
+    super::definition::of_database(&entry.desc, &entry.tag) || entry.desc == "DATABASE"
+}
+
+/// The first `DATABASE shop` of a statement becomes `DATABASE "target"`.
+fn renamed(statement: &str, source: &str, target: &str) -> String {
+    for name in [quote_ident(source), source.to_owned()] {
+        let old = format!("DATABASE {name}");
+        if let Some((head, tail)) = statement.split_once(&old)
+            && tail.chars().next().is_none_or(char::is_whitespace)
+        {
+            return format!("{head}DATABASE {target}{tail}");
+        }
+    }
+    statement.to_owned()
+}
+
+/// Statements that end in `;`, which counts outside of quotes only.
+fn split(sql: &str) -> Vec<String> {
+    let (mut all, mut one, mut quote) = (Vec::new(), String::new(), None);
+    for c in sql.chars() {
+        match (quote, c) {
+            (None, ';') => {
+                all.push(std::mem::take(&mut one));
+                continue;
+            }
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(q), c) if c == q => quote = None,
+            _ => {}
+        }
+        one.push(c);
+    }
+    all.push(one);
+    let trimmed = all.iter().map(|s| s.trim().to_owned());
+    trimmed.filter(|s| !s.is_empty()).collect()
+}
+
+/// Runs statements one by one; what is refused is judged, the others go on.
+async fn statements(
+    order: &LoadOrder<'_>,
+    session: &Connection,
+    all: &[(String, String)],
+    loaded: &mut Loaded,
+) -> Result<(), PgError> {
+    for (entry, sql) in all {
+        let Err(error) = session.client.batch_execute(sql).await else {
+            continue;
+        };
+        let failed = PgError::query(&format!("apply {entry}"), &error);
+        let state = error.code().map(|c| c.code().to_owned());
+        let Some(state) = state else {
+            return Err(failed);
+        };
+        let tool = ToolError {
+            desc: "GLOBAL".to_owned(),
+            entry: entry.clone(),
+            message: failed.to_string(),
+        };
+        loaded
+            .errors
+            .push(judge_one(tool, state, order.collation_differs));
+    }
+    Ok(())
+}
+
+/// Tells how many rows the running COPYs have taken, and those that ended before them.
+async fn watch(
+    order: &LoadOrder<'_>,
+    session: &Connection,
+    observer: &dyn Observer,
+) -> std::convert::Infallible {
+    let total = u64::try_from(order.rows).unwrap_or_default();
+    let sql = "SELECT coalesce((SELECT sum(n_tup_ins) FROM pg_catalog.pg_stat_user_tables), 0)::bigint \
+        + coalesce((SELECT sum(tuples_processed) FROM pg_catalog.pg_stat_progress_copy WHERE command = 'COPY FROM'), 0)::bigint";
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if order.major < 14 || total == 0 {
+            continue;
+        }
+        // That nothing is shown is no reason to fail.
+        let looked = session.client.query_one(sql, &[]).await;
+        if let Ok(Ok(rows)) = looked.map(|row| row.try_get::<_, i64>(0)) {
+            let rows = u64::try_from(rows).unwrap_or_default().min(total);
+            observer.rows(rows, total);
+            observer.bytes(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g16_statements_of_the_database_are_told_apart_and_renamed() {
+        let sql = "ALTER DATABASE shop SET work_mem TO 'a;b''c';\nALTER ROLE x IN DATABASE shop SET a TO '1';\n";
+        let all = split(sql);
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert_eq!(
+            renamed(&all[0], "shop", "\"new\""),
+            "ALTER DATABASE \"new\" SET work_mem TO 'a;b''c'"
+        );
+        assert_eq!(
+            renamed(&all[1], "shop", "\"new\""),
+            "ALTER ROLE x IN DATABASE \"new\" SET a TO '1'"
+        );
+        assert_eq!(
+            renamed("GRANT ALL ON DATABASE \"sh\"\"op\" TO a", "sh\"op", "n"),
+            "GRANT ALL ON DATABASE n TO a"
+        );
+    }
+
+    #[test]
+    fn g17_a_role_that_exists_is_left_alone_and_in_a_scratch_server_nobody_logs_in() {
+        let globals = "-- words\nCREATE ROLE \"a\" WITH INHERIT LOGIN;\nALTER ROLE \"a\" WITH PASSWORD 'md5';\n\
+            CREATE ROLE \"post\" WITH INHERIT LOGIN;\nALTER ROLE \"post\" WITH CREATEDB;\nALTER ROLE \"a\" SET \"work_mem\" TO '1MB';\nGRANT \"post\" TO \"a\";\n";
+        let there = BTreeSet::from(["\"post\"".to_owned()]);
+        let sql = |list: &Statements| list.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
+        let (now, late) = role_statements(globals, Roles::Create, &there);
+        assert_eq!(
+            sql(&now),
+            [
+                "CREATE ROLE \"a\" WITH INHERIT LOGIN",
+                "ALTER ROLE \"a\" WITH PASSWORD 'md5'",
+                "GRANT \"post\" TO \"a\""
+            ]
+        );
+        assert_eq!(sql(&late), ["ALTER ROLE \"a\" SET \"work_mem\" TO '1MB'"]);
+        let (now, _) = role_statements(globals, Roles::NoLogin, &there);
+        assert_eq!(
+            sql(&now),
+            [
+                "CREATE ROLE \"a\" WITH INHERIT NOLOGIN",
+                "ALTER ROLE \"post\" WITH CREATEDB",
+                "GRANT \"post\" TO \"a\""
+            ]
+        );
+    }
+}

@@ -1,0 +1,535 @@
+//! A throw-away server: made by initdb in a folder, on a Unix socket only, gone with the folder (G30).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::process::{Child, Command};
+
+use super::connect::connect;
+use super::error::PgError;
+use super::judge::LOG_MARK;
+use super::names::{quote_ident, quote_literal};
+use super::target::{DEFAULT_PORT, Target};
+use super::tools::MINIMAL_PATH;
+use crate::api::Reason;
+use crate::api::backup_policy::TlsMode;
+use crate::manifest::Contents;
+
+/// Until a server must answer after its start.
+const START: Duration = Duration::from_secs(600);
+/// Between two looks whether it does.
+const LOOK: Duration = Duration::from_millis(100);
+/// Until it must have stopped.
+const STOP: Duration = Duration::from_secs(30);
+/// Last bytes of a log that explain why it did not start.
+const TAIL: usize = 1_000;
+/// Name of its log, in the folder of its socket.
+const LOG: &str = "postgres.log";
+/// Name of its data folder.
+const DATA: &str = "data";
+/// What everything runs with: nothing outlives it, so nothing is made durable; nobody else comes, and
+/// nothing runs by itself (G30).
+const FIXED: [(&str, &str); 24] = [
+    ("listen_addresses", ""),
+    ("unix_socket_permissions", "0700"),
+    ("fsync", "off"),
+    ("full_page_writes", "off"),
+    ("synchronous_commit", "off"),
+    ("wal_level", "minimal"),
+    ("max_wal_senders", "0"),
+    ("archive_mode", "off"),
+    ("autovacuum", "off"),
+    ("max_wal_size", "1GB"),
+    ("checkpoint_timeout", "1h"),
+    ("max_logical_replication_workers", "0"),
+    ("max_prepared_transactions", "0"),
+    ("max_connections", "40"),
+    ("track_counts", "on"),
+    ("log_destination", "stderr"),
+    ("logging_collector", "off"),
+    ("log_min_messages", "error"),
+    ("log_min_error_statement", "panic"),
+    ("log_checkpoints", "off"),
+    ("log_line_prefix", "\u{1e}%e "),
+    ("lc_messages", "C"),
+    ("cron.launch_active_jobs", "off"),
+    ("pg_partman_bgw.interval", "2147483"),
+];
+/// Settings of the source that give values their meaning (G14).
+const CARRIED: [&str; 8] = [
+    "TimeZone",
+    "DateStyle",
+    "IntervalStyle",
+    "xmloption",
+    "default_text_search_config",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+];
+
+/// How a scratch server is to be; no secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScratchOrder {
+    /// Name of the superuser: that of the source's, so that what belonged to it belongs to it again.
+    pub superuser: String,
+    /// Settings that a server without the locale for them does not start with; left out then.
+    pub optional: BTreeMap<String, String>,
+    /// Settings.
+    pub settings: BTreeMap<String, String>,
+    /// Libraries to preload, where the image has them (G18).
+    pub preload: Vec<String>,
+    /// A role that comes with a password; all others need none on this socket.
+    pub application_role: Option<String>,
+}
+
+impl ScratchOrder {
+    /// What suits a backup. `parameters` are the user's own and win.
+    #[must_use]
+    pub fn of(contents: &Contents, parameters: &BTreeMap<String, String>) -> Self {
+        let setting = |name: &str| contents.settings.get(name);
+        let relations = contents.relations.len();
+        // Every table is locked at once when it is read again (G1).
+        let locks = relations.saturating_mul(2) / 40 + 256;
+        let mut settings = BTreeMap::from([
+            ("max_locks_per_transaction".to_owned(), locks.to_string()),
+            ("max_pred_locks_per_transaction".to_owned(), "64".to_owned()),
+        ]);
+        settings.extend(FIXED.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        settings.extend(parameters.clone());
+        let carried = CARRIED
+            .iter()
+            .filter(|name| !parameters.contains_key(**name));
+        let optional = carried
+            .filter_map(|name| Some(((*name).to_owned(), setting(name)?.clone())))
+            .collect();
+        let preload = setting("shared_preload_libraries").map_or("", String::as_str);
+        Self {
+            superuser: setting("bootstrap_role")
+                .map_or("postgres", String::as_str)
+                .to_owned(),
+            optional,
+            settings,
+            preload: preload
+                .split(',')
+                .map(|name| name.trim().trim_matches('"').to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
+            application_role: None,
+        }
+    }
+
+    fn config(&self, socket: &Path, preload: &[String], with_optional: bool) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| {
+            // A configuration file knows no E'': control characters are written in octal.
+            let value = value
+                .replace('\\', "\\\\")
+                .replace('\'', "''")
+                .replace(LOG_MARK, "\\036");
+            let _ = writeln!(text, "{name} = '{value}'");
+        };
+        for (name, value) in &self.settings {
+            line(name, value);
+        }
+        if with_optional {
+            for (name, value) in &self.optional {
+                line(name, value);
+            }
+        }
+        line("unix_socket_directories", &socket.to_string_lossy());
+        line("port", &DEFAULT_PORT.to_string());
+        if !preload.is_empty() {
+            line("shared_preload_libraries", &preload.join(","));
+        }
+        text
+    }
+
+    fn hba(&self) -> String {
+        let role = self.application_role.as_ref();
+        let role = role.map(|role| format!("local all {} scram-sha-256\n", quote_ident(role)));
+        format!("{}local all all trust\n", role.unwrap_or_default())
+    }
+}
+
+/// The one who may enter a scratch server over its socket.
+#[must_use]
+pub fn target(socket: &Path, superuser: &str, dbname: &str) -> Target {
+    Target {
+        host: socket.to_string_lossy().into_owned(),
+        port: DEFAULT_PORT,
+        user: superuser.to_owned(),
+        password: None,
+        dbname: dbname.to_owned(),
+        tls: TlsMode::Disable,
+        ca_pem: None,
+        ca_source: None,
+    }
+}
+
+/// Where its log is.
+#[must_use]
+pub fn log_of(socket: &Path) -> PathBuf {
+    socket.join(LOG)
+}
+
+/// A server that runs. Dropping it kills it.
+#[derive(Debug)]
+pub struct ScratchServer {
+    child: Child,
+    programs: PathBuf,
+    data: PathBuf,
+    owner: Option<(u32, u32)>,
+    /// Preload libraries of the source that are not here.
+    pub missing: Vec<String>,
+}
+
+impl ScratchServer {
+    /// Makes and starts one. `programs` holds initdb and postgres, `folder` its data, `socket` its socket and log.
+    ///
+    /// # Errors
+    /// `ServerFailed`, with what it said.
+    pub async fn start(
+        programs: &Path,
+        order: &ScratchOrder,
+        folder: &Path,
+        socket: &Path,
+    ) -> Result<Self, PgError> {
+        let data = folder.join(DATA);
+        let owner = initdb(programs, order, folder, &data, socket).await?;
+        let (preload, missing) = libraries(programs, &order.preload);
+        write(&data.join("pg_hba.conf"), &order.hba())?;
+        let mut server = None;
+        let base = read(&data.join("postgresql.conf"))?;
+        for with_optional in [true, false] {
+            let config = format!("{base}\n{}", order.config(socket, &preload, with_optional));
+            write(&data.join("postgresql.conf"), &config)?;
+            let mut started = Self {
+                child: spawn(programs, &data, socket, owner)?,
+                programs: programs.to_owned(),
+                data: data.clone(),
+                owner,
+                missing: missing.clone(),
+            };
+            match started.ready(socket, &order.superuser).await {
+                Ok(()) => {
+                    server = Some(started);
+                    break;
+                }
+                // A locale or zone of the source that this image lacks: what depends on it says so later, by name.
+                Err(_) if with_optional => {}
+                Err(error) => return Err(error),
+            }
+        }
+        server.ok_or_else(|| failed("it did not start"))
+    }
+
+    /// Waits until it answers.
+    async fn ready(&mut self, socket: &Path, superuser: &str) -> Result<(), PgError> {
+        let target = target(socket, superuser, "template1");
+        let until = tokio::time::Instant::now() + START;
+        loop {
+            if connect(&target, "lifeboat/scratch").await.is_ok() {
+                return Ok(());
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                let log = tail(&log_of(socket));
+                return Err(failed(&format!("it ended with {status}: {log}")));
+            }
+            if tokio::time::Instant::now() >= until {
+                let log = tail(&log_of(socket));
+                return Err(failed(&format!("it did not answer within 10 min: {log}")));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits for its end, which nobody asked for.
+    pub async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Stops it, in no order: nothing of it is kept.
+    pub async fn stop(mut self) {
+        let mut stop = command(&self.programs.join("pg_ctl"), self.owner);
+        stop.args(["stop", "-s", "-w", "-m", "immediate", "-t"])
+            .arg(STOP.as_secs().to_string())
+            .arg("-D")
+            .arg(&self.data);
+        let stopped = stop.status().await;
+        if !stopped.is_ok_and(|status| status.success()) {
+            let _ = self.child.start_kill();
+        }
+        let _ = self.child.wait().await;
+    }
+}
+
+/// A program that sees nothing of our environment.
+fn command(program: &Path, owner: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", MINIMAL_PATH)
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    if let Some((uid, gid)) = owner {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// Makes the data folder. PostgreSQL refuses uid 0: then the folders are given to a user without rights, who runs it.
+async fn initdb(
+    programs: &Path,
+    order: &ScratchOrder,
+    folder: &Path,
+    data: &Path,
+    socket: &Path,
+) -> Result<Option<(u32, u32)>, PgError> {
+    let mut owner = None;
+    loop {
+        let mut initdb = command(&programs.join("initdb"), owner);
+        initdb
+            .args([
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "-U",
+            ])
+            .arg(&order.superuser)
+            .arg("-D")
+            .arg(data)
+            .current_dir(folder)
+            .stderr(Stdio::piped());
+        let output = initdb
+            .output()
+            .await
+            .map_err(|e| failed(&format!("initdb did not start: {e}")))?;
+        if output.status.success() {
+            return Ok(owner);
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if owner.is_some() || !said.contains("cannot be run as root") {
+            let reason = match said.contains("No space left") {
+                true => Reason::NoRoom,
+                false => Reason::ServerFailed,
+            };
+            return Err(PgError::later(reason, format!("initdb failed: {said}")));
+        }
+        let somebody = somebody().ok_or_else(|| {
+            failed("PostgreSQL cannot run as root, and there is no user postgres or nobody")
+        })?;
+        for path in [folder, socket] {
+            std::os::unix::fs::chown(path, Some(somebody.0), Some(somebody.1))
+                .map_err(|e| failed(&format!("failed to give {} away: {e}", path.display())))?;
+        }
+        owner = Some(somebody);
+    }
+}
+
+/// The user postgres, else nobody.
+fn somebody() -> Option<(u32, u32)> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let of = |name: &str| {
+        passwd.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let mut next = || fields.next();
+            let (user, _, uid, gid) = (next()?, next()?, next()?, next()?);
+            (user == name).then_some((uid.parse().ok()?, gid.parse().ok()?))
+        })
+    };
+    of("postgres").or_else(|| of("nobody"))
+}
+
+fn spawn(
+    programs: &Path,
+    data: &Path,
+    socket: &Path,
+    owner: Option<(u32, u32)>,
+) -> Result<Child, PgError> {
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log_of(socket))
+        .map_err(|e| failed(&format!("failed to make its log: {e}")))?;
+    command(&programs.join("postgres"), owner)
+        .arg("-D")
+        .arg(data)
+        .current_dir(data)
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .map_err(|e| failed(&format!("postgres did not start: {e}")))
+}
+
+/// Which of the libraries are here, and which are not.
+fn libraries(programs: &Path, wanted: &[String]) -> (Vec<String>, Vec<String>) {
+    let real = std::fs::canonicalize(programs.join("postgres"));
+    let bin = real.ok().and_then(|path| path.parent().map(Path::to_owned));
+    let base = bin.unwrap_or_else(|| programs.to_owned());
+    let near = [
+        "../lib",
+        "../lib/postgresql",
+        "../lib64",
+        "../lib64/pgsql",
+        "../lib/pgsql",
+    ];
+    let folder = near
+        .iter()
+        .map(|near| base.join(near))
+        .find(|folder| folder.join("plpgsql.so").exists());
+    let Some(folder) = folder else {
+        return (Vec::new(), wanted.to_vec());
+    };
+    let here = |name: &String| {
+        folder
+            .join(format!("{}.so", name.trim_start_matches("$libdir/")))
+            .exists()
+    };
+    wanted.iter().cloned().partition(here)
+}
+
+fn failed(what: &str) -> PgError {
+    PgError::later(
+        Reason::ServerFailed,
+        format!("the scratch server failed: {what}"),
+    )
+}
+
+fn read(path: &Path) -> Result<String, PgError> {
+    std::fs::read_to_string(path)
+        .map_err(|e| failed(&format!("failed to read {}: {e}", path.display())))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), PgError> {
+    std::fs::write(path, text)
+        .map_err(|e| failed(&format!("failed to write {}: {e}", path.display())))
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let from = text.len().saturating_sub(TAIL);
+    String::from_utf8_lossy(text.get(from..).unwrap_or_default()).into_owned()
+}
+
+/// Makes the database as the dump says, without tablespace; one of its name that initdb made goes first.
+///
+/// # Errors
+/// `LocaleMissing` naming locale and encoding, where the image does not have them.
+pub async fn create_database(
+    socket: &Path,
+    superuser: &str,
+    name: &str,
+    sql: &str,
+) -> Result<(), PgError> {
+    let session = connect(&target(socket, superuser, "template1"), "lifeboat/scratch").await?;
+    let drop = format!("DROP DATABASE IF EXISTS {}", quote_ident(name));
+    let create = without_tablespace(sql);
+    for statement in [drop, create] {
+        if let Err(error) = session.client.batch_execute(&statement).await {
+            let code = error
+                .code()
+                .map(|c| c.code().to_owned())
+                .unwrap_or_default();
+            let failed = PgError::query("make the database", &error);
+            let locale = matches!(code.as_str(), "42809" | "22023" | "42704" | "0A000")
+                || failed.to_string().contains("locale");
+            return Err(match locale {
+                true => PgError::never(
+                    Reason::LocaleMissing,
+                    format!(
+                        "{failed}: the scratch server's image lacks the locale of the database ({}); name one that has it in spec.postgres.image",
+                        statement.trim()
+                    ),
+                ),
+                false => failed,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// `… TABLESPACE = fast` goes: the scratch server has none.
+fn without_tablespace(sql: &str) -> String {
+    let sql = sql.trim().trim_end_matches(';');
+    match sql.split_once(" TABLESPACE = ") {
+        Some((head, tail)) => {
+            let rest = tail.split_once(' ').map_or("", |(_, rest)| rest);
+            format!("{head} {rest}")
+        }
+        None => sql.to_owned(),
+    }
+}
+
+/// Gives a role a password and lets it log in (G17).
+///
+/// # Errors
+/// Those of the statement; that there is no such role is `InvalidSpec`.
+pub async fn allow_login(server: &Target, role: &str, password: &str) -> Result<(), PgError> {
+    let session = connect(server, "lifeboat/scratch").await?;
+    let sql = format!(
+        "ALTER ROLE {} LOGIN PASSWORD {}",
+        quote_ident(role),
+        quote_literal(password)
+    );
+    session.client.batch_execute(&sql).await.map_err(|e| {
+        PgError::never(
+            Reason::InvalidSpec,
+            format!(
+                "spec.applicationRole: {}",
+                PgError::query("let the role log in", &e)
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_written_so_that_the_server_reads_it_as_it_is() {
+        let order = ScratchOrder {
+            superuser: "postgres".to_owned(),
+            optional: BTreeMap::from([("TimeZone".to_owned(), "Europe/Berlin".to_owned())]),
+            settings: BTreeMap::from([
+                ("a.b".to_owned(), "it's \\ one".to_owned()),
+                ("log_line_prefix".to_owned(), format!("{LOG_MARK}%e ")),
+            ]),
+            preload: Vec::new(),
+            application_role: Some("o\"dd".to_owned()),
+        };
+        let text = order.config(Path::new("/s"), &["x".to_owned()], true);
+        assert!(text.contains("a.b = 'it''s \\\\ one'\n"), "{text}");
+        assert!(text.contains("log_line_prefix = '\\036%e '\n"), "{text}");
+        assert!(text.contains("TimeZone = 'Europe/Berlin'\n"), "{text}");
+        assert!(
+            !order
+                .config(Path::new("/s"), &[], false)
+                .contains("TimeZone")
+        );
+        assert!(
+            order
+                .hba()
+                .starts_with("local all \"o\"\"dd\" scram-sha-256\n")
+        );
+        assert_eq!(
+            without_tablespace(
+                "CREATE DATABASE a WITH ENCODING = 'UTF8' TABLESPACE = fast LOCALE = 'C';\n"
+            ),
+            "CREATE DATABASE a WITH ENCODING = 'UTF8' LOCALE = 'C'"
+        );
+    }
+}

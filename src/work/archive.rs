@@ -1,0 +1,251 @@
+//! A backup in a store, opened: its manifest, what it holds, and the dump in a file. Nothing is loaded before
+//! every digest was checked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::failure::Failure;
+use crate::api::Reason;
+use crate::codec::{CodecError, Identities, fetch, read_object};
+use crate::manifest::{
+    Contents, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole, ProofDifference,
+};
+use crate::objects::{ObjectStore, join};
+use crate::postgres::{Observer, PgError, Step, Toc, TocParser, witness};
+
+/// Largest `contents.json` and roles that are read, in bytes.
+const MAX_SMALL: u64 = 1024 * 1024 * 1024;
+/// Bytes of a dump that are read at once for its table of contents.
+const READ: usize = 256 * 1024;
+
+/// A backup whose manifest and contents were read.
+#[derive(Debug)]
+pub struct Archive {
+    /// Its folder, below the store's own.
+    pub at: String,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// SHA-256 of that, hex.
+    pub manifest_sha256: String,
+    /// What it holds.
+    pub contents: Contents,
+}
+
+/// What was fetched of it.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The dump, as pg_restore reads it.
+    pub dump: PathBuf,
+    /// Its table of contents.
+    pub toc: Toc,
+    /// Its roles.
+    pub globals: String,
+    /// Where manifest, contents and dump contradict each other.
+    pub contradictions: Vec<ProofDifference>,
+}
+
+/// Reads the manifest below a folder.
+///
+/// # Errors
+/// `NoBackup` if there is none, `BackupDamaged` if it cannot be read; those of the store.
+pub async fn manifest(store: &dyn ObjectStore, at: &str) -> Result<(Manifest, String), Failure> {
+    let most = u64::try_from(MAX_MANIFEST_BYTES).unwrap_or(u64::MAX);
+    let bytes = match store.get(&join(at, MANIFEST), most).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_missing() => {
+            let text = format!(
+                "there is no backup {at} in {}: it has no manifest.json",
+                store.place()
+            );
+            return Err(Failure::Postgres(PgError::never(Reason::NoBackup, text)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let manifest = Manifest::parse(&bytes).map_err(|e| damaged(MANIFEST, e.to_string()))?;
+    Ok((manifest, hex(&Sha256::digest(&bytes))))
+}
+
+impl Archive {
+    /// Reads manifest and contents.
+    ///
+    /// # Errors
+    /// As [`manifest`]; `IdentityMissing`, `WrongIdentity`; `BackupDamaged` if contents are not what the manifest says.
+    pub async fn open(
+        store: &dyn ObjectStore,
+        at: &str,
+        identities: Option<&Identities>,
+    ) -> Result<Self, Failure> {
+        let (manifest, manifest_sha256) = manifest(store, at).await?;
+        let contents = read_contents(store, at, &manifest, identities).await?;
+        Ok(Self {
+            at: at.to_owned(),
+            manifest,
+            manifest_sha256,
+            contents,
+        })
+    }
+
+    fn pieces(&self, role: ObjectRole) -> Vec<ObjectInfo> {
+        let objects = self.manifest.objects.iter();
+        objects.filter(|o| o.role == role).cloned().collect()
+    }
+
+    /// Stored bytes of the dump.
+    #[must_use]
+    pub fn dump_bytes(&self) -> i64 {
+        self.pieces(ObjectRole::Dump).iter().map(|o| o.bytes).sum()
+    }
+
+    /// Fetches the dump into a new file in `folder`, and the roles; checks every digest, and holds the parts
+    /// against each other.
+    ///
+    /// # Errors
+    /// `BackupDamaged`, `NoRoom`, those of identity and store.
+    pub async fn fetch(
+        &self,
+        store: &dyn ObjectStore,
+        identities: Option<Arc<Identities>>,
+        folder: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Fetched, Failure> {
+        observer.reached(Step::Fetching).await;
+        let dump = folder.join("dump.pgc");
+        let mut globals = String::new();
+        for info in self.pieces(ObjectRole::Globals) {
+            let bytes =
+                read_object(store, &self.at, &info, identities.as_deref(), MAX_SMALL).await?;
+            globals.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        let seen = |stored: u64| observer.bytes(stored);
+        let pieces = self.pieces(ObjectRole::Dump);
+        fetch::fetch(store, &self.at, &pieces, identities, &dump, &seen).await?;
+        let toc = table_of_contents(&dump).await?;
+        let contradictions = self.contradictions(&toc);
+        Ok(Fetched {
+            dump,
+            toc,
+            globals,
+            contradictions,
+        })
+    }
+
+    /// A manifest or contents that lie about the dump (P10).
+    fn contradictions(&self, toc: &Toc) -> Vec<ProofDifference> {
+        let mut found = Vec::new();
+        let mut differs = |what: &str, object: &str, expected: String, is: String| {
+            if expected != is {
+                found.push(ProofDifference {
+                    what: what.to_owned(),
+                    object: object.to_owned(),
+                    expected,
+                    found: is,
+                });
+            }
+        };
+        let counts = &self.manifest.counts;
+        let tables = self.contents.relations.iter().filter(|r| r.rows.is_some());
+        let rows: i64 = tables.clone().filter_map(|r| r.rows).sum();
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX).to_string();
+        differs(
+            "manifest",
+            "tables",
+            counts.tables.to_string(),
+            number(tables.count()),
+        );
+        differs(
+            "manifest",
+            "rows",
+            counts.rows.to_string(),
+            rows.to_string(),
+        );
+        let mut dumped = Contents::default();
+        match witness::record(&mut dumped, toc) {
+            Ok(()) => {
+                let same = dumped.entries == self.contents.entries;
+                let text = |contents: &Contents| number(contents.entries.len());
+                let is = match same {
+                    true => text(&self.contents),
+                    false => format!("{}, not the same", text(&dumped)),
+                };
+                differs(
+                    "contents.json",
+                    "entries of the dump",
+                    text(&self.contents),
+                    is,
+                );
+                let same = dumped.sequences == self.contents.sequences;
+                let is = if same { "as recorded" } else { "others" };
+                differs(
+                    "contents.json",
+                    "sequences of the dump",
+                    "as recorded".to_owned(),
+                    is.to_owned(),
+                );
+            }
+            Err(error) => differs(
+                "contents.json",
+                "dump",
+                "readable".to_owned(),
+                error.to_string(),
+            ),
+        }
+        if let Err(error) = witness::compare(&self.contents, toc) {
+            differs(
+                "contents.json",
+                "tables of the dump",
+                "all".to_owned(),
+                error.to_string(),
+            );
+        }
+        found
+    }
+}
+
+/// Reads what a backup holds.
+///
+/// # Errors
+/// As [`Archive::open`].
+pub async fn read_contents(
+    store: &dyn ObjectStore,
+    at: &str,
+    manifest: &Manifest,
+    identities: Option<&Identities>,
+) -> Result<Contents, Failure> {
+    let info = manifest
+        .objects
+        .iter()
+        .find(|o| o.role == ObjectRole::Contents)
+        .ok_or_else(|| damaged(MANIFEST, "it names no contents.json".to_owned()))?;
+    let bytes = read_object(store, at, info, identities, MAX_SMALL).await?;
+    serde_json::from_slice(&bytes).map_err(|e| damaged(&info.name, e.to_string()))
+}
+
+async fn table_of_contents(dump: &Path) -> Result<Toc, Failure> {
+    use tokio::io::AsyncReadExt;
+    let io = |e: std::io::Error| Failure::Internal(format!("failed to read the dump: {e}"));
+    let mut file = tokio::fs::File::open(dump).await.map_err(io)?;
+    let mut parser = TocParser::new();
+    let mut buffer = vec![0_u8; READ];
+    let broken = |e: PgError| damaged("the dump", e.to_string());
+    while !parser.is_complete() {
+        let n = file.read(&mut buffer).await.map_err(io)?;
+        let Some(piece) = buffer.get(..n).filter(|piece| !piece.is_empty()) else {
+            break;
+        };
+        parser.push(piece).map_err(broken)?;
+    }
+    parser.finish().map_err(broken)
+}
+
+fn damaged(name: &str, what: String) -> Failure {
+    Failure::Codec(CodecError::Damaged {
+        name: name.to_owned(),
+        what,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
