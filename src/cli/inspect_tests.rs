@@ -91,6 +91,7 @@ async fn without_an_identity_the_manifest_is_shown_and_with_it_the_tables() {
             columns: None,
             bytes: None,
             hash: None,
+            loaded_through: None,
             extension: None,
         }],
         left_out: vec![LeftOut {

@@ -168,6 +168,10 @@ pub struct Relation {
     /// Sum of the hashes of its lines, 32 hex digits (G21).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// Schema and name of the partitioned table through which the dump loads its rows: they may come back in
+    /// another of its partitions, so they are compared there (G25).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_through: Option<(Name, Name)>,
     /// The extension that owns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<String>,

@@ -102,6 +102,7 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
             columns: None,
             bytes: None,
             hash: None,
+            loaded_through: None,
             extension: one.extension,
         });
     }

@@ -137,6 +137,7 @@ mod tests {
             tag: name(tag),
             owner: name("o"),
             fingerprint: [0; 32],
+            loaded_through: None,
             sql: None,
         };
         let relation = |tag: &str, rows| Relation {
@@ -147,6 +148,7 @@ mod tests {
             columns: None,
             bytes: None,
             hash: None,
+            loaded_through: None,
             extension: None,
         };
         let toc = Toc {

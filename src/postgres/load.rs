@@ -12,7 +12,7 @@ use super::names::quote_ident;
 use super::pg_restore::{RestoreOrder, Section, ToolError, restore};
 use super::step::{Observer, Step};
 use super::target::Target;
-use super::toc::{Entry, Toc};
+use super::toc::{SEQUENCE_SET, Toc};
 use crate::api::Reason;
 use crate::manifest::{Name, Phase};
 
@@ -259,31 +259,29 @@ fn role_statements(
             continue;
         }
         let scratch = roles == Roles::NoLogin;
-        // A scratch server has one role, its superuser: that takes the attributes of the source's.
-        let verbs: &[&str] = match scratch {
-            true => &["CREATE ROLE "],
-            false => &["CREATE ROLE ", "ALTER ROLE ", "COMMENT ON ROLE "],
-        };
-        let exists = verbs
+        let exists = ["CREATE ROLE ", "ALTER ROLE ", "COMMENT ON ROLE "]
             .iter()
             .filter_map(|verb| line.strip_prefix(verb))
             .any(|rest| {
                 let mut names = there
                     .iter()
                     .filter_map(|name| rest.strip_prefix(name.as_str()));
-                names.any(|after| after.starts_with(' '))
+                names.any(|after| after.is_empty() || after.starts_with(' '))
             });
-        if exists {
+        // A scratch server has one role, its superuser: that takes the attributes of the source's.
+        if exists && (!scratch || line.starts_with("CREATE ROLE ")) {
             continue;
         }
         let entry = line.split(" WITH ").next().unwrap_or(line);
         let entry = entry.split(" SET ").next().unwrap_or(entry).to_owned();
-        if scratch && line.starts_with("ALTER ROLE ") && line.contains(" WITH PASSWORD ") {
+        let alters = line.starts_with("ALTER ROLE ");
+        if scratch && alters && line.contains(" WITH PASSWORD ") {
             continue;
         }
         let mut sql = line.to_owned();
         if scratch
-            && line.starts_with("CREATE ROLE ")
+            && alters
+            && !exists
             && let Some(head) = line.strip_suffix(" LOGIN")
         {
             sql = format!("{head} NOLOGIN");
@@ -305,7 +303,9 @@ fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
     let source = order.toc.database.display();
     let (mut early, mut late) = (Vec::new(), Vec::new());
     for entry in &order.toc.entries {
-        let Some(sql) = entry.sql.as_ref().filter(|_| is_of_database(entry)) else {
+        // Where a sequence stands is data.
+        let sql = entry.sql.as_ref().filter(|_| entry.desc != SEQUENCE_SET);
+        let Some(sql) = sql else {
             continue;
         };
         if entry.desc == "DATABASE" {
@@ -330,10 +330,6 @@ fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
         }
     }
     (early, late)
-}
-
-fn is_of_database(entry: &Entry) -> bool {
-    super::definition::of_database(&entry.desc, &entry.tag) || entry.desc == "DATABASE"
 }
 
 /// The first `DATABASE shop` of a statement becomes `DATABASE "target"`.
@@ -446,15 +442,16 @@ mod tests {
 
     #[test]
     fn g17_a_role_that_exists_is_left_alone_and_in_a_scratch_server_nobody_logs_in() {
-        let globals = "-- words\nCREATE ROLE \"a\" WITH INHERIT LOGIN;\nALTER ROLE \"a\" WITH PASSWORD 'md5';\n\
-            CREATE ROLE \"post\" WITH INHERIT LOGIN;\nALTER ROLE \"post\" WITH CREATEDB;\nALTER ROLE \"a\" SET \"work_mem\" TO '1MB';\nGRANT \"post\" TO \"a\";\n";
+        let globals = "-- words\nCREATE ROLE \"a\";\nALTER ROLE \"a\" WITH INHERIT LOGIN;\nALTER ROLE \"a\" WITH PASSWORD 'md5';\n\
+            CREATE ROLE \"post\";\nALTER ROLE \"post\" WITH INHERIT LOGIN;\nALTER ROLE \"post\" WITH CREATEDB;\nALTER ROLE \"a\" SET \"work_mem\" TO '1MB';\nGRANT \"post\" TO \"a\";\n";
         let there = BTreeSet::from(["\"post\"".to_owned()]);
         let sql = |list: &Statements| list.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
         let (now, late) = role_statements(globals, Roles::Create, &there);
         assert_eq!(
             sql(&now),
             [
-                "CREATE ROLE \"a\" WITH INHERIT LOGIN",
+                "CREATE ROLE \"a\"",
+                "ALTER ROLE \"a\" WITH INHERIT LOGIN",
                 "ALTER ROLE \"a\" WITH PASSWORD 'md5'",
                 "GRANT \"post\" TO \"a\""
             ]
@@ -464,7 +461,9 @@ mod tests {
         assert_eq!(
             sql(&now),
             [
-                "CREATE ROLE \"a\" WITH INHERIT NOLOGIN",
+                "CREATE ROLE \"a\"",
+                "ALTER ROLE \"a\" WITH INHERIT NOLOGIN",
+                "ALTER ROLE \"post\" WITH INHERIT LOGIN",
                 "ALTER ROLE \"post\" WITH CREATEDB",
                 "GRANT \"post\" TO \"a\""
             ]

@@ -47,6 +47,8 @@ pub struct Entry {
     pub owner: Name,
     /// SHA-256 of the definition.
     pub fingerprint: [u8; 32],
+    /// Schema and name of the table that its rows are copied into, where that is not the table itself (G25).
+    pub loaded_through: Option<(Name, Name)>,
     /// The definition itself, where it says where a sequence stands, or speaks of the database.
     pub sql: Option<String>,
 }
@@ -273,7 +275,7 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     reader.int()?; // section
     let definition = reader.string()?.unwrap_or_default();
     reader.string()?; // drop statement
-    reader.string()?; // copy statement
+    let copy = reader.string()?.unwrap_or_default();
     let namespace = reader.name()?;
     reader.string()?; // tablespace
     let access_method = reader.string()?.unwrap_or_default(); // since 1.14
@@ -284,6 +286,7 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     reader.string()?; // "with oids", always false
     while reader.string()?.is_some() {} // dependencies, up to a null
     reader.take(1 + reader.sizes.offset)?; // offset, not known in a pipe
+    let loaded_through = copied_into(copy).filter(|into| (&into.0, &into.1) != (&namespace, &tag));
     let of_database = definition::of_database(&desc, &tag);
     if of_database {
         tag = definition::without_name(&tag, database);
@@ -291,6 +294,7 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     Ok(Entry {
         dump_id,
         has_data,
+        loaded_through,
         namespace,
         owner,
         fingerprint: definition::fingerprint(
@@ -307,6 +311,36 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
             .then(|| String::from_utf8_lossy(definition).into_owned()),
         desc,
     })
+}
+
+/// `COPY e."odd ""name" (a, b) FROM stdin;` → e and odd "name
+fn copied_into(statement: &[u8]) -> Option<(Name, Name)> {
+    let rest = statement.strip_prefix(b"COPY ")?;
+    let (schema, rest) = identifier(rest)?;
+    let (name, _) = identifier(rest.strip_prefix(b".")?)?;
+    Some((Name::from_bytes(&schema), Name::from_bytes(&name)))
+}
+
+fn identifier(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let Some(quoted) = text.strip_prefix(b"\"") else {
+        let end = text.iter().position(|b| b". (\n;".contains(b))?;
+        let (name, rest) = text.split_at_checked(end)?;
+        return Some((name.to_vec(), rest));
+    };
+    let (mut name, mut rest) = (Vec::new(), quoted);
+    loop {
+        let end = rest.iter().position(|b| *b == b'"')?;
+        let (head, tail) = rest.split_at_checked(end)?;
+        name.extend_from_slice(head);
+        rest = tail.get(1..)?;
+        match rest.strip_prefix(b"\"") {
+            Some(more) => {
+                name.push(b'"');
+                rest = more;
+            }
+            None => return Some((name, rest)),
+        }
+    }
 }
 
 struct Reader<'a> {

@@ -123,6 +123,7 @@ fn each_table_of_the_census_stands_in_the_dump_or_among_what_was_left_out() {
         columns: None,
         bytes: None,
         hash: None,
+        loaded_through: None,
         extension: None,
     };
     let mut contents = Contents {

@@ -1,6 +1,6 @@
 //! The dump's table of contents against the census, and what of it `contents.json` records (G3c, G23).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::error::PgError;
 use super::toc::{SEQUENCE_SET, Toc, broken};
@@ -15,6 +15,16 @@ const DATA: [&str; 4] = ["TABLE DATA", "SEQUENCE SET", "BLOBS", "STATISTICS DATA
 /// # Errors
 /// `DumpIncomplete` if a sequence's position cannot be read.
 pub fn record(contents: &mut Contents, toc: &Toc) -> Result<(), PgError> {
+    let through: HashMap<(&Name, &Name), &(Name, Name)> = toc
+        .entries
+        .iter()
+        .filter(|e| e.desc == "TABLE DATA")
+        .filter_map(|e| Some(((&e.namespace, &e.tag), e.loaded_through.as_ref()?)))
+        .collect();
+    for relation in &mut contents.relations {
+        let root = through.get(&(&relation.schema, &relation.name));
+        relation.loaded_through = root.map(|root| (*root).clone());
+    }
     for entry in &toc.entries {
         if let Some(position) = entry.sql.as_ref().filter(|_| entry.desc == SEQUENCE_SET) {
             let (last_value, is_called) = setval(position).ok_or_else(|| {

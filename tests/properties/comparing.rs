@@ -36,6 +36,7 @@ fn recorded(tables: u8, seed: u64) -> Contents {
         columns: Some(vec![name("a".to_owned()), name("b".to_owned())]),
         bytes: Some(i64::from(n) * 30),
         hash: Some(hash(seed.wrapping_add(u64::from(n)))),
+        loaded_through: None,
         extension: None,
     };
     let entry = |n: u8| SchemaEntry {

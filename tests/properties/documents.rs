@@ -172,6 +172,7 @@ fn contents() -> impl Strategy<Value = Contents> {
             columns: content.0,
             bytes: content.1,
             hash: content.2,
+            loaded_through: None,
             extension,
         });
     let entry = (text(), name(), name(), name(), text()).prop_map(
