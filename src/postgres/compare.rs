@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::compare_tables::{full, tables};
 pub use super::differences::{Comparison, Difference};
-use crate::manifest::{Contents, LargeObjects, Name, Relation, SchemaEntry};
+use crate::manifest::{Contents, LargeObjects, Name, SchemaEntry};
 
 /// Compares a database with a backup.
 #[must_use]
@@ -29,152 +30,6 @@ pub fn compare(expected: &Contents, found: &Contents) -> Comparison {
     census(expected, found, &mut result);
     surroundings(expected, found, &mut result);
     result
-}
-
-fn full(schema: &Name, name: &Name) -> String {
-    format!("{}.{}", schema.display(), name.display())
-}
-
-type Named<'a> = BTreeMap<(&'a Name, &'a Name), &'a Relation>;
-
-/// Rows and content of every table. Answers the tables that only one side has, whose absence is told here.
-fn tables<'a>(
-    expected: &'a Contents,
-    found: &'a Contents,
-    result: &mut Comparison,
-) -> BTreeSet<(&'a Name, &'a Name)> {
-    let of = |contents: &'a Contents| -> Named<'a> {
-        let tables = contents.relations.iter().filter(|r| r.kind == 'r');
-        tables.map(|r| ((&r.schema, &r.name), r)).collect()
-    };
-    let left_out: BTreeSet<_> = expected
-        .left_out
-        .iter()
-        .map(|l| (&l.schema, &l.name))
-        .collect();
-    let (was, is) = (of(expected), of(found));
-    let mut absent = BTreeSet::new();
-    let mut unhashed = 0_usize;
-    let mut roots: BTreeMap<&(Name, Name), (Whole, Whole)> = BTreeMap::new();
-    for (key, table) in &was {
-        let name = full(key.0, key.1);
-        let Some(now) = is.get(key) else {
-            result.differs("table", name, rows(table), "missing");
-            absent.insert(*key);
-            continue;
-        };
-        if let Some(root) = &table.loaded_through {
-            let (was, is) = roots.entry(root).or_default();
-            was.add(table);
-            is.add(now);
-            continue;
-        }
-        if left_out.contains(key) {
-            result
-                .notes
-                .push(format!("{name}: its rows are not in the backup"));
-            continue;
-        }
-        result.tables += 1;
-        let before = result.differences.len();
-        match (&table.hash, &now.hash) {
-            _ if table.rows != now.rows => {
-                result.differs("rows", name, rows(table), rows(now));
-            }
-            (Some(was), Some(is)) if was != is || table.columns != now.columns => {
-                let text = |r: &Relation| {
-                    let columns = r.columns.as_ref().map_or(0, Vec::len);
-                    format!(
-                        "{}, {columns} columns, {}",
-                        rows(r),
-                        r.hash.as_deref().unwrap_or_default()
-                    )
-                };
-                result.differs("content", name, text(table), text(now));
-            }
-            (Some(_), None) => {
-                result.differs(
-                    "content",
-                    name,
-                    rows(table),
-                    "cannot be read as it was backed up",
-                );
-            }
-            (Some(_), Some(_)) => {}
-            (None, _) => {
-                unhashed += 1;
-                continue;
-            }
-        }
-        if result.differences.len() == before {
-            result.equal += 1;
-            result.rows = result.rows.saturating_add(table.rows.unwrap_or_default());
-        }
-    }
-    for (root, (was, is)) in &roots {
-        let name = full(&root.0, &root.1);
-        result.tables += was.parts;
-        if was.rows != is.rows {
-            let text = |whole: &Whole| format!("{} rows in all partitions", whole.rows);
-            result.differs("rows", name, text(was), text(is));
-        } else if was.unhashed > 0 {
-            unhashed += was.parts;
-        } else if was.hash != is.hash || is.unhashed > 0 {
-            let text = |whole: &Whole| {
-                format!("{} rows in all partitions, {:032x}", whole.rows, whole.hash)
-            };
-            result.differs("content", name, text(was), text(is));
-        } else {
-            result.equal += was.parts;
-            result.rows = result.rows.saturating_add(was.rows);
-        }
-    }
-    if unhashed > 0 {
-        result.not_compared.push(format!(
-            "the content of {unhashed} of the tables, because the backup has no hashes (contentHash: Off)"
-        ));
-    }
-    for (key, table) in &is {
-        if !was.contains_key(key) {
-            result.differs("table", full(key.0, key.1), "missing", rows(table));
-            absent.insert(*key);
-        }
-    }
-    absent
-}
-
-/// Partitions together, where a row may come back in another of them (G25).
-#[derive(Default)]
-struct Whole {
-    parts: usize,
-    rows: i64,
-    hash: u128,
-    unhashed: usize,
-}
-
-impl Whole {
-    fn add(&mut self, part: &Relation) {
-        self.parts += 1;
-        self.rows = self.rows.saturating_add(part.rows.unwrap_or_default());
-        let hash = part.hash.as_deref();
-        // Partitions have their columns in one order, so their sums add up (docs/format.md).
-        match hash.and_then(sum) {
-            Some(hash) => self.hash = self.hash.wrapping_add(hash),
-            None => self.unhashed += 1,
-        }
-    }
-}
-
-fn sum(hex: &str) -> Option<u128> {
-    u128::from_str_radix(hex, 16).ok()
-}
-
-fn rows(relation: &Relation) -> String {
-    match relation.rows {
-        Some(1) => "1 row".to_owned(),
-        Some(n) => format!("{n} rows"),
-        None => "rows not counted".to_owned(),
-    }
 }
 
 fn sequences(expected: &Contents, found: &Contents, result: &mut Comparison) {

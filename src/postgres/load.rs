@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use super::connect::{Connection, connect_with};
 use super::error::PgError;
 use super::judge::{Judged, judge, judge_one};
+use super::load_statements::{Statements, properties, role_statements};
 use super::names::quote_ident;
 use super::pg_restore::{RestoreOrder, Section, ToolError, restore};
 use super::step::{Observer, Step};
 use super::target::Target;
-use super::toc::{SEQUENCE_SET, Toc};
+use super::toc::Toc;
 use crate::api::Reason;
 use crate::manifest::{Name, Phase};
 
@@ -20,16 +21,6 @@ use crate::manifest::{Name, Phase};
 const MAX_LOG: u64 = 16 * 1024 * 1024;
 /// Between two looks at how far the data is.
 const LOOK: Duration = Duration::from_secs(1);
-/// Settings of a database that hinder the load or end its sessions: they come last (G16).
-const LATE: [&str; 6] = [
-    "default_transaction_read_only",
-    "_timeout",
-    "preload_libraries",
-    "\"role\"",
-    " role ",
-    "session_replication_role",
-];
-
 /// What becomes of the roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roles {
@@ -222,8 +213,6 @@ fn read_log(log: Option<&Path>, from: u64) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-type Statements = Vec<(String, String)>;
-
 /// Makes the roles (G15, G17). Answers what of them must come last: their settings would reach into the load.
 async fn roles(
     order: &LoadOrder<'_>,
@@ -244,125 +233,6 @@ async fn roles(
     let (now, late) = role_statements(order.globals, order.roles, &there);
     statements(order, session, &now, loaded).await?;
     Ok(late)
-}
-
-/// What makes the roles, and what of it comes last. `there`: quoted names of those that exist.
-fn role_statements(
-    globals: &str,
-    roles: Roles,
-    there: &BTreeSet<String>,
-) -> (Statements, Statements) {
-    let (mut now, mut late) = (Vec::new(), Vec::new());
-    for line in globals.lines() {
-        let line = line.trim_end().trim_end_matches(';');
-        if line.is_empty() || line.starts_with("--") {
-            continue;
-        }
-        let scratch = roles == Roles::NoLogin;
-        let exists = ["CREATE ROLE ", "ALTER ROLE ", "COMMENT ON ROLE "]
-            .iter()
-            .filter_map(|verb| line.strip_prefix(verb))
-            .any(|rest| {
-                let mut names = there
-                    .iter()
-                    .filter_map(|name| rest.strip_prefix(name.as_str()));
-                names.any(|after| after.is_empty() || after.starts_with(' '))
-            });
-        // A scratch server has one role, its superuser: that takes the attributes of the source's.
-        if exists && (!scratch || line.starts_with("CREATE ROLE ")) {
-            continue;
-        }
-        let entry = line.split(" WITH ").next().unwrap_or(line);
-        let entry = entry.split(" SET ").next().unwrap_or(entry).to_owned();
-        let alters = line.starts_with("ALTER ROLE ");
-        if scratch && alters && line.contains(" WITH PASSWORD ") {
-            continue;
-        }
-        let mut sql = line.to_owned();
-        if scratch
-            && alters
-            && !exists
-            && let Some(head) = line.strip_suffix(" LOGIN")
-        {
-            sql = format!("{head} NOLOGIN");
-        }
-        let setting = line.starts_with("ALTER ROLE ") && line.contains(" SET ");
-        if setting {
-            late.push((entry, sql));
-        } else {
-            now.push((entry, sql));
-        }
-    }
-    (now, late)
-}
-
-/// What the dump says of the database itself, under the target's name: what gives values their meaning
-/// before the data, the rest at the end (G16).
-fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
-    let target = quote_ident(&order.target.dbname);
-    let source = order.toc.database.display();
-    let (mut early, mut late) = (Vec::new(), Vec::new());
-    for entry in &order.toc.entries {
-        // Where a sequence stands is data.
-        let sql = entry.sql.as_ref().filter(|_| entry.desc != SEQUENCE_SET);
-        let Some(sql) = sql else {
-            continue;
-        };
-        if entry.desc == "DATABASE" {
-            let owner = quote_ident(&entry.owner.display());
-            if !entry.owner.display().is_empty() {
-                let sql = format!("ALTER DATABASE {target} OWNER TO {owner}");
-                late.push((entry.display(), sql));
-            }
-            continue;
-        }
-        for statement in split(sql) {
-            let setting = entry.desc == "DATABASE PROPERTIES"
-                && statement.starts_with("ALTER DATABASE ")
-                && statement.contains(" SET ");
-            let hinders = LATE.iter().any(|word| statement.contains(word));
-            let sql = renamed(&statement, &source, &target);
-            if setting && !hinders {
-                early.push((entry.display(), sql));
-            } else {
-                late.push((entry.display(), sql));
-            }
-        }
-    }
-    (early, late)
-}
-
-/// The first `DATABASE shop` of a statement becomes `DATABASE "target"`.
-fn renamed(statement: &str, source: &str, target: &str) -> String {
-    for name in [quote_ident(source), source.to_owned()] {
-        let old = format!("DATABASE {name}");
-        if let Some((head, tail)) = statement.split_once(&old)
-            && tail.chars().next().is_none_or(char::is_whitespace)
-        {
-            return format!("{head}DATABASE {target}{tail}");
-        }
-    }
-    statement.to_owned()
-}
-
-/// Statements that end in `;`, which counts outside of quotes only.
-fn split(sql: &str) -> Vec<String> {
-    let (mut all, mut one, mut quote) = (Vec::new(), String::new(), None);
-    for c in sql.chars() {
-        match (quote, c) {
-            (None, ';') => {
-                all.push(std::mem::take(&mut one));
-                continue;
-            }
-            (None, '\'' | '"') => quote = Some(c),
-            (Some(q), c) if c == q => quote = None,
-            _ => {}
-        }
-        one.push(c);
-    }
-    all.push(one);
-    let trimmed = all.iter().map(|s| s.trim().to_owned());
-    trimmed.filter(|s| !s.is_empty()).collect()
 }
 
 /// Runs statements one by one; what is refused is judged, the others go on.
@@ -414,59 +284,5 @@ async fn watch(
             observer.rows(rows, total);
             observer.bytes(0);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn g16_statements_of_the_database_are_told_apart_and_renamed() {
-        let sql = "ALTER DATABASE shop SET work_mem TO 'a;b''c';\nALTER ROLE x IN DATABASE shop SET a TO '1';\n";
-        let all = split(sql);
-        assert_eq!(all.len(), 2, "{all:?}");
-        assert_eq!(
-            renamed(&all[0], "shop", "\"new\""),
-            "ALTER DATABASE \"new\" SET work_mem TO 'a;b''c'"
-        );
-        assert_eq!(
-            renamed(&all[1], "shop", "\"new\""),
-            "ALTER ROLE x IN DATABASE \"new\" SET a TO '1'"
-        );
-        assert_eq!(
-            renamed("GRANT ALL ON DATABASE \"sh\"\"op\" TO a", "sh\"op", "n"),
-            "GRANT ALL ON DATABASE n TO a"
-        );
-    }
-
-    #[test]
-    fn g17_a_role_that_exists_is_left_alone_and_in_a_scratch_server_nobody_logs_in() {
-        let globals = "-- words\nCREATE ROLE \"a\";\nALTER ROLE \"a\" WITH INHERIT LOGIN;\nALTER ROLE \"a\" WITH PASSWORD 'md5';\n\
-            CREATE ROLE \"post\";\nALTER ROLE \"post\" WITH INHERIT LOGIN;\nALTER ROLE \"post\" WITH CREATEDB;\nALTER ROLE \"a\" SET \"work_mem\" TO '1MB';\nGRANT \"post\" TO \"a\";\n";
-        let there = BTreeSet::from(["\"post\"".to_owned()]);
-        let sql = |list: &Statements| list.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
-        let (now, late) = role_statements(globals, Roles::Create, &there);
-        assert_eq!(
-            sql(&now),
-            [
-                "CREATE ROLE \"a\"",
-                "ALTER ROLE \"a\" WITH INHERIT LOGIN",
-                "ALTER ROLE \"a\" WITH PASSWORD 'md5'",
-                "GRANT \"post\" TO \"a\""
-            ]
-        );
-        assert_eq!(sql(&late), ["ALTER ROLE \"a\" SET \"work_mem\" TO '1MB'"]);
-        let (now, _) = role_statements(globals, Roles::NoLogin, &there);
-        assert_eq!(
-            sql(&now),
-            [
-                "CREATE ROLE \"a\"",
-                "ALTER ROLE \"a\" WITH INHERIT NOLOGIN",
-                "ALTER ROLE \"post\" WITH INHERIT LOGIN",
-                "ALTER ROLE \"post\" WITH CREATEDB",
-                "GRANT \"post\" TO \"a\""
-            ]
-        );
     }
 }

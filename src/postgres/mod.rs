@@ -9,14 +9,16 @@
 //!                 │ DumpProcess ─stdout─► TocParser ► witness      (G3c, G23)
 //!                 │ copying: rows read so far, of all
 //!                 └ prove ► the locks lasted                       (G2)
+//! load: roles ► pg_restore, section by section ► judge            (G14-G17, G27), into a scratch server or the user's own
 //! compare: the Contents of a backup against those of a database    (P10)
 //! ```
 //!
-//! Owns every SQL statement of Lifeboat. Must never change anything in the database, wait for a lock
+//! Owns every SQL statement of Lifeboat. Must never change anything in the database that is backed up, wait for a lock
 //! longer than the server's own deadlock detector would (G8), or print a credential.
 
 pub mod census;
 pub mod compare;
+mod compare_tables;
 pub mod connect;
 pub mod content;
 pub mod coordinator;
@@ -30,6 +32,7 @@ pub mod globals;
 pub mod judge;
 mod libpq;
 pub mod load;
+mod load_statements;
 pub mod local;
 mod locks;
 mod names;
@@ -38,6 +41,7 @@ pub mod pooler;
 pub mod preflight;
 pub mod privileges;
 pub mod scratch;
+mod scratch_order;
 pub mod step;
 pub mod target;
 pub mod tls;

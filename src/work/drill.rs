@@ -7,36 +7,30 @@
 //!
 //! What goes wrong before there is a backup to speak of is a [`Failure`]; everything after is a [`Proof`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::archive::{Archive, Fetched};
+use super::archive::Archive;
+use super::clock;
 use super::failure::Failure;
 use super::pick::{Choice, pick};
 use super::proof::{Facts, proof};
-use super::verdict::{self, Findings, Judgement};
-use super::{checks, clock, random, verify};
+use super::scratched::Scratch;
+use super::verdict::Judgement;
 use crate::api::Reason;
 use crate::api::restore_drill::{Check, Compare, DrillMode, Verdict};
 use crate::codec::Identities;
-use crate::manifest::{Contents, Objective, Phase, Proof};
+use crate::manifest::{Objective, Phase, Proof};
 use crate::objects::ObjectStore;
-use crate::postgres::compare::{Comparison, Difference, compare};
-use crate::postgres::globals::roles_called;
-use crate::postgres::load::{LoadOrder, Loaded, Roles, load, reaches_out};
-use crate::postgres::scratch::{self, ScratchOrder, ScratchServer};
-use crate::postgres::{LockPatience, Observer, PgDump, PgError, Step, Target, connect};
+use crate::postgres::scratch::{ScratchOrder, ScratchServer};
+use crate::postgres::{Observer, PgDump, Step};
 
-/// Sessions that load at the same time, at most.
-const MAX_JOBS: usize = 4;
 /// Until the source must have answered to count as reachable.
 const REACH: Duration = Duration::from_secs(3);
-/// `application_name` of our sessions.
-const NAME: &str = "lifeboat/drill";
 
 /// Everything a drill needs to know.
 #[derive(Debug)]
@@ -164,7 +158,7 @@ fn could_not_tell(failure: &Failure) -> Judgement {
 
 /// The clock of a drill: what each part of it took.
 #[derive(Debug)]
-struct Phases {
+pub(super) struct Phases {
     started: Timestamp,
     /// Seconds from the decision to the start of this process.
     before: f64,
@@ -187,7 +181,7 @@ impl Phases {
         }
     }
 
-    fn lap(&mut self, name: &str) {
+    pub(super) fn lap(&mut self, name: &str) {
         self.phases.push(Phase {
             name: name.to_owned(),
             seconds: self.last.elapsed().as_secs_f64(),
@@ -195,7 +189,7 @@ impl Phases {
         self.last = Instant::now();
     }
 
-    fn adopt(&mut self, phases: Vec<Phase>) {
+    pub(super) fn adopt(&mut self, phases: Vec<Phase>) {
         self.phases.extend(phases);
         self.last = Instant::now();
     }
@@ -253,323 +247,10 @@ async fn start(
     }
 }
 
-/// A scratch server that answers.
-struct Scratch {
-    socket: PathBuf,
-    superuser: String,
-    tool: PgDump,
-    began: Instant,
-}
-
-impl Scratch {
-    fn target(&self, dbname: &str) -> Target {
-        scratch::target(&self.socket, &self.superuser, dbname)
-    }
-
-    /// The connection to a server that only we use was lost: its own words say why.
-    fn gone(&self, failure: Failure) -> Failure {
-        let log = std::fs::read(scratch::log_of(&self.socket)).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log).into_owned();
-        let reason = match log.contains("No space left") {
-            true => Reason::NoRoom,
-            false => Reason::ServerFailed,
-        };
-        let last: String = log.lines().rev().take(3).collect::<Vec<_>>().join("; ");
-        Failure::Postgres(PgError::later(
-            reason,
-            format!("the scratch server went away: {failure}; its last words: {last}"),
-        ))
-    }
-
-    async fn judged(
-        &self,
-        plan: &Plan,
-        archive: &Archive,
-        facts: &mut Facts,
-        clock: &mut Phases,
-        observer: &dyn Observer,
-    ) -> Result<Judgement, Failure> {
-        facts.server(self.look(archive).await?, &plan.image);
-        room(&plan.volume, archive)?;
-        let store = plan.store.as_ref();
-        let fetched = archive
-            .fetch(store, plan.identities.clone(), &plan.volume, observer)
-            .await?;
-        clock.lap("fetch");
-        let name = archive.manifest.server.database.clone();
-        self.create(&fetched, &name).await?;
-        let target = self.target(&name);
-        let loaded = self
-            .load(plan, archive, &fetched, &target, observer)
-            .await?;
-        // The dump is of no use any more, and room may be short.
-        let _ = std::fs::remove_file(&fetched.dump);
-        clock.adopt(loaded.phases.clone());
-        facts.rto = Some(self.began.elapsed().as_secs_f64());
-        let blocked = loaded
-            .errors
-            .iter()
-            .any(|e| e.error.judged == Verdict::Inconclusive);
-        let comparison = match blocked {
-            true => Comparison::default(),
-            false => {
-                self.compare(plan, archive, &fetched, &loaded, &target, observer)
-                    .await?
-            }
-        };
-        clock.lap("verify");
-        observer.reached(Step::Checking).await;
-        facts.checks = match blocked {
-            true => Vec::new(),
-            false => self.ask(plan, &target, archive.manifest.data_at).await?,
-        };
-        clock.lap("checks");
-        if plan.mode == DrillMode::Disaster {
-            facts.rto = Some(self.began.elapsed().as_secs_f64());
-        }
-        let judgement = verdict::judge(&Findings {
-            compare: &plan.compare,
-            errors: &loaded.errors,
-            comparison: &comparison,
-            checks: &facts.checks,
-            minimum_score: plan.minimum_score,
-        });
-        facts.found(&archive.contents, comparison, loaded.errors);
-        Ok(judgement)
-    }
-
-    /// Its version, and whether it has the extensions (P10: a missing one is no fault of the backup).
-    async fn look(&self, archive: &Archive) -> Result<String, Failure> {
-        let session = connect(&self.target("template1"), NAME).await?;
-        let failed = |e: tokio_postgres::Error| PgError::query("look at the scratch server", &e);
-        let rows = session
-            .client
-            .query(
-                "SELECT name::text FROM pg_catalog.pg_available_extensions",
-                &[],
-            )
-            .await
-            .map_err(failed)?;
-        let there: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-        let there = there.map_err(failed)?;
-        let wanted = archive
-            .contents
-            .extensions
-            .iter()
-            .map(|(name, _)| name.as_str());
-        let missing: Vec<&str> = wanted.filter(|name| !there.contains(*name)).collect();
-        if !missing.is_empty() {
-            return Err(Failure::Postgres(PgError::never(
-                Reason::ExtensionMissing,
-                format!(
-                    "the scratch server lacks the extensions of the database: {}; name an image that has them in spec.postgres.image",
-                    missing.join(", ")
-                ),
-            )));
-        }
-        let row = session
-            .client
-            .query_one("SELECT pg_catalog.current_setting('server_version')", &[])
-            .await
-            .map_err(failed)?;
-        Ok(row.try_get(0).map_err(failed)?)
-    }
-
-    async fn create(&self, fetched: &Fetched, name: &str) -> Result<(), Failure> {
-        let entry = fetched.toc.entries.iter().find(|e| e.desc == "DATABASE");
-        let sql = entry.and_then(|e| e.sql.as_deref()).ok_or_else(|| {
-            Failure::Postgres(PgError::never(
-                Reason::BackupDamaged,
-                "the dump does not say how its database was made",
-            ))
-        })?;
-        Ok(scratch::create_database(&self.socket, &self.superuser, name, sql).await?)
-    }
-
-    async fn load(
-        &self,
-        plan: &Plan,
-        archive: &Archive,
-        fetched: &Fetched,
-        target: &Target,
-        observer: &dyn Observer,
-    ) -> Result<Loaded, Failure> {
-        let program = self.tool.beside("pg_restore").ok_or_else(|| {
-            Failure::Postgres(PgError::never(
-                Reason::ToolsMissing,
-                format!("there is no pg_restore beside {}", self.tool.path.display()),
-            ))
-        })?;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let log = scratch::log_of(&self.socket);
-        let order = LoadOrder {
-            target,
-            program,
-            major: self.tool.major,
-            dump: &fetched.dump,
-            toc: &fetched.toc,
-            globals: &fetched.globals,
-            roles: Roles::NoLogin,
-            left_out: reaches_out,
-            jobs: cores.min(MAX_JOBS),
-            rows: archive.manifest.counts.rows,
-            scratch: &plan.scratch,
-            application_name: NAME,
-            log: Some(&log),
-            collation_differs: self.collation_differs(archive, target).await?,
-        };
-        Ok(load(&order, observer).await?)
-    }
-
-    async fn collation_differs(&self, archive: &Archive, target: &Target) -> Result<bool, Failure> {
-        let Some(was) = archive.contents.settings.get("collation_version") else {
-            return Ok(false);
-        };
-        let session = connect(target, NAME).await?;
-        let sql = "SELECT pg_catalog.to_jsonb(d) ->> 'datcollversion' FROM pg_catalog.pg_database d WHERE datname = pg_catalog.current_database()";
-        let row = session.client.query_one(sql, &[]).await;
-        let is: Option<String> = row
-            .and_then(|row| row.try_get(0))
-            .map_err(|e| PgError::query("read the collation version", &e))?;
-        Ok(is.as_ref().is_some_and(|is| is != was))
-    }
-
-    /// Reads everything again as it was read at the dump, and compares.
-    async fn compare(
-        &self,
-        plan: &Plan,
-        archive: &Archive,
-        fetched: &Fetched,
-        loaded: &Loaded,
-        target: &Target,
-        observer: &dyn Observer,
-    ) -> Result<Comparison, Failure> {
-        let subject = verify::Subject {
-            target: target.clone(),
-            scratch: plan.scratch.clone(),
-            postgres_folders: vec![self.tool.folder()],
-            patience: LockPatience::default(),
-            application_name: NAME.to_owned(),
-        };
-        let mut found = verify::observe(&subject, &archive.contents, observer).await?;
-        let mut expected = archive.contents.clone();
-        let names: Vec<String> = expected.roles.iter().map(|r| r.name.clone()).collect();
-        let session = connect(target, NAME).await?;
-        // As the coordinator of the backup read them (G14).
-        let settings = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET search_path = ''";
-        let set = session.client.batch_execute(settings).await;
-        set.map_err(|e| PgError::query("set up a session", &e))?;
-        found.roles = roles_called(&session.client, &names).await?;
-        let mut notes = Vec::new();
-        not_restored(&mut expected, loaded, &mut notes);
-        without_login(&mut expected);
-        without_login(&mut found);
-        let mut comparison = compare(&expected, &found);
-        for lie in &fetched.contradictions {
-            comparison.differences.push(Difference {
-                what: lie.what.clone(),
-                object: lie.object.clone(),
-                expected: lie.expected.clone(),
-                found: lie.found.clone(),
-            });
-        }
-        comparison.notes.extend(notes);
-        Ok(verdict::asked_for(comparison, &plan.compare))
-    }
-
-    /// The user's checks, as the application where it is a disaster.
-    async fn ask(
-        &self,
-        plan: &Plan,
-        target: &Target,
-        dump_time: Timestamp,
-    ) -> Result<Vec<crate::manifest::CheckProof>, Failure> {
-        let mut target = target.clone();
-        if let Some(role) = &plan.application_role {
-            let secret: [u8; 16] = random::bytes().map_err(|e| Failure::Internal(e.to_string()))?;
-            let password: String = secret.iter().map(|b| format!("{b:02x}")).collect();
-            scratch::allow_login(&target, role, &password).await?;
-            target.user.clone_from(role);
-            target.password = Some(password.into());
-            // That it can log in at all is the first thing to know.
-            connect(&target, NAME).await?;
-        }
-        Ok(checks::ask(&target, &plan.checks, dump_time).await)
-    }
-}
-
-/// Takes out of what is expected what a drill does not restore: the dump's text of it was compared already (G30), and
-/// what only a foreign server could fill (G26).
-fn not_restored(expected: &mut Contents, loaded: &Loaded, notes: &mut Vec<String>) {
-    let before = expected.entries.len();
-    expected.entries.retain(|e| !reaches_out(&e.desc, &e.tag));
-    if expected.entries.len() < before {
-        notes.push(format!(
-            "{} subscriptions and user mappings are compared as text and not restored: they would reach other servers",
-            before - expected.entries.len()
-        ));
-    }
-    for error in loaded
-        .errors
-        .iter()
-        .filter(|e| e.error.judged == Verdict::Passed)
-    {
-        let text = &error.error.entry;
-        // By its entry, or by the statement where sessions ran beside each other.
-        let refresh = |e: &crate::manifest::SchemaEntry| {
-            let name = format!("{}.{}", e.namespace.display(), e.tag.display());
-            let plain = text.replace('"', "");
-            e.desc == "MATERIALIZED VIEW DATA" && plain.ends_with(&format!(" {name}"))
-        };
-        if expected.entries.iter().any(refresh) {
-            expected.entries.retain(|e| !refresh(e));
-            notes.push(format!(
-                "{text}: not refreshed, because that needs a foreign server"
-            ));
-        }
-    }
-}
-
-/// In a scratch server nobody logs in (G17).
-fn without_login(contents: &mut Contents) {
-    let statements = contents
-        .roles
-        .iter_mut()
-        .flat_map(|role| &mut role.statements);
-    for statement in statements.filter(|s| s.starts_with("ALTER ROLE ") && s.contains("INHERIT ")) {
-        let head = statement
-            .strip_suffix(" NOLOGIN")
-            .or_else(|| statement.strip_suffix(" LOGIN"));
-        if let Some(head) = head {
-            *statement = head.to_owned();
-        }
-    }
-}
-
 /// Whether the source cannot be reached from here (G30); not tried where nobody knows where it is.
 async fn is_isolated(source: Option<&(String, u16)>) -> Option<bool> {
     let (host, port) = source?;
     let reach = tokio::net::TcpStream::connect((host.as_str(), *port));
     let reached = tokio::time::timeout(REACH, reach).await;
     Some(!reached.is_ok_and(|stream| stream.is_ok()))
-}
-
-/// Whether the dump itself can lie in the volume; whether the database can, the load will show.
-fn room(volume: &std::path::Path, archive: &Archive) -> Result<(), Failure> {
-    let Ok(stat) = rustix::fs::statvfs(volume) else {
-        return Ok(());
-    };
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    let needed = u64::try_from(archive.dump_bytes()).unwrap_or_default();
-    if free >= needed {
-        return Ok(());
-    }
-    Err(Failure::Postgres(PgError::never(
-        Reason::NoRoom,
-        format!(
-            "the volume has {} free and the dump alone has {}: give more in spec.postgres.storage.size",
-            super::human::bytes(free),
-            super::human::bytes(needed)
-        ),
-    )))
 }

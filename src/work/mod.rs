@@ -9,6 +9,7 @@ pub mod beside;
 pub mod checks;
 pub mod clock;
 pub mod drill;
+mod drill_task;
 pub mod failure;
 pub mod human;
 pub mod pick;
@@ -16,6 +17,7 @@ pub mod progress;
 pub mod proof;
 pub mod random;
 pub mod restore;
+mod scratched;
 pub mod verdict;
 pub mod verify;
 
@@ -62,7 +64,7 @@ pub async fn run(task: Task, place: &Place) -> TaskResult {
         }
         Work::Check(task) => within(deadline, "looking at the database", check(&task, place)).await,
         Work::Probe(task) => within(deadline, "looking at the store", look(&task)).await,
-        Work::Drill(_) => Err(Failure::Internal("drills are not built yet".to_owned())),
+        Work::Drill(task) => within(deadline, "drilling", drill_task::run(&task, place)).await,
     };
     outcome.unwrap_or_else(|failure| failure.to_result())
 }

@@ -15,7 +15,7 @@ use rstest::rstest;
 use tempfile::TempDir;
 
 use crate::minio;
-use crate::pg::{Server, host_bin};
+use crate::pg::{Server, host_bin, run};
 use crate::runs::{FIRST, direct, plan};
 use crate::whole::Key;
 
@@ -47,7 +47,7 @@ impl Folders {
 
 /// A plan to drill the backup below a folder.
 pub fn drill_plan(store: Arc<dyn ObjectStore>, at: &str, major: i32, folders: &Folders) -> Plan {
-    let now = jiff::Timestamp::now();
+    let now = lifeboat::work::clock::now();
     Plan {
         store,
         identities: None,
@@ -91,6 +91,15 @@ pub async fn backed_up(
     make(&plan, &Silent).await.unwrap()
 }
 
+/// Runs a file of statements with psql; the first that fails ends it.
+pub fn run_file(server: &Server, dbname: &str, sql: &str) {
+    let file = server.dir.path().join("statements.sql");
+    std::fs::write(&file, sql).unwrap();
+    let mut psql = server.tool("psql");
+    psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", dbname, "-f"]);
+    run(psql.arg(&file));
+}
+
 fn shown(proof: &Proof) -> String {
     let brief = Proof {
         tables: Vec::new(),
@@ -123,7 +132,7 @@ async fn p10_a_backup_with_every_kind_of_object_is_proven(
     let (source, minio, key) = (Server::start(major, &[]), minio::start().await, Key::new());
     let more = format!("TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
     source.database("every", &more).await;
-    source.run_file("every", EVERYTHING);
+    run_file(&source, "every", EVERYTHING);
     let made = backed_up(&source, "every", major, &minio, Some(&key)).await;
     drop(source);
     let folders = Folders::new();

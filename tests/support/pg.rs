@@ -160,15 +160,6 @@ impl Server {
         }
     }
 
-    /// Runs a file of statements with psql; the first that fails ends it.
-    pub fn run_file(&self, dbname: &str, sql: &str) {
-        let file = self.dir.path().join("statements.sql");
-        std::fs::write(&file, sql).unwrap();
-        let mut psql = self.tool("psql");
-        psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", dbname, "-f"]);
-        run(psql.arg(&file));
-    }
-
     /// One of its programs, pointed at it.
     pub fn tool(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
