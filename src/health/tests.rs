@@ -1,0 +1,1 @@
+//! Thresholds, hysteresis and sentences.
