@@ -35,7 +35,14 @@ const ARROWS: [(&str, &[&str]); 16] = [
     (
         "policy",
         &[
-            "api", "backup", "cluster", "health", "schedule", "store", "workload",
+            "api",
+            "backup",
+            "cluster",
+            "health",
+            "schedule",
+            "store",
+            "telemetry",
+            "workload",
         ],
     ),
     (
