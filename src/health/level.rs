@@ -41,3 +41,34 @@ pub fn level(value: u64, limits: Limits, before: Option<Severity>) -> Option<Sev
     };
     limits.reached(value).max(held.reached(value).min(before))
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// 100 is the warning, 200 is critical; a tenth below, an alert that is on goes.
+    #[rstest]
+    #[case::off(99, None, None)]
+    #[case::comes(100, None, Some(Severity::Warning))]
+    #[case::jumps(200, None, Some(Severity::Critical))]
+    #[case::worsens(200, Some(Severity::Warning), Some(Severity::Critical))]
+    #[case::held(90, Some(Severity::Warning), Some(Severity::Warning))]
+    #[case::goes(89, Some(Severity::Warning), None)]
+    #[case::critical_held(180, Some(Severity::Critical), Some(Severity::Critical))]
+    #[case::betters(179, Some(Severity::Critical), Some(Severity::Warning))]
+    #[case::betters_to_the_held(90, Some(Severity::Critical), Some(Severity::Warning))]
+    #[case::all_gone(89, Some(Severity::Critical), None)]
+    fn an_alert_goes_only_when_its_value_is_clearly_below(
+        #[case] value: u64,
+        #[case] before: Option<Severity>,
+        #[case] want: Option<Severity>,
+    ) {
+        let limits = Limits {
+            warning: 100,
+            critical: 200,
+        };
+        assert_eq!(level(value, limits, before), want);
+    }
+}

@@ -203,4 +203,45 @@ mod tests {
         let given = Given { warning, critical };
         assert_eq!(given.or(default.map(pair)), want.map(pair));
     }
+
+    #[rstest]
+    #[case::order(TimeThreshold { warning: Some("2d".to_owned()), critical: Some("26h".to_owned()) }, "spec.alerts.backupAge: warning is above critical")]
+    #[case::zero(TimeThreshold { warning: Some("0s".to_owned()), critical: None }, "spec.alerts.backupAge.warning: a duration must be longer")]
+    #[case::shape(TimeThreshold { warning: None, critical: Some("soon".to_owned()) }, "spec.alerts.backupAge.critical: `soon` is not a duration")]
+    fn thresholds_that_make_no_sense_are_refused(
+        #[case] backup_age: TimeThreshold,
+        #[case] want: &str,
+    ) {
+        let alerts = AlertThresholds {
+            backup_age: Some(backup_age),
+            ..AlertThresholds::default()
+        };
+        let refused = Rules::parse(None, Some(&alerts)).unwrap_err().to_string();
+        assert!(refused.starts_with(want), "{refused}");
+    }
+
+    #[rstest]
+    #[case(
+        Some(20),
+        Some(10),
+        "spec.alerts.failurePercent: warning is above critical"
+    )]
+    #[case(
+        Some(0),
+        None,
+        "spec.alerts.failurePercent.warning: write a number from 1 to 100"
+    )]
+    #[case(None, Some(101), "spec.alerts.failurePercent.critical: write a number")]
+    fn shares_that_make_no_sense_are_refused(
+        #[case] warning: Option<i32>,
+        #[case] critical: Option<i32>,
+        #[case] want: &str,
+    ) {
+        let alerts = AlertThresholds {
+            failure_percent: Some(PercentThreshold { warning, critical }),
+            ..AlertThresholds::default()
+        };
+        let refused = Rules::parse(None, Some(&alerts)).unwrap_err().to_string();
+        assert!(refused.starts_with(want), "{refused}");
+    }
 }
