@@ -221,12 +221,13 @@ impl Round<'_> {
         self.age(Reason::BackupOverdue, since, limits, |limit| {
             let since = time(since);
             let mut message = match newest {
-                Some((name, _)) => {
-                    format!("the newest backup, `{name}`, was finished at {since}")
-                }
-                None => format!("no backup has been completed since {since}"),
+                Some((name, _)) => format!(
+                    "the newest backup, `{name}`, was finished at {since}; it should not be older than {limit}"
+                ),
+                None => format!(
+                    "no backup has been completed since {since}; there should be one within {limit}"
+                ),
             };
-            message += &format!("; it should not be older than {limit}");
             if signals.suspended {
                 message += "; the policy is suspended";
             }
