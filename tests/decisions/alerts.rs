@@ -5,17 +5,56 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lifeboat::api::health::{AlertThresholds, Objectives, TimeThreshold};
-use lifeboat::api::restore_drill::{DrillRecord, Select, Verdict};
-use lifeboat::api::{BackupPolicyStatus, Reason};
+use lifeboat::api::restore_drill::{DrillOutcome, DrillRecord, Rto, Select, Verdict};
+use lifeboat::api::{BackupPolicyStatus, Reason, RestoreDrill, RestoreDrillStatus};
 use lifeboat::cluster::decision::{Decision, Next};
 use lifeboat::health::ALERTS;
 use lifeboat::task::Retry;
 use rstest::rstest;
 
-use crate::fixtures::{self, at, drill, ended, failure, success};
+use crate::fixtures::{self, at, ended, failure, success};
 use crate::worlds::{BackupWorld, PolicyWorld, World, after, now, told};
 
 const DAY: i64 = 86_400;
+
+/// A RestoreDrill of the policy whose last run ended at `finished` and had this verdict; one that passed proves.
+pub fn drilled(name: &str, verdict: Verdict, data: &str, finished: &str) -> RestoreDrill {
+    let mut drill: RestoreDrill = serde_saphyr::from_str(&format!(
+        "
+apiVersion: lifeboat.dev/v1alpha1
+kind: RestoreDrill
+metadata: {{name: {name}, namespace: shop, uid: uid-of-{name}, generation: 1, resourceVersion: '1'}}
+spec: {{policyRef: {{name: orders}}}}
+"
+    ))
+    .unwrap();
+    let rto = Rto {
+        total: 3_600,
+        ..Rto::default()
+    };
+    let last = DrillOutcome {
+        run: format!("{name}-{finished}"),
+        due: at(finished),
+        finished_at: at(finished),
+        result: verdict,
+        reason: "Differs".to_owned(),
+        message: format!("for the test: {}", verdict.as_str()),
+        proves: verdict == Verdict::Passed,
+        score: Some(100),
+        backup: Some(format!("backup-of-{data}")),
+        prefix: None,
+        data_at: Some(at(data)),
+        rto: Some(rto),
+        tables: None,
+        mismatches: Vec::new(),
+        report_key: None,
+    };
+    drill.status = Some(RestoreDrillStatus {
+        last: Some(last),
+        ..RestoreDrillStatus::default()
+    });
+    drill
+}
 
 /// Created an hour before 02:00 and suspended, so that it stays as it is looked at.
 fn policy() -> PolicyWorld {
@@ -39,7 +78,7 @@ fn backed_up() -> PolicyWorld {
 
 fn proven() -> PolicyWorld {
     let mut world = backed_up();
-    let passed = drill(
+    let passed = drilled(
         "weekly",
         Verdict::Passed,
         "2026-11-21T02:00:05Z",
@@ -132,7 +171,7 @@ fn an_alert_is_told_when_it_comes_worsens_and_goes_and_not_between() {
 #[case::passed(Verdict::Passed, "True/Healthy")]
 fn p10_what_a_drill_says_is_the_policys_health(#[case] verdict: Verdict, #[case] want: &str) {
     let mut world = proven();
-    let other = drill(
+    let other = drilled(
         "daily",
         verdict,
         "2026-11-21T02:00:05Z",
@@ -148,7 +187,7 @@ fn p10_what_a_drill_says_is_the_policys_health(#[case] verdict: Verdict, #[case]
 fn the_newest_proof_stays_when_its_drill_goes_or_proves_an_older_backup() {
     let mut world = proven();
     let first = world.settle(after(9_000)).status.last_proven;
-    world.0.drills = vec![drill(
+    world.0.drills = vec![drilled(
         "old",
         Verdict::Passed,
         "2026-11-20T02:00:00Z",
@@ -158,7 +197,7 @@ fn the_newest_proof_stays_when_its_drill_goes_or_proves_an_older_backup() {
     world.0.drills.clear();
     assert_eq!(world.settle(after(13_000)).status.last_proven, first);
     // A run that is only history counts like the last one.
-    let mut newer = drill(
+    let mut newer = drilled(
         "new",
         Verdict::Failed,
         "2026-11-22T02:00:00Z",

@@ -18,6 +18,7 @@ use lifeboat::cluster::seen::JobState;
 use lifeboat::task::{Retry, TaskResult};
 use serde_json::Value;
 
+use crate::alerts::drilled;
 use crate::fixtures::{self, ended, failure, probed, success};
 use crate::worlds::{BackupWorld, PolicyWorld, StoreWorld, World, after, now, running, waiting};
 
@@ -258,7 +259,7 @@ fn decisions_about_policies_are_lawful() {
             let days = ["2026-11-01T02:00:00Z", "2026-11-01T03:00:00Z"];
             for verdict in [Verdict::Passed, Verdict::Failed, Verdict::Inconclusive] {
                 let name = verdict.as_str().to_lowercase();
-                let drill = fixtures::drill(&name, verdict, days[0], days[1]);
+                let drill = drilled(&name, verdict, days[0], days[1]);
                 w.0.drills.push(drill);
             }
         },

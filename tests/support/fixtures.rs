@@ -4,8 +4,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use lifeboat::api::restore_drill::{DrillOutcome, Rto, Verdict};
-use lifeboat::api::{Backup, BackupPolicy, BackupStore, RestoreDrill, RestoreDrillStatus};
+use lifeboat::api::{Backup, BackupPolicy, BackupStore};
 use lifeboat::cluster::seen::{JobState, SeenJob};
 use lifeboat::task::{BackupResult, ProbeResult, Retry, TaskResult};
 use lifeboat::workload::Settings;
@@ -103,45 +102,6 @@ spec: {{policyRef: {{name: orders}}, tiers: [daily], scheduledTime: '2026-11-21T
     .unwrap();
     backup.metadata.creation_timestamp = Some(Time(at("2026-11-21T02:00:00Z")));
     backup
-}
-
-/// A RestoreDrill of the policy whose last run ended at `finished` and had this verdict; one that passed proves.
-pub fn drill(name: &str, verdict: Verdict, data: &str, finished: &str) -> RestoreDrill {
-    let mut drill: RestoreDrill = serde_saphyr::from_str(&format!(
-        "
-apiVersion: lifeboat.dev/v1alpha1
-kind: RestoreDrill
-metadata: {{name: {name}, namespace: shop, uid: uid-of-{name}, generation: 1, resourceVersion: '1'}}
-spec: {{policyRef: {{name: orders}}}}
-"
-    ))
-    .unwrap();
-    let rto = Rto {
-        total: 3_600,
-        ..Rto::default()
-    };
-    let last = DrillOutcome {
-        run: format!("{name}-{finished}"),
-        due: at(finished),
-        finished_at: at(finished),
-        result: verdict,
-        reason: "Differs".to_owned(),
-        message: format!("for the test: {}", verdict.as_str()),
-        proves: verdict == Verdict::Passed,
-        score: Some(100),
-        backup: Some(format!("backup-of-{data}")),
-        prefix: None,
-        data_at: Some(at(data)),
-        rto: Some(rto),
-        tables: None,
-        mismatches: Vec::new(),
-        report_key: None,
-    };
-    drill.status = Some(RestoreDrillStatus {
-        last: Some(last),
-        ..RestoreDrillStatus::default()
-    });
-    drill
 }
 
 pub fn job(name: &str, owner_uid: &str, created: Timestamp, state: JobState) -> SeenJob {
