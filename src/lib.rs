@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  people ──► cli ─┬─► operator: watch ► observe ► decide ► act ► report      (policy, backup, store, cluster)
-//!                  │                        pure ▲ schedule, workload, task, api
+//!                  │                        pure ▲ schedule, health, workload, task, api
 //!                  └─► work: task ► postgres ► codec ► objects, manifest last  (work, postgres, codec, objects)
 //! ```
 //!
@@ -12,6 +12,7 @@
 //! | [`task`] | the documents between operator and worker (types only) |
 //! | [`manifest`] | the on-bucket format (pure) |
 //! | [`schedule`] | due times from cron and zone (pure) |
+//! | [`health`] | thresholds, alerts, the condition `Healthy` (pure) |
 //! | [`workload`] | builds Jobs (pure, infallible) |
 //! | [`store`], [`policy`], [`backup`] | one room per kind: observe, validate, decide, act, report |
 //! | [`cluster`] | client, caches, Events, server-side apply |
@@ -29,6 +30,7 @@ pub mod backup;
 pub mod cli;
 pub mod cluster;
 pub mod codec;
+pub mod health;
 pub mod manifest;
 pub mod objects;
 pub mod policy;

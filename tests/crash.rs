@@ -371,6 +371,7 @@ fn an_unnoted_backup_is_adopted_and_what_was_missed_is_told() {
             policy: policy.clone(),
             store: None,
             backups: vec![backup],
+            drills: Vec::new(),
             check_job: None,
             namespace_terminating: false,
         };

@@ -221,6 +221,10 @@ const BACKUP: &str = "{policyRef: {name: p}}";
     "{s3: {bucket: backups}, credentials: {writer: {secretRef: {name: w}}}, encryption: {mode: None}}"
 )]
 #[case("BackupPolicy", POLICY)]
+#[case(
+    "BackupPolicy",
+    "{database: {secretRef: {name: d}}, storeRef: {name: s}, objectives: {rpo: 6h}, alerts: {backupAge: {warning: 8h}, failurePercent: {warning: 10, critical: 10}}}"
+)]
 #[case("Backup", BACKUP)]
 fn what_is_right_is_accepted(#[case] kind: &str, #[case] spec: &str) {
     Validator::new()
@@ -248,6 +252,11 @@ fn what_is_right_is_accepted(#[case] kind: &str, #[case] spec: &str) {
     "BackupPolicy",
     "{database: {secretRef: {name: d}}, storeRef: {name: s}, tiers: [{name: a, cron: 0 2 * * *}, {name: a, cron: 0 3 * * *}]}",
     "two tiers have one name"
+)]
+#[case(
+    "BackupPolicy",
+    "{database: {secretRef: {name: d}}, storeRef: {name: s}, alerts: {failurePercent: {warning: 20, critical: 10}}}",
+    "warning is above critical"
 )]
 #[case(
     "BackupPolicy",
@@ -306,4 +315,29 @@ fn k31_where_backups_lie_cannot_change(#[case] kind: &str, #[case] old: &str, #[
         .validate(&schema, &new, Some(&old))
         .unwrap_err();
     assert!(refused.to_string().contains("cannot change"), "{refused}");
+}
+
+#[test]
+fn what_is_wrong_with_a_policy_has_its_place() {
+    let schema = schema_of("BackupPolicy");
+    let status = &schema["properties"]["status"]["properties"];
+    assert_eq!(status["alerts"]["maxItems"], 20);
+    let alert = &status["alerts"]["items"]["properties"];
+    let severities = serde_json::json!(["Warning", "Critical"]);
+    assert_eq!(alert["severity"]["enum"], severities);
+    let proven = serde_json::json!(["backup", "dataAt", "provenAt", "run"]);
+    assert_eq!(status["lastProven"]["required"], proven);
+    assert_eq!(status["recoveryPoint"]["format"], "date-time");
+    let spec = &schema["properties"]["spec"]["properties"];
+    let thresholds = spec["alerts"]["properties"].as_object().unwrap();
+    assert_eq!(thresholds.len(), 6, "a threshold is an API");
+    for (name, threshold) in thresholds {
+        assert_eq!(threshold["required"], Value::Null, "{name}");
+        let halves: Vec<&String> = threshold["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect();
+        assert_eq!(halves, ["critical", "warning"], "{name}");
+    }
 }

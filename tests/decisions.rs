@@ -12,6 +12,8 @@
 #[path = "support/fixtures.rs"]
 mod fixtures;
 
+#[path = "decisions/alerts.rs"]
+mod alerts;
 #[path = "decisions/backups.rs"]
 mod backups;
 #[path = "decisions/laws.rs"]

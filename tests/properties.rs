@@ -12,6 +12,8 @@
 #[path = "support/fixtures.rs"]
 mod fixtures;
 
+#[path = "properties/alerts.rs"]
+mod alerts;
 #[path = "properties/comparing.rs"]
 mod comparing;
 #[path = "properties/crons.rs"]

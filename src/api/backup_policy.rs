@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backup_store::{UpkeepPlan, UpkeepRun};
+use super::health::{Alert, AlertThresholds, LastProven, Objectives};
 use super::shared::{CaRef, LocalRef, PodTemplate, SecretRef};
 
 /// What to back up, when, and where to.
@@ -24,6 +25,7 @@ use super::shared::{CaRef, LocalRef, PodTemplate, SecretRef};
     validation = Rule::new("self.metadata.name.size() <= 253"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Healthy", type_ = "string", json_path = ".status.conditions[?(@.type=='Healthy')].reason"),
     printcolumn(name = "Last", type_ = "date", json_path = ".status.lastBackup.finishedAt"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.next[0].at"),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
@@ -72,6 +74,12 @@ pub struct BackupPolicySpec {
     /// `Full` reads every row once more beside the dump and records a hash for each table, so that a restore can be compared with it; `Off` only counts the rows. Default `Full`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_hash: Option<ContentHash>,
+    /// How much may be lost and how long a restore may take. What is given is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objectives: Option<Objectives>,
+    /// When something is worth an alert. The defaults suit a daily backup and a weekly drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<AlertThresholds>,
     /// Starts no new runs while true; a run that is on goes on. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
@@ -195,7 +203,7 @@ pub struct BackupPolicyStatus {
     /// Generation of the spec that this status speaks of; -1 before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`.
+    /// `Ready`, `Reconciling`, `Stalled`, `Healthy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
@@ -218,6 +226,16 @@ pub struct BackupPolicyStatus {
     /// The newest complete backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup: Option<LastBackup>,
+    /// The newest complete backup holds at least what was committed until then. Only grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_point: Option<Timestamp>,
+    /// The newest backup that a drill has proven. Only gets newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_proven: Option<LastProven>,
+    /// What is wrong now, worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub alerts: Vec<Alert>,
     /// Failed runs since the newest complete one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<Failures>,

@@ -15,6 +15,8 @@ pub const STALLED: &str = "Stalled";
 pub const COMPLETE: &str = "Complete";
 /// `True` on a run that was given up.
 pub const FAILED: &str = "Failed";
+/// On a policy: no alert is on.
+pub const HEALTHY: &str = "Healthy";
 /// On a store: the credentials are accepted.
 pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 /// On a store: what backups need to write is allowed.

@@ -9,6 +9,7 @@ pub mod backup_policy;
 pub mod backup_store;
 pub mod condition;
 pub mod duration;
+pub mod health;
 pub mod invalid;
 pub mod name;
 pub mod reason;

@@ -179,6 +179,29 @@ reasons! {
     ServerFailed,
     /// The source database could be reached from the drill's pod.
     NotIsolated,
+    // How well a policy goes: its alerts.
+    /// No alert is on.
+    Healthy,
+    /// The newest complete backup is too old, or there is none.
+    BackupOverdue,
+    /// A drill's last run failed: the backup is not what it should be.
+    DrillFailed,
+    /// The data in the newest backup is older than the objective allows.
+    RecoveryPointOld,
+    /// The newest proven backup is too old.
+    ProofOverdue,
+    /// Too many backups of the last seven days failed.
+    FailureRateHigh,
+    /// A restore takes longer than the objective allows.
+    RtoExceeded,
+    /// The newest backup took too long.
+    BackupSlow,
+    /// A drill's last run could not tell.
+    DrillInconclusive,
+    /// The schedule cannot keep `objectives.rpo`.
+    ObjectiveUnreachable,
+    /// There are backups, and no drill has proven one.
+    NeverProven,
     // Ends of an attempt.
     /// The deadline passed.
     DeadlineExceeded,

@@ -123,7 +123,13 @@ pub fn watch_all(context: &Arc<Context>, writers: Writers, namespace: Option<&st
         changed,
     ));
     let c = context.clone();
-    let changed = move |x: &Guarded<BackupPolicy>| c.queues.policy_changed(&c.caches, x);
+    let changed = move |x: &Guarded<BackupPolicy>| {
+        c.queues.policy_changed(&c.caches, x);
+        // It may have gone.
+        if c.caches.policies.get(&ObjectRef::from_obj(x)).is_none() {
+            c.forget_gone_policies();
+        }
+    };
     start(guarded(
         context,
         api(client, namespace),
@@ -278,6 +284,7 @@ async fn watch<K>(
                     Event::Init => {}
                     Event::InitDone => {
                         on(Seen::Relisted);
+                        context.forget_gone_policies();
                         context.queues.everything(&context.caches);
                     }
                 }

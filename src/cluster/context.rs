@@ -118,6 +118,14 @@ impl Context {
         look::seen_job(job, &pods, &self.ends, now)
     }
 
+    /// Metrics speak of no policy that the cache has not. One that exists and does not decode stays as it was last seen.
+    pub fn forget_gone_policies(&self) {
+        self.metrics.policies.keep(|namespace, name| {
+            let key = ObjectRef::new(name).within(namespace);
+            self.caches.policies.get(&key).is_some()
+        });
+    }
+
     /// Whether the namespace refused a create lately because it is terminating (K23).
     #[must_use]
     pub fn is_terminating(&self, namespace: &str, now: Timestamp) -> bool {

@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use super::checks::{Check, check, database};
 use super::history::{Ended, failures, last_backup, newest, retried, running};
+use super::signals::{last_proven, recovery_point, signals};
 use super::validate::{Invalid, ValidPolicy};
 use super::{due, due::Owing};
-use crate::api::condition::{Conditions, READY, RECONCILING, STALLED, Truth, find};
-use crate::api::{Backup, BackupPolicy, BackupPolicyStatus, BackupStore, Reason};
+use crate::api::condition::{Conditions, HEALTHY, READY, RECONCILING, STALLED, Truth, find};
+use crate::api::{Backup, BackupPolicy, BackupPolicyStatus, BackupStore, Reason, RestoreDrill};
 use crate::cluster::decision::{Decision, Notice};
 use crate::cluster::seen::SeenJob;
+use crate::health::{self, Assessment, assess};
 use crate::store::validate::validate as validate_store;
 use crate::workload::Settings;
 
@@ -24,6 +26,8 @@ pub struct Observed {
     pub store: Option<BackupStore>,
     /// All Backups in its namespace whose `spec.policyRef` names it.
     pub backups: Vec<Backup>,
+    /// All RestoreDrills in its namespace whose `spec.policyRef` names it.
+    pub drills: Vec<RestoreDrill>,
     /// Its newest check Job, by owner uid and task label.
     pub check_job: Option<SeenJob>,
     /// Its namespace is being deleted.
@@ -58,6 +62,13 @@ fn stalled(
     let generation = seen.policy.metadata.generation;
     let mut conditions = Conditions::new(&old.conditions, generation, now);
     stall(&mut conditions, Reason::InvalidSpec, &invalid.to_string());
+    // Its thresholds and its schedule cannot be read: what was wrong stays wrong, and nothing is well (P13).
+    if old.alerts.is_empty() {
+        let message = "the spec is wrong, so nothing can be said";
+        conditions.set(HEALTHY, Truth::Unknown, Reason::InvalidSpec, message);
+    } else {
+        conditions.keep(HEALTHY);
+    }
     let conditions = conditions.finish();
     let last_backup = last_backup(&seen.backups, old.last_backup.as_ref());
     let notice = Notice::on_turn(&old.conditions, &conditions);
@@ -67,6 +78,8 @@ fn stalled(
         running: running(&seen.backups),
         next: Vec::new(),
         failures: Some(failures(&seen.backups, last_backup.as_ref())),
+        recovery_point: recovery_point(&seen.backups, old.recovery_point),
+        last_proven: last_proven(&seen.drills, old.last_proven.as_ref()),
         last_backup,
         ..old.clone()
     };
@@ -118,6 +131,21 @@ fn live(
         next = next.or_at(first.at);
     }
 
+    let last_backup = last_backup(&seen.backups, old.last_backup.as_ref());
+    let recovery_point = recovery_point(&seen.backups, old.recovery_point);
+    let last_proven = last_proven(&seen.drills, old.last_proven.as_ref());
+    let signals = signals(
+        valid,
+        seen,
+        last_backup.as_ref(),
+        recovery_point,
+        last_proven.as_ref(),
+    );
+    let health = assess(&valid.rules, &signals, &old.alerts, now);
+    if let Some(at) = health.next {
+        next = next.or_at(at);
+    }
+
     let conditions = conditions(&Truths {
         valid,
         seen,
@@ -126,11 +154,12 @@ fn live(
         ended: ended.as_ref(),
         obstacle,
         owing: owing.as_ref(),
+        health: &health,
         now,
     });
     let turn = future_notice(&old.conditions, &conditions);
     notices.extend(turn.or_else(|| Notice::on_turn(&old.conditions, &conditions)));
-    let last_backup = last_backup(&seen.backups, old.last_backup.as_ref());
+    notices.extend(health::notices(&old.alerts, &health.alerts));
     effects.extend(check.effects.iter().cloned());
     let status = BackupPolicyStatus {
         observed_generation: Some(valid.generation),
@@ -142,6 +171,9 @@ fn live(
         next: dues,
         failures: Some(failures(&seen.backups, last_backup.as_ref())),
         last_backup,
+        recovery_point,
+        last_proven,
+        alerts: health.alerts,
         last_check: check.last,
         next_check: Some(check.plan),
         last_requested_at,
@@ -183,14 +215,17 @@ struct Truths<'a> {
     ended: Option<&'a Ended>,
     obstacle: Option<(Reason, String)>,
     owing: Option<&'a Owing>,
+    health: &'a Assessment,
     now: Timestamp,
 }
 
 fn conditions(t: &Truths<'_>) -> Vec<Condition> {
     let generation = Some(t.valid.generation);
     let mut conditions = Conditions::new(&t.old.conditions, generation, t.now);
-    if let Some((reason, why)) = &t.obstacle {
-        stall(&mut conditions, *reason, why);
+    if let Some((reason, obstacle)) = &t.obstacle {
+        stall(&mut conditions, *reason, obstacle);
+        let (healthy, why, message) = health::condition(t.health);
+        conditions.set(HEALTHY, healthy, why, message);
         return conditions.finish();
     }
     let (truth, mut reason, mut message) = ready(t);
@@ -218,6 +253,8 @@ fn conditions(t: &Truths<'_>) -> Vec<Condition> {
         false => (Reason::Idle, "the spec can work"),
     };
     conditions.set(STALLED, Truth::False, reason, message);
+    let (healthy, why, message) = health::condition(t.health);
+    conditions.set(HEALTHY, healthy, why, message);
     conditions.finish()
 }
 

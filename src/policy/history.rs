@@ -29,10 +29,7 @@ pub struct Ended {
 /// says nothing about it.
 #[must_use]
 pub fn newest(valid: &ValidPolicy, backups: &[Backup]) -> Option<Ended> {
-    let ours = backups.iter().filter(|backup| {
-        let maker = backup.labels().get(LABEL_POLICY_UID);
-        maker.is_none_or(|uid| *uid == valid.uid)
-    });
+    let ours = backups.iter().filter(|backup| is_of(valid, backup));
     let ended = ours.filter_map(|backup| {
         let status = backup.status.as_ref().filter(|_| is_finished(backup))?;
         let ready = find(&status.conditions, READY)?;
@@ -47,6 +44,13 @@ pub fn newest(valid: &ValidPolicy, backups: &[Backup]) -> Option<Ended> {
     ended
         .filter(|e| Some(e.at) >= valid.created)
         .max_by_key(|e| e.at)
+}
+
+/// Whether no other policy made it: this one did, or a person.
+#[must_use]
+pub fn is_of(valid: &ValidPolicy, backup: &Backup) -> bool {
+    let maker = backup.labels().get(LABEL_POLICY_UID);
+    maker.is_none_or(|uid| *uid == valid.uid)
 }
 
 /// The newest complete one; the status remembers one whose object is gone.

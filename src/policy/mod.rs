@@ -7,6 +7,7 @@ pub mod history;
 pub mod observe;
 mod reconcile;
 pub mod report;
+pub mod signals;
 pub mod validate;
 
 pub use reconcile::reconcile;

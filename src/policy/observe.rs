@@ -16,6 +16,7 @@ pub fn observe(context: &Context, policy: BackupPolicy, now: Timestamp) -> Obser
     Observed {
         store: Caches::get(&caches.stores, &namespace, &policy.spec.store_ref.name),
         backups: backups_of(caches, &namespace, &policy.name_any()),
+        drills: Vec::new(),
         check_job: context.newest_job(&namespace, "check", &uid, now),
         namespace_terminating: context.is_terminating(&namespace, now),
         policy,

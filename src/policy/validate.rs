@@ -13,6 +13,7 @@ use crate::api::backup_policy::{Database, Tier};
 use crate::api::duration::{parse, parse_positive};
 use crate::api::rules::{authority, folder, named, template};
 use crate::api::{BackupPolicy, REQUESTED_AT, name};
+use crate::health::Rules;
 use crate::schedule::upkeep::requested_at;
 use crate::schedule::{self, Cron, Tiers, Zone};
 use crate::workload::Settings;
@@ -39,6 +40,8 @@ pub struct ValidPolicy {
     pub tiers: Tiers,
     /// In which zone.
     pub zone: Zone,
+    /// When something is worth an alert.
+    pub rules: Rules,
     /// How much later than its due time a run starts, always.
     pub spread: Duration,
     /// How long one attempt may take.
@@ -91,6 +94,7 @@ pub fn validate(policy: &BackupPolicy, settings: &Settings) -> Result<ValidPolic
     template("spec.template", spec.template.as_ref(), |image| {
         settings.allows_image(image)
     })?;
+    let rules = Rules::parse(spec.objectives.as_ref(), spec.alerts.as_ref())?;
     let own_image = spec
         .template
         .as_ref()
@@ -108,6 +112,7 @@ pub fn validate(policy: &BackupPolicy, settings: &Settings) -> Result<ValidPolic
         created: policy.metadata.creation_timestamp.as_ref().map(|t| t.0),
         tiers,
         zone,
+        rules,
         deadline,
         attempts,
         suspended: spec.suspend.unwrap_or_default(),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
-use super::{Cron, Zone};
+use super::{Cron, Zone, later};
 
 /// Steps of one search: an overlap of a day in minutes, and some more. Nothing else needs a second step.
 const MAX_STEPS: usize = 2_000;
@@ -14,6 +14,12 @@ const MAX_STEPS: usize = 2_000;
 const MAX_OLDER: usize = 50;
 /// Due times per tier from which the gap is measured.
 const GAP_SAMPLES: usize = 24;
+const DAY: Duration = Duration::from_secs(86_400);
+/// The longest gap is looked for over a bit more than a year, and short ones over the longest month and a bit.
+const GAP_STRETCH: [(Duration, u32); 2] =
+    [(Duration::from_secs(7 * 86_400), 400), (Duration::ZERO, 40)];
+/// Steps of that search: for gaps of half an hour and more it goes to the end.
+const GAP_STEPS: usize = 4_000;
 
 /// The tiers of a policy: names, unique, and their crons.
 #[derive(Debug, Clone, Default)]
@@ -133,6 +139,41 @@ pub fn shortest_gap(tiers: &Tiers, zone: &Zone) -> Option<Duration> {
             _ => None,
         })
         .min()
+}
+
+/// The longest time between two due times, if it is longer than `least`. Measured on the wall clock, so that a
+/// change of clocks makes no day longer. Costs less the longer `least` is.
+#[must_use]
+pub fn longest_gap(tiers: &Tiers, least: Duration) -> Option<Duration> {
+    // What is absent on whole days shows on a long stretch in long strides; what is left is looked for in short ones.
+    GAP_STRETCH
+        .iter()
+        .find_map(|(stride, days)| gap_over(tiers, least.max(*stride), DAY * *days))
+}
+
+/// The longest gap over `stretch`, if it is longer than `least`: from one due time to the last one within `least` of it;
+/// where there is none, the gap is longer, and so are the strides from there on.
+fn gap_over(tiers: &Tiers, least: Duration, stretch: Duration) -> Option<Duration> {
+    let wall = Zone::utc();
+    let next = |after| Some(tiers.next(&wall, after).first()?.at);
+    let mut at = next("2024-01-01T00:00:00Z".parse().ok()?)?;
+    let end = later(at, stretch);
+    let mut longest = least;
+    let mut found = None;
+    for _ in 0..GAP_STEPS {
+        if at > end {
+            break;
+        }
+        if let Some(due) = latest(tiers, &wall, at, later(at, longest)) {
+            at = due.at;
+            continue;
+        }
+        let due = next(at)?;
+        longest = Duration::try_from(due.duration_since(at)).ok()?;
+        found = Some(longest);
+        at = due;
+    }
+    found
 }
 
 fn latest(tiers: &Tiers, zone: &Zone, after: Timestamp, until: Timestamp) -> Option<Due> {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use cron::Cron;
-pub use due::{Due, Owed, Tiers, due_between, latest_until, next_after, shortest_gap};
+pub use due::{Due, Owed, Tiers, due_between, latest_until, longest_gap, next_after, shortest_gap};
 pub use spread::{default_spread, spread};
 pub use zone::Zone;
 

@@ -151,6 +151,35 @@ fn the_gap_is_between_any_two_tiers(#[case] crons: &[(&str, &str)], #[case] want
     assert_eq!(gap, want.map(Duration::from_secs));
 }
 
+const H: u64 = 3_600;
+
+#[rstest]
+#[case::daily(&["0 2 * * *"], 0, Some(24 * H))]
+#[case::not_longer(&["0 2 * * *"], 24 * H, None)]
+#[case::together(&["0 2 * * *", "0 8 * * *"], 0, Some(18 * H))]
+#[case::one_fills_the_other(&["*/5 * * * MON-FRI", "0 * * * SAT,SUN"], 0, Some(H))]
+#[case::nights(&["*/10 9-17 * * *"], 0, Some(15 * H + 600))]
+#[case::weekends(&["*/10 9-17 * * MON-FRI"], 0, Some(63 * H + 600))]
+#[case::a_day_of_the_month(&["0 2 31 * *"], 0, Some(61 * 24 * H))]
+#[case::half_a_year(&["0 2 * 1-6 *"], 0, Some(185 * 24 * H))]
+#[case::leap_days(&["0 2 29 2 *"], 0, Some(1_461 * 24 * H))]
+#[case::minutes(&["* * * * *"], H, None)]
+#[case::none(&[], 0, None)]
+fn the_longest_gap_is_where_no_tier_is_due(
+    #[case] crons: &[&str],
+    #[case] least: u64,
+    #[case] want: Option<u64>,
+) {
+    let names: Vec<String> = (0..crons.len()).map(|i| format!("t{i}")).collect();
+    let named: Vec<(&str, &str)> = names
+        .iter()
+        .map(String::as_str)
+        .zip(crons.iter().copied())
+        .collect();
+    let gap = longest_gap(&tiers(&named), Duration::from_secs(least));
+    assert_eq!(gap, want.map(Duration::from_secs));
+}
+
 fn upkeep<'a>(last: Option<&'a UpkeepRun>, plan: Option<&'a UpkeepPlan>) -> Upkeep<'a> {
     Upkeep {
         owner: ["shop", "primary"],

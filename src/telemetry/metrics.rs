@@ -1,10 +1,8 @@
-//! What is counted. Labels come from closed sets, but for namespace and policy where they are the
-//! key of an alert.
+//! What is counted. Labels come from closed sets, but for those of [`Policies`].
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::policies::Policies;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Looked {
@@ -36,12 +36,6 @@ struct Why {
     reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfPolicy {
-    namespace: String,
-    policy: String,
-}
-
 /// Everything that is counted. Cheap to clone: the counts are shared.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -55,7 +49,8 @@ pub struct Metrics {
     undecodable: Family<Kind, Gauge>,
     outdated: Family<Kind, Gauge>,
     runs: Family<Why, Counter>,
-    last_backup: Family<OfPolicy, Gauge>,
+    /// What is told of each policy.
+    pub policies: Policies,
 }
 
 impl Default for Metrics {
@@ -73,7 +68,7 @@ impl Default for Metrics {
             undecodable: Family::default(),
             outdated: Family::default(),
             runs: Family::default(),
-            last_backup: Family::default(),
+            policies: Policies::default(),
         };
         all.registry = Arc::new(all.register());
         all
@@ -132,12 +127,7 @@ impl Metrics {
             "Backups that reached their end, by the reason of their Ready condition",
             self.runs.clone(),
         );
-        r.register_with_unit(
-            "last_backup_timestamp",
-            "When the newest complete backup of a policy was finished, in Unix time",
-            Unit::Seconds,
-            self.last_backup.clone(),
-        );
+        self.policies.register(r);
         registry
     }
 
@@ -197,25 +187,6 @@ impl Metrics {
     pub fn backup_run(&self, reason: &str) {
         self.runs.get_or_create(&why(reason)).inc();
     }
-
-    /// The newest complete backup of a policy.
-    pub fn last_backup(&self, namespace: &str, policy: &str, time: Timestamp) {
-        let labels = OfPolicy {
-            namespace: namespace.to_owned(),
-            policy: policy.to_owned(),
-        };
-        self.last_backup
-            .get_or_create(&labels)
-            .set(time.as_second());
-    }
-
-    /// The policy is gone.
-    pub fn forget_policy(&self, namespace: &str, policy: &str) {
-        self.last_backup.remove(&OfPolicy {
-            namespace: namespace.to_owned(),
-            policy: policy.to_owned(),
-        });
-    }
 }
 
 /// Measures one look.
@@ -259,12 +230,10 @@ mod tests {
     fn every_metric_has_help_and_a_unit_in_its_name() {
         let metrics = Metrics::new();
         metrics.backup_run("Succeeded");
-        metrics.last_backup("shop", "orders", "2026-11-21T02:00:00Z".parse().unwrap());
         metrics.undecodable("Backup", 1);
         let text = metrics.render();
         for line in [
             "lifeboat_backup_runs_total{reason=\"Succeeded\"} 1",
-            "lifeboat_last_backup_timestamp_seconds{namespace=\"shop\",policy=\"orders\"} 1795226400",
             "lifeboat_undecodable_objects{kind=\"Backup\"} 1",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

@@ -2,6 +2,8 @@
 
 pub mod logs;
 pub mod metrics;
+pub mod policies;
 pub mod probes;
 
 pub use metrics::Metrics;
+pub use policies::PolicyFigures;

@@ -9,6 +9,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 use lifeboat::api::condition::{MAX_MESSAGE, is_true};
+use lifeboat::api::health::Objectives;
+use lifeboat::api::restore_drill::Verdict;
 use lifeboat::api::{LABEL_OWNER_UID, LABEL_POLICY_UID, REQUESTED_AT, Reason};
 use lifeboat::cli::validate::schema::check;
 use lifeboat::cluster::decision::{Decision, Effect, Next};
@@ -16,6 +18,7 @@ use lifeboat::cluster::seen::JobState;
 use lifeboat::task::{Retry, TaskResult};
 use serde_json::Value;
 
+use crate::alerts::drilled;
 use crate::fixtures::{self, ended, failure, probed, success};
 use crate::worlds::{BackupWorld, PolicyWorld, StoreWorld, World, after, now, running, waiting};
 
@@ -248,8 +251,18 @@ fn pairs() -> Vec<(Option<JobState>, Option<JobState>)> {
 
 #[test]
 fn decisions_about_policies_are_lawful() {
-    let changes: [fn(&mut PolicyWorld); 8] = [
+    let changes: [fn(&mut PolicyWorld); 9] = [
         |_| {},
+        |w| {
+            let rpo = Some("1h".to_owned());
+            w.0.policy.spec.objectives = Some(Objectives { rpo, rto: None });
+            let days = ["2026-11-01T02:00:00Z", "2026-11-01T03:00:00Z"];
+            for verdict in [Verdict::Passed, Verdict::Failed, Verdict::Inconclusive] {
+                let name = verdict.as_str().to_lowercase();
+                let drill = drilled(&name, verdict, days[0], days[1]);
+                w.0.drills.push(drill);
+            }
+        },
         |w| ask(&mut w.0.policy.metadata),
         |w| w.0.policy.spec.suspend = Some(true),
         |w| w.0.policy.spec.time_zone = Some("Mars/Olympus".to_owned()),

@@ -136,6 +136,7 @@ impl PolicyWorld {
             policy: fixtures::policy(),
             store: Some(fixtures::store()),
             backups: Vec::new(),
+            drills: Vec::new(),
             check_job: None,
             namespace_terminating: false,
         })

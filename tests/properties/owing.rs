@@ -82,6 +82,7 @@ fn past() -> impl Strategy<Value = Past> {
             let seen = Observed {
                 store: Some(STORE.clone()),
                 backups,
+                drills: Vec::new(),
                 check_job: None,
                 namespace_terminating: false,
                 policy,

@@ -183,6 +183,7 @@ impl Operator {
                 .filter(|b| b.spec.policy_ref.name == name)
                 .cloned()
                 .collect(),
+            drills: Vec::new(),
             check_job: newest_job(&world.jobs, "check", &policy.uid().unwrap_or_default()),
             namespace_terminating: false,
             policy,
