@@ -34,6 +34,8 @@ mod runs;
 #[path = "support/s3_server.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod s3_server;
+#[path = "data_path/shell.rs"]
+mod shell;
 #[path = "data_path/truncates.rs"]
 mod truncates;
 #[path = "data_path/verifies.rs"]

@@ -20,7 +20,7 @@ use crate::runs::{FIRST, direct, plan};
 use crate::whole::Key;
 
 /// Every kind of object.
-const EVERYTHING: &str = include_str!("everything.sql");
+pub const EVERYTHING: &str = include_str!("everything.sql");
 
 /// Folders of a drill; gone with it.
 pub struct Folders {
