@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::{Client, Row};
 
+use super::connect::connect;
 use super::error::PgError;
 use super::names::{quote_ident, quote_literal};
+use super::target::Target;
 use crate::manifest::Role;
 
 /// Owners, grantees, default privileges and policies of this database; owner and grantees of the
@@ -90,12 +92,20 @@ pub async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
     described(client, &rows).await
 }
 
-/// The roles of these names, whether this database names them or not.
+/// The roles of these names, whether the database names them or not, as a coordinator reads them (G14).
 ///
 /// # Errors
-/// Those of a query.
-pub async fn roles_called(client: &Client, names: &[String]) -> Result<Vec<Role>, PgError> {
+/// Those of connecting and of a query.
+pub async fn roles_called(
+    target: &Target,
+    application_name: &str,
+    names: &[String],
+) -> Result<Vec<Role>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
+    let session = connect(target, application_name).await?;
+    let settings = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET search_path = ''";
+    let client = &session.client;
+    client.batch_execute(settings).await.map_err(failed)?;
     let sql =
         format!("SELECT {ROLE} FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1) ORDER BY 2");
     let rows = client.query(&sql, &[&names]).await.map_err(failed)?;

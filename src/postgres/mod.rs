@@ -17,6 +17,7 @@
 //! longer than the server's own deadlock detector would (G8), or print a credential.
 
 pub mod census;
+pub mod checks;
 pub mod compare;
 mod compare_tables;
 pub mod connect;
@@ -26,6 +27,7 @@ pub mod copying;
 mod definition;
 pub mod differences;
 pub mod dump;
+pub mod empty;
 pub mod error;
 mod facts;
 pub mod globals;

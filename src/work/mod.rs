@@ -6,7 +6,6 @@
 pub mod archive;
 pub mod backup;
 pub mod beside;
-pub mod checks;
 pub mod clock;
 pub mod drill;
 mod drill_task;

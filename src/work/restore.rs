@@ -12,12 +12,11 @@ use crate::codec::Identities;
 use crate::manifest::Phase;
 use crate::objects::ObjectStore;
 use crate::postgres::compare::{Comparison, compare};
+use crate::postgres::empty::look;
 use crate::postgres::judge::Judged;
 use crate::postgres::load::{LoadOrder, Roles, load};
-use crate::postgres::{Observer, PgDump, PgError, connect, preflight};
+use crate::postgres::{Observer, PgDump, PgError, preflight};
 
-/// Names of what is there already that an error holds.
-const NAMED: i64 = 5;
 /// `application_name` of the sessions that load.
 const NAME: &str = "lifeboat/restore";
 
@@ -126,71 +125,28 @@ fn phase(name: &str, began: Instant) -> Phase {
 /// Everything that a look can tell before anything is written: an empty database, of the same encoding, with the
 /// extensions at hand.
 async fn suits(subject: &Subject, archive: &Archive) -> Result<(), Failure> {
-    let session = connect(&subject.target, &subject.application_name).await?;
-    let failed = |e: tokio_postgres::Error| PgError::query("look at the database", &e);
-    let sql = "\
-        WITH mine AS ( \
-          SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS class, c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name \
-            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
-          UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, pg_catalog.format('%I.%I()', n.nspname, p.proname) \
-            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
-          UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, pg_catalog.format('%I.%I', n.nspname, t.typname) \
-            FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
-            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typrelid = 0 AND t.typelem = 0 \
-          UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, n.oid, pg_catalog.format('schema %I', n.nspname) \
-            FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'public') \
-          UNION ALL SELECT 'pg_catalog.pg_largeobject_metadata'::pg_catalog.regclass, l.oid, pg_catalog.format('large object %s', l.oid) \
-            FROM pg_catalog.pg_largeobject_metadata l) \
-        SELECT name FROM mine WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d \
-          WHERE d.classid = mine.class AND d.objid = mine.oid AND d.deptype = 'e') ORDER BY 1 LIMIT $1";
-    let rows = session.client.query(sql, &[&NAMED]).await.map_err(failed)?;
-    let names: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-    let names = names.map_err(failed)?;
-    if !names.is_empty() {
+    let empty = look(&subject.target, &subject.application_name).await?;
+    let target = subject.target.display();
+    if !empty.objects.is_empty() {
         return Err(refused(
             Reason::DatabaseNotEmpty,
             &format!(
-                "{} is not empty: it has {} …; make a new one (createdb --template=template0) and restore into that",
-                subject.target.display(),
-                names.join(", ")
+                "{target} is not empty: it has {} …; make a new one (createdb --template=template0) and restore into that",
+                empty.objects.join(", ")
             ),
         ));
     }
-    let row = session
-        .client
-        .query_one("SELECT pg_catalog.getdatabaseencoding()::text", &[])
-        .await
-        .map_err(failed)?;
-    let encoding: String = row.try_get(0).map_err(failed)?;
     let wanted = &archive.manifest.server.encoding;
-    if encoding != *wanted {
+    if empty.encoding != *wanted {
         return Err(refused(
             Reason::InvalidSpec,
             &format!(
-                "the backup is in {wanted} and {} in {encoding}: make it with createdb --template=template0 --encoding={wanted}",
-                subject.target.display()
+                "the backup is in {wanted} and {target} in {}: make it with createdb --template=template0 --encoding={wanted}",
+                empty.encoding
             ),
         ));
     }
-    let rows = session
-        .client
-        .query(
-            "SELECT name::text FROM pg_catalog.pg_available_extensions",
-            &[],
-        )
-        .await
-        .map_err(failed)?;
-    let there: Result<std::collections::BTreeSet<String>, _> =
-        rows.iter().map(|row| row.try_get(0)).collect();
-    let there = there.map_err(failed)?;
-    let wanted = archive
-        .contents
-        .extensions
-        .iter()
-        .map(|(name, _)| name.as_str());
-    let missing: Vec<&str> = wanted.filter(|name| !there.contains(*name)).collect();
+    let missing = empty.lacks(&archive.contents);
     if missing.is_empty() {
         return Ok(());
     }

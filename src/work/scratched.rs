@@ -1,6 +1,5 @@
 //! A backup in a scratch server: restored, read again, compared, asked (P10).
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -11,11 +10,13 @@ use super::drill::{Phases, Plan};
 use super::failure::Failure;
 use super::proof::Facts;
 use super::verdict::{self, Findings, Judgement};
-use super::{checks, random, verify};
+use super::{random, verify};
 use crate::api::Reason;
 use crate::api::restore_drill::{DrillMode, Verdict};
 use crate::manifest::{CheckProof, Contents, SchemaEntry};
+use crate::postgres::checks;
 use crate::postgres::compare::{Comparison, Difference, compare};
+use crate::postgres::empty::look;
 use crate::postgres::globals::roles_called;
 use crate::postgres::load::{LoadOrder, Loaded, Roles, load, reaches_out};
 use crate::postgres::scratch;
@@ -113,39 +114,18 @@ impl Scratch {
 
     /// Its version, and whether it has the extensions (P10: a missing one is no fault of the backup).
     async fn look(&self, archive: &Archive) -> Result<String, Failure> {
-        let session = connect(&self.target("template1"), NAME).await?;
-        let failed = |e: tokio_postgres::Error| PgError::query("look at the scratch server", &e);
-        let rows = session
-            .client
-            .query(
-                "SELECT name::text FROM pg_catalog.pg_available_extensions",
-                &[],
-            )
-            .await
-            .map_err(failed)?;
-        let there: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-        let there = there.map_err(failed)?;
-        let wanted = archive
-            .contents
-            .extensions
-            .iter()
-            .map(|(name, _)| name.as_str());
-        let missing: Vec<&str> = wanted.filter(|name| !there.contains(*name)).collect();
-        if !missing.is_empty() {
-            return Err(Failure::Postgres(PgError::never(
-                Reason::ExtensionMissing,
-                format!(
-                    "the scratch server lacks the extensions of the database: {}; name an image that has them in spec.postgres.image",
-                    missing.join(", ")
-                ),
-            )));
+        let empty = look(&self.target("template1"), NAME).await?;
+        let missing = empty.lacks(&archive.contents);
+        if missing.is_empty() {
+            return Ok(empty.version);
         }
-        let row = session
-            .client
-            .query_one("SELECT pg_catalog.current_setting('server_version')", &[])
-            .await
-            .map_err(failed)?;
-        Ok(row.try_get(0).map_err(failed)?)
+        Err(Failure::Postgres(PgError::never(
+            Reason::ExtensionMissing,
+            format!(
+                "the scratch server lacks the extensions of the database: {}; name an image that has them in spec.postgres.image",
+                missing.join(", ")
+            ),
+        )))
     }
 
     async fn create(&self, fetched: &Fetched, name: &str) -> Result<(), Failure> {
@@ -195,16 +175,9 @@ impl Scratch {
     }
 
     async fn collation_differs(&self, archive: &Archive, target: &Target) -> Result<bool, Failure> {
-        let Some(was) = archive.contents.settings.get("collation_version") else {
-            return Ok(false);
-        };
-        let session = connect(target, NAME).await?;
-        let sql = "SELECT pg_catalog.to_jsonb(d) ->> 'datcollversion' FROM pg_catalog.pg_database d WHERE datname = pg_catalog.current_database()";
-        let row = session.client.query_one(sql, &[]).await;
-        let is: Option<String> = row
-            .and_then(|row| row.try_get(0))
-            .map_err(|e| PgError::query("read the collation version", &e))?;
-        Ok(is.as_ref().is_some_and(|is| is != was))
+        let is = look(target, NAME).await?.collation_version;
+        let was = archive.contents.settings.get("collation_version");
+        Ok(was.is_some_and(|was| is.is_some_and(|is| is != *was)))
     }
 
     /// Reads everything again as it was read at the dump, and compares.
@@ -227,12 +200,7 @@ impl Scratch {
         let mut found = verify::observe(&subject, &archive.contents, observer).await?;
         let mut expected = archive.contents.clone();
         let names: Vec<String> = expected.roles.iter().map(|r| r.name.clone()).collect();
-        let session = connect(target, NAME).await?;
-        // As the coordinator of the backup read them (G14).
-        let settings = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET search_path = ''";
-        let set = session.client.batch_execute(settings).await;
-        set.map_err(|e| PgError::query("set up a session", &e))?;
-        found.roles = roles_called(&session.client, &names).await?;
+        found.roles = roles_called(target, NAME, &names).await?;
         let mut notes = Vec::new();
         not_restored(&mut expected, loaded, &mut notes);
         without_login(&mut expected);

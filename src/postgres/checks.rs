@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use regex::Regex;
 use tokio_postgres::SimpleQueryMessage;
 
+use super::connect::connect;
+use super::error::{PgError, sanitise};
+use super::target::Target;
 use crate::api::restore_drill::{AsOf, Check};
 use crate::manifest::CheckProof;
-use crate::postgres::{PgError, Target, connect, sanitise};
 
 /// Until a check must have answered.
 const TIMEOUT: Duration = Duration::from_secs(60);
