@@ -16,6 +16,8 @@
 mod cluster;
 #[path = "support/demo.rs"]
 mod demo;
+#[path = "e2e/drills.rs"]
+mod drills;
 #[path = "e2e/lives.rs"]
 mod lives;
 

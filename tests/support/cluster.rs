@@ -191,6 +191,22 @@ impl Story {
         })
     }
 
+    /// Waits until no object of this kind has the label.
+    pub fn await_none(&self, kind: &str, label: &str, limit: Duration) {
+        let began = Instant::now();
+        loop {
+            let left = self.kubectl(&["get", kind, "-l", label, "-o", "name"]);
+            if left.trim().is_empty() {
+                return;
+            }
+            assert!(
+                began.elapsed() < limit,
+                "still there after {limit:?}: {left}"
+            );
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
     fn explain(&self, kind: &str, name: &str) {
         for args in [
             vec!["get", kind, name, "-o", "yaml"],

@@ -65,5 +65,5 @@ fn run_demo() {
 
 /// Its servers and Lifeboat are there; it goes on by itself.
 pub fn installed() {
-    printed(Some("== 4/6"));
+    printed(Some("== 4/8"));
 }
