@@ -1,0 +1,139 @@
+//! Which backups the drills prove. Pure; for the Backup's own status and for its policy's.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+
+use crate::api::condition::{Conditions, PROVEN, Truth, cut, find};
+use crate::api::restore_drill::{DrillOutcome, DrillRecord, Verdict};
+use crate::api::{Backup, Reason, RestoreDrill};
+use crate::schedule::{earlier, later};
+
+/// Clocks of database server, worker and operator may differ by this much.
+const CLOCKS: Duration = Duration::from_secs(3_600);
+/// A Backup's look at its drills may come so much later than their ends.
+const LATE: Duration = Duration::from_secs(300);
+
+/// What the drills say of one Backup.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Proof {
+    /// Whether it is proven, or a drill of it failed.
+    pub proves: bool,
+    /// Name of the run.
+    pub run: String,
+    /// When that run ended.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The newest word on a Backup among the drills of its policy: a run that proves it, or one that failed. What proved
+/// nothing and could tell nothing says nothing.
+#[must_use]
+pub fn of_backup<'a>(
+    backup: &Backup,
+    drills: impl IntoIterator<Item = &'a RestoreDrill>,
+) -> Option<Proof> {
+    let name = backup.name_any();
+    let mine = drills.into_iter().filter(|drill| {
+        drill.namespace() == backup.namespace()
+            && drill.spec.policy_ref.name == backup.spec.policy_ref.name
+    });
+    let records = mine.flat_map(|drill| {
+        let status = drill.status.as_ref();
+        let last = status.and_then(|s| s.last.as_ref());
+        let history = status.map(|s| s.history.as_slice()).unwrap_or_default();
+        history.iter().map(move |record| (record, last))
+    });
+    let told = records.filter(|(record, last)| {
+        record.backup.as_deref() == Some(name.as_str())
+            && (record.proves || record.result == Verdict::Failed)
+            && is_of(backup, record, *last)
+    });
+    let newest = told.max_by(|(a, _), (b, _)| (a.finished_at, &a.run).cmp(&(b.finished_at, &b.run)));
+    newest.map(|(record, _)| Proof {
+        proves: record.proves,
+        run: record.run.clone(),
+        at: record.finished_at,
+        reason: Reason::parse(&record.reason).unwrap_or(Reason::Unknown),
+    })
+}
+
+/// Whether the record speaks of this very backup and not of one of the same name in another folder: by the folder
+/// where it is known, else by its moment.
+fn is_of(backup: &Backup, record: &DrillRecord, last: Option<&DrillOutcome>) -> bool {
+    let Some(status) = &backup.status else {
+        return false;
+    };
+    let folder = last
+        .filter(|l| l.run == record.run)
+        .and_then(|l| l.prefix.as_ref());
+    if let (Some(drilled), Some(own)) = (folder, &status.prefix) {
+        return drilled == own;
+    }
+    let Some(data_at) = record.data_at else {
+        return false;
+    };
+    let after = status.started_at.is_none_or(|t| data_at >= earlier(t, CLOCKS));
+    let before = status.finished_at.is_none_or(|t| data_at <= later(t, CLOCKS));
+    after && before
+}
+
+/// The conditions of a finished Backup with what the drills say. Without a word of theirs, or without a newer one,
+/// they stay as they are: a drill that is gone took nothing back.
+#[must_use]
+pub fn conditions(
+    old: &[Condition],
+    proof: Option<&Proof>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let Some(proof) = proof else {
+        return old.to_vec();
+    };
+    // The drill that turned it last may be gone; an older one turns it back as little.
+    let is_older = |c: &&Condition| later(proof.at, LATE) < c.last_transition_time.0;
+    let turns = |c: &&Condition| c.status != truth(proof).as_str();
+    if find(old, PROVEN).filter(turns).filter(is_older).is_some() {
+        return old.to_vec();
+    }
+    let mut conditions = Conditions::new(old, generation, now);
+    for condition in old {
+        conditions.keep(&condition.type_);
+    }
+    let at = proof.at.strftime("%Y-%m-%dT%H:%M:%SZ");
+    let message = match proof.proves {
+        true => format!("drill run `{}` restored it whole and equal at {at}", proof.run),
+        false => format!("drill run `{}` failed at {at}", proof.run),
+    };
+    conditions.set(PROVEN, truth(proof), reason(proof), cut(&message));
+    conditions.finish()
+}
+
+fn truth(proof: &Proof) -> Truth {
+    proof.proves.into()
+}
+
+fn reason(proof: &Proof) -> Reason {
+    match proof.proves {
+        true => Reason::Succeeded,
+        false => proof.reason,
+    }
+}
+
+/// The newest backup that a run of these drills proves, by its recovery point: run, backup, recovery point, and when
+/// the run ended. For `status.lastProven` of their policy.
+#[must_use]
+pub fn proven(drills: &[RestoreDrill]) -> Option<(String, String, Timestamp, Timestamp)> {
+    let histories = drills.iter().filter_map(|drill| drill.status.as_ref());
+    let records = histories.flat_map(|status| status.history.iter());
+    let proven = records.filter(|r| r.proves && r.result == Verdict::Passed);
+    let found = proven.filter_map(|r| {
+        // A worker is not believed that it restored the future.
+        let data_at = r.data_at.filter(|at| *at <= later(r.finished_at, CLOCKS))?;
+        Some((r.run.clone(), r.backup.clone()?, data_at, r.finished_at))
+    });
+    found.max_by(|a, b| (a.2, a.3, &a.0).cmp(&(b.2, b.3, &b.0)))
+}
