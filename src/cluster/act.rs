@@ -11,6 +11,7 @@ use super::decision::{Effect, Notice};
 use super::fault::Fault;
 use crate::api::{
     Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_OWNER_UID, LABEL_POLICY_UID, Reason,
+    RestoreDrill,
 };
 
 /// Carries out the effects. Answers what people must hear of besides the decision's own notices.
@@ -125,6 +126,9 @@ async fn owner_now(
         "Backup" => versions::<Backup>(context, namespace, &owner.name, "Backup").await,
         "BackupPolicy" => {
             versions::<BackupPolicy>(context, namespace, &owner.name, "BackupPolicy").await
+        }
+        "RestoreDrill" => {
+            versions::<RestoreDrill>(context, namespace, &owner.name, "RestoreDrill").await
         }
         _ => versions::<BackupStore>(context, namespace, &owner.name, "BackupStore").await,
     }

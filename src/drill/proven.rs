@@ -52,7 +52,8 @@ pub fn of_backup<'a>(
             && (record.proves || record.result == Verdict::Failed)
             && is_of(backup, record, *last)
     });
-    let newest = told.max_by(|(a, _), (b, _)| (a.finished_at, &a.run).cmp(&(b.finished_at, &b.run)));
+    let newest =
+        told.max_by(|(a, _), (b, _)| (a.finished_at, &a.run).cmp(&(b.finished_at, &b.run)));
     newest.map(|(record, _)| Proof {
         proves: record.proves,
         run: record.run.clone(),
@@ -76,8 +77,12 @@ fn is_of(backup: &Backup, record: &DrillRecord, last: Option<&DrillOutcome>) -> 
     let Some(data_at) = record.data_at else {
         return false;
     };
-    let after = status.started_at.is_none_or(|t| data_at >= earlier(t, CLOCKS));
-    let before = status.finished_at.is_none_or(|t| data_at <= later(t, CLOCKS));
+    let after = status
+        .started_at
+        .is_none_or(|t| data_at >= earlier(t, CLOCKS));
+    let before = status
+        .finished_at
+        .is_none_or(|t| data_at <= later(t, CLOCKS));
     after && before
 }
 
@@ -105,7 +110,10 @@ pub fn conditions(
     }
     let at = proof.at.strftime("%Y-%m-%dT%H:%M:%SZ");
     let message = match proof.proves {
-        true => format!("drill run `{}` restored it whole and equal at {at}", proof.run),
+        true => format!(
+            "drill run `{}` restored it whole and equal at {at}",
+            proof.run
+        ),
         false => format!("drill run `{}` failed at {at}", proof.run),
     };
     conditions.set(PROVEN, truth(proof), reason(proof), cut(&message));
