@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use crate::api::condition::{Conditions, PROVEN, Truth, cut, find};
 use crate::api::restore_drill::{DrillOutcome, DrillRecord, Verdict};
 use crate::api::{Backup, Reason, RestoreDrill};
+use crate::cluster::decision::Notice;
 use crate::schedule::{earlier, later};
 
 /// Clocks of database server, worker and operator may differ by this much.
@@ -118,6 +119,20 @@ pub fn conditions(
     };
     conditions.set(PROVEN, truth(proof), reason(proof), cut(&message));
     conditions.finish()
+}
+
+/// An Event when a Backup became proven, or is no more.
+#[must_use]
+pub fn turn(old: &[Condition], new: &[Condition]) -> Option<Notice> {
+    let now = find(new, PROVEN)?;
+    if find(old, PROVEN).is_some_and(|before| before.status == now.status) {
+        return None;
+    }
+    let reason = Reason::parse(&now.reason)?;
+    Some(match now.status == Truth::True.as_str() {
+        true => Notice::normal(reason, now.message.clone()),
+        false => Notice::warning(reason, now.message.clone()),
+    })
 }
 
 fn truth(proof: &Proof) -> Truth {

@@ -215,6 +215,7 @@ impl Operator {
                 .cloned(),
             job: job.filter(|job| Some(&job.owner_uid) == backup.uid().as_ref()),
             others_running: another_goes_first(&backup, world.backups.cache.values()),
+            proof: None,
             namespace_terminating: false,
             policy,
             backup,
