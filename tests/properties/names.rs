@@ -57,6 +57,7 @@ proptest! {
         let jobs = [
             backup_job(&scheduled, attempt),
             backup_job(&object, attempt),
+            name::drill_job(&name::drill_run(&object, due), attempt),
             upkeep_job(&object, "check", &text, 1, &text, &text),
             upkeep_job(&object, "probe", &text, i64::MAX, "", "0-0"),
         ];

@@ -56,13 +56,13 @@ Status is applied (patch). Jobs are never changed, only created and deleted.
 */}}
 {{- define "lifeboat.rules" -}}
 - apiGroups: [lifeboat.dev]
-  resources: [backupstores, backuppolicies, backups]
+  resources: [backupstores, backuppolicies, backups, restoredrills]
   verbs: [get, list, watch]
 - apiGroups: [lifeboat.dev]
   resources: [backups]
   verbs: [create]
 - apiGroups: [lifeboat.dev]
-  resources: [backupstores/status, backuppolicies/status, backups/status]
+  resources: [backupstores/status, backuppolicies/status, backups/status, restoredrills/status]
   verbs: [patch, update]
 - apiGroups: [batch]
   resources: [jobs]
