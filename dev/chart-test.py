@@ -86,6 +86,7 @@ class Authority(unittest.TestCase):
         ("lifeboat.dev", "backups/status"): {"patch", "update"},
         ("lifeboat.dev", "restoredrills/status"): {"patch", "update"},
         ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
+        ("networking.k8s.io", "networkpolicies"): {"create", "patch", "delete"},
         ("", "pods"): {"get", "list", "watch"},
         ("", "pods/log"): {"get"},
         ("", "events"): {"create", "patch", "list"},

@@ -13,7 +13,7 @@
 //! | [`manifest`] | the on-bucket format (pure) |
 //! | [`schedule`] | due times from cron and zone (pure) |
 //! | [`health`] | thresholds, alerts, the condition `Healthy` (pure) |
-//! | [`workload`] | builds Jobs (pure, infallible) |
+//! | [`workload`] | builds Jobs and NetworkPolicies (pure, infallible) |
 //! | [`store`], [`policy`], [`backup`], [`drill`] | one room per kind: observe, validate, decide, act, report |
 //! | [`cluster`] | client, caches, Events, server-side apply |
 //! | [`objects`] | object storage: trait, S3, folder, memory, faults |

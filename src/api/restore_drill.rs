@@ -76,6 +76,10 @@ pub struct RestoreDrillSpec {
     /// The scratch server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<ScratchPostgres>,
+    /// `Isolated` (default): a NetworkPolicy lets the drill's pods resolve names and reach the store's port, and nothing
+    /// else. `Open`: Lifeboat sets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// A run is ended after this time, for example `90m`. Default `4h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -146,6 +150,16 @@ pub enum Pick {
     Oldest,
     /// Any.
     Random,
+}
+
+/// What the drill's pods may reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Network {
+    /// Names and the store's port.
+    #[default]
+    Isolated,
+    /// Whatever the namespace allows.
+    Open,
 }
 
 /// How much of a disaster is played.

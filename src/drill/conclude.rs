@@ -239,7 +239,7 @@ impl Case<'_> {
                 )
             }
             Some(false) => {
-                let why = "the source database can be reached from the drill's pod, though the drill has no credential for it: a NetworkPolicy can close the way";
+                let why = "the source database can be reached from the drill's pod, though the drill has no credential for it: with `network: Isolated` its NetworkPolicy is not enforced here, or the source has the store's port";
                 notices.push(Notice::warning(Reason::NotIsolated, why));
                 let no = (Truth::False, Reason::NotIsolated, why);
                 with(self, status, ISOLATED, no)

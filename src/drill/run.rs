@@ -10,12 +10,12 @@ use super::decide::Case;
 use super::hold::Ready;
 use crate::api::backup::GivenUp;
 use crate::api::condition::{RECONCILING, cut, find};
-use crate::api::restore_drill::RunningDrill;
+use crate::api::restore_drill::{Network, RunningDrill};
 use crate::api::{Reason, RestoreDrillStatus};
 use crate::cluster::decision::{Decision, Effect, Next, Notice};
 use crate::cluster::seen::{JobState, SeenJob, never_started};
 use crate::schedule::{START_LOOK, later};
-use crate::workload::{DrillPlan, START_DEADLINE, drill_job};
+use crate::workload::{DrillPlan, START_DEADLINE, drill_job, drill_network, network_name};
 
 /// A worker that is still seen at work this long after its deadlines is given up.
 const GIVE_UP_SLACK: Duration = Duration::from_secs(1_200);
@@ -73,7 +73,21 @@ impl Case<'_> {
             job: Box::new(job),
             owner_version: self.seen.drill.resource_version().unwrap_or_default(),
         };
-        self.starting(old, run, vec![effect])
+        self.starting(old, run, vec![self.network(&ready), effect])
+    }
+
+    /// Closes the net around the pods before there are any, or takes away what an earlier spec closed (K38).
+    fn network(&self, ready: &Ready<'_>) -> Effect {
+        let drill = &self.seen.drill;
+        match drill.spec.network.unwrap_or_default() {
+            Network::Isolated => Effect::ApplyNetwork {
+                policy: Box::new(drill_network(ready.store, drill)),
+            },
+            Network::Open => Effect::DeleteNetwork {
+                namespace: ready.drill.namespace.clone(),
+                name: network_name(drill),
+            },
+        }
     }
 
     fn starting(

@@ -340,3 +340,21 @@ fn the_largest_task_that_is_valid_fits() {
     let refused = crate::drill::validate::validate(&drill, &settings()).unwrap_err();
     assert_eq!(refused.field, "spec.checks");
 }
+
+#[test]
+fn k38_the_net_around_the_pods_has_holes_for_names_and_the_store_only() {
+    let policy = drill_network(&store(), &drill());
+    insta::assert_yaml_snapshot!("drill_network", policy);
+    let selected = policy
+        .spec
+        .unwrap()
+        .pod_selector
+        .unwrap()
+        .match_labels
+        .unwrap();
+    let job = job_of(&self::policy(), &drill());
+    let labels = job.spec.unwrap().template.metadata.unwrap().labels.unwrap();
+    for (key, value) in selected {
+        assert_eq!(labels.get(&key), Some(&value));
+    }
+}

@@ -1,6 +1,6 @@
 //! When a RestoreDrill runs: its schedule, requests, its turn among others, and what holds it.
 
-use lifeboat::api::restore_drill::{Schedule, Verdict};
+use lifeboat::api::restore_drill::{Network, Schedule, Verdict};
 use lifeboat::api::{REQUESTED_AT, Reason, RestoreDrill};
 use lifeboat::cluster::decision::Next;
 use lifeboat::drill::decide::another_goes_first;
@@ -267,4 +267,20 @@ fn who_runs_longer_goes_first_and_only_among_drills_of_one_policy() {
     let mut elsewhere = c;
     elsewhere.spec.policy_ref.name = "other".to_owned();
     assert_eq!(another_goes_first(&idle, [&elsewhere]), None);
+}
+
+#[test]
+fn k38_the_net_is_closed_before_the_pods_and_opened_when_the_spec_says_so() {
+    let mut world = DrillWorld::scheduled();
+    world.look(now());
+    let net = lifeboat::workload::network_name(&world.0.drill);
+    let job = "create Job nightly-20261121t0200z-a1".to_owned();
+    let isolated = effects(&world.decide(after(1)));
+    assert_eq!(
+        isolated,
+        [format!("apply NetworkPolicy {net}"), job.clone()]
+    );
+    world.0.drill.spec.network = Some(Network::Open);
+    let open = effects(&world.decide(after(1)));
+    assert_eq!(open, [format!("delete NetworkPolicy {net}"), job]);
 }

@@ -8,7 +8,9 @@ use lifeboat::task::{DrillResult, Retry, TaskResult};
 use rstest::rstest;
 
 use crate::fixtures::{at, differs, ended, equal, failure, passed};
-use crate::worlds::{DrillWorld, World, after, effects, kstatus, now, running, told, waiting};
+use crate::worlds::{
+    DrillWorld, World, after, effects, kstatus, now, of_jobs, running, told, waiting,
+};
 
 const JOB: &str = "nightly-20261121t0200z-a1";
 pub const DAY: i64 = 86_400;
@@ -90,7 +92,7 @@ fn p6_a_run_is_written_down_before_its_job_is_created() {
     assert_eq!(run.deadline_seconds, 14_400);
     assert_eq!(first.status.last_schedule_time, Some(run.due));
     let second = world.look(after(1));
-    assert_eq!(effects(&second), [format!("create Job {JOB}")]);
+    assert_eq!(of_jobs(&second), [format!("create Job {JOB}")]);
     let seen = world.look(after(2));
     assert_eq!(run_of(&world).job_uid, Some(format!("uid-of-{JOB}")));
     assert_eq!(seen.notices[0].reason, Reason::Started);
@@ -220,7 +222,7 @@ fn k20_another_major_is_tried_at_once_with_it_three_times_at_most() {
         assert_eq!((run.job_uid, run.started_at), (None, now()));
         let next = world.look(after(61));
         assert_eq!(
-            effects(&next),
+            of_jobs(&next),
             [
                 format!("delete Job nightly-20261121t0200z-a{}", attempt - 1),
                 format!("create Job nightly-20261121t0200z-a{attempt}"),
@@ -315,7 +317,7 @@ fn a_job_that_cannot_be_created_ends_the_run_after_a_quarter_of_an_hour() {
     let mut world = DrillWorld::scheduled();
     world.look(now());
     let tried = world.decide(after(899));
-    assert_eq!(effects(&tried), [format!("create Job {JOB}")]);
+    assert_eq!(of_jobs(&tried), [format!("create Job {JOB}")]);
     let last = world.look(after(900)).status.last.unwrap();
     assert_eq!(last.reason, "StartDeadlineExceeded");
 }

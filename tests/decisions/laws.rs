@@ -100,6 +100,19 @@ fn names_only_its_own<W: World>(world: &W, decision: &Decision<W::Status>) {
                 assert_eq!(job.metadata.namespace, meta.namespace);
                 assert_eq!(Some(owner_version), meta.resource_version.as_ref());
             }
+            Effect::ApplyNetwork { policy } => {
+                let owners = policy.owner_references();
+                assert!(owners.len() == 1 && owners[0].uid == *uid);
+                assert_eq!(policy.metadata.namespace, meta.namespace);
+                let spec = policy.spec.as_ref().unwrap();
+                let selected = spec.pod_selector.as_ref().unwrap();
+                let labels = selected.match_labels.as_ref().unwrap();
+                assert_eq!(labels.get(LABEL_OWNER_UID), Some(uid), "nobody else's pods");
+            }
+            Effect::DeleteNetwork { namespace, name } => {
+                assert_eq!(Some(namespace), meta.namespace.as_ref());
+                assert!(name.starts_with("lifeboat-drill-"), "{name}");
+            }
             Effect::CreateBackup { backup, policy_uid } => {
                 assert!(backup.owner_references().is_empty(), "K24");
                 assert_eq!(

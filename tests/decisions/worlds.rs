@@ -48,6 +48,7 @@ pub trait World: Clone + std::fmt::Debug {
         for effect in &decision.effects {
             match effect {
                 Effect::DeleteJob { uid, .. } => self.deleted(uid),
+                Effect::ApplyNetwork { .. } | Effect::DeleteNetwork { .. } => {}
                 other => self.created(other, now),
             }
         }
@@ -173,7 +174,9 @@ impl World for PolicyWorld {
                 backup.metadata.creation_timestamp = Some(Time(now));
                 self.0.backups.push(backup);
             }
-            Effect::DeleteJob { .. } => {}
+            Effect::DeleteJob { .. }
+            | Effect::ApplyNetwork { .. }
+            | Effect::DeleteNetwork { .. } => {}
         }
     }
     fn deleted(&mut self, uid: &str) {
@@ -346,8 +349,17 @@ pub fn effects<S>(decision: &Decision<S>) -> Vec<String> {
         Effect::CreateBackup { backup, .. } => format!("create Backup {}", backup.name_any()),
         Effect::CreateJob { job, .. } => format!("create Job {}", job.name_any()),
         Effect::DeleteJob { name, .. } => format!("delete Job {name}"),
+        Effect::ApplyNetwork { policy } => format!("apply NetworkPolicy {}", policy.name_any()),
+        Effect::DeleteNetwork { name, .. } => format!("delete NetworkPolicy {name}"),
     });
     told.collect()
+}
+
+/// The same, of Jobs and Backups only.
+pub fn of_jobs<S>(decision: &Decision<S>) -> Vec<String> {
+    let mut all = effects(decision);
+    all.retain(|effect| !effect.contains("NetworkPolicy"));
+    all
 }
 
 /// `True/Succeeded`.

@@ -370,6 +370,7 @@ impl Operator {
                     world.create_job(job);
                 }
                 Effect::DeleteJob { name, uid, .. } => world.delete_job(name, uid),
+                Effect::ApplyNetwork { .. } | Effect::DeleteNetwork { .. } => {}
             }
             if self.dies(world) {
                 return Ok(After::Died);

@@ -52,7 +52,7 @@ resources: {{ .Values.workers.resources | toJson }}
 
 {{/*
 Everything the operator may do (K36). No Secrets, no ConfigMaps, no exec, no wildcard.
-Status is applied (patch). Jobs are never changed, only created and deleted.
+Status is applied (patch). Jobs are never changed, only created and deleted. NetworkPolicies are those of drills.
 */}}
 {{- define "lifeboat.rules" -}}
 - apiGroups: [lifeboat.dev]
@@ -67,6 +67,9 @@ Status is applied (patch). Jobs are never changed, only created and deleted.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
