@@ -105,7 +105,7 @@ fn the_crd_is_served_and_says_the_status_before_the_first_look() {
 #[case::select(", select: {backup: b, prefix: x}", "backup names one backup")]
 #[case::role(", applicationRole: app", "applicationRole is for mode Disaster")]
 #[case::checks(
-    ", checks: [{name: a, sql: x}, {name: a, sql: y}]",
+    ", checks: [{name: a, sql: select 1}, {name: a, sql: select 2}]",
     "two checks have one name"
 )]
 #[case::parameters(

@@ -16,6 +16,8 @@ mod fixtures;
 mod alerts;
 #[path = "decisions/backups.rs"]
 mod backups;
+#[path = "decisions/drill_specs.rs"]
+mod drill_specs;
 #[path = "decisions/drill_turns.rs"]
 mod drill_turns;
 #[path = "decisions/drills.rs"]

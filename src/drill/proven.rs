@@ -1,4 +1,4 @@
-//! Which backups the drills prove. Pure; for the Backup's own status and for its policy's.
+//! What the drills of a policy say of one of its Backups. Pure. (What they say of the policy: `policy::signals`.)
 
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub fn of_backup<'a>(
     let mine = drills.into_iter().filter(|drill| {
         drill.namespace() == backup.namespace()
             && drill.spec.policy_ref.name == backup.spec.policy_ref.name
+            // Another folder may hold a copy: what became of that says nothing of this one.
+            && drill.spec.select.as_ref().is_none_or(|s| s.prefix.is_none())
     });
     let records = mine.flat_map(|drill| {
         let status = drill.status.as_ref();
@@ -144,19 +146,4 @@ fn reason(proof: &Proof) -> Reason {
         true => Reason::Succeeded,
         false => proof.reason,
     }
-}
-
-/// The newest backup that a run of these drills proves, by its recovery point: run, backup, recovery point, and when
-/// the run ended. For `status.lastProven` of their policy.
-#[must_use]
-pub fn proven(drills: &[RestoreDrill]) -> Option<(String, String, Timestamp, Timestamp)> {
-    let histories = drills.iter().filter_map(|drill| drill.status.as_ref());
-    let records = histories.flat_map(|status| status.history.iter());
-    let proven = records.filter(|r| r.proves && r.result == Verdict::Passed);
-    let found = proven.filter_map(|r| {
-        // A worker is not believed that it restored the future.
-        let data_at = r.data_at.filter(|at| *at <= later(r.finished_at, CLOCKS))?;
-        Some((r.run.clone(), r.backup.clone()?, data_at, r.finished_at))
-    });
-    found.max_by(|a, b| (a.2, a.3, &a.0).cmp(&(b.2, b.3, &b.0)))
 }

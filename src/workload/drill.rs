@@ -16,7 +16,7 @@ use crate::task::{SERVER_DIR, VOLUME_DIR};
 /// Name of the scratch server's container.
 pub const SERVER_CONTAINER: &str = "postgres";
 /// Room for orders, answers and the server's log.
-const SERVER_LIMIT: &str = "64Mi";
+const SERVER_LIMIT: &str = "256Mi";
 /// PostgreSQL's shared memory for parallel work; what a container gets by itself breaks parallel index builds (K13).
 const SHM_LIMIT: &str = "256Mi";
 /// What extensions put beside the data.

@@ -312,6 +312,9 @@ fn k3_k24_its_deadlines_are_nested_and_the_drill_controls_it() {
         Some("nightly-20261121t0300z-a1")
     );
     assert_eq!(job.metadata.labels.unwrap()["lifeboat.dev/task"], "drill");
+    let task = task_of(&a_pod());
+    assert_eq!(task.rto_objective_seconds, Some(14_400), "the policy's");
+    assert_eq!(task.rpo_objective_seconds, None);
     let pod = pod(&job_of(&policy(), &drill()));
     assert_eq!(
         pod.node_selector.unwrap()["disk"],

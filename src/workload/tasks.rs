@@ -4,6 +4,7 @@ use kube::ResourceExt;
 
 use super::{BackupPlan, DrillPlan, UPKEEP_DEADLINE};
 use crate::api::backup_policy::{ContentHash, Database};
+use crate::api::duration::parse_positive;
 use crate::api::shared::CaRef;
 use crate::api::{Backup, BackupPolicy, BackupStore, BackupStoreSpec, RestoreDrill};
 use crate::task::{
@@ -50,6 +51,7 @@ pub(super) fn drill(
     expected_major: Option<i32>,
 ) -> Task {
     let spec = drill.spec.clone();
+    let objectives = policy.spec.objectives.as_ref();
     Task {
         version: TASK_VERSION,
         deadline_seconds: plan.deadline.as_secs(),
@@ -69,8 +71,8 @@ pub(super) fn drill(
             parameters: spec.postgres.map(|p| p.parameters).unwrap_or_default(),
             image: image.to_owned(),
             expected_major,
-            rto_objective_seconds: None,
-            rpo_objective_seconds: None,
+            rto_objective_seconds: objectives.and_then(|o| promised(o.rto.as_deref())),
+            rpo_objective_seconds: objectives.and_then(|o| promised(o.rpo.as_deref())),
             source: SourceAddress::of(&database(&policy.spec.database)),
             store: store_task(&store.spec),
             identity: spec.identity_ref.map(|secret| IdentityTask {
@@ -79,6 +81,11 @@ pub(super) fn drill(
             }),
         })),
     }
+}
+
+/// An objective in seconds, as `validate` let it through.
+fn promised(text: Option<&str>) -> Option<u64> {
+    parse_positive(text?).ok().map(|time| time.as_secs())
 }
 
 pub(super) fn check(policy: &BackupPolicy) -> Task {

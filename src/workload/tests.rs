@@ -61,6 +61,7 @@ spec:
     tls: {mode: VerifyFull, ca: {secretKeyRef: {name: shop-ca, key: ca.crt}}}
   storeRef: {name: primary}
   tiers: [{name: daily, cron: 0 2 * * *}]
+  objectives: {rto: 4h}
   template:
     labels: {team: shop}
     annotations: {example.com/note: hello}

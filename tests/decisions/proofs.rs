@@ -1,9 +1,9 @@
-//! What drills say of the backups they drilled: the condition `Proven`, and the newest proven backup of a policy.
+//! What drills say of the backups they drilled: the condition `Proven`.
 
 use jiff::Timestamp;
 use lifeboat::api::restore_drill::{DrillOutcome, DrillRecord, Verdict};
 use lifeboat::api::{Reason, RestoreDrill};
-use lifeboat::drill::proven::{Proof, of_backup, proven};
+use lifeboat::drill::proven::{Proof, of_backup};
 use rstest::rstest;
 
 use crate::fixtures::{self, at, ended, success};
@@ -100,6 +100,7 @@ fn an_older_word_does_not_turn_what_a_newer_one_said() {
 #[case::of_no_time(|d: &mut RestoreDrill| last(d).data_at = None)]
 #[case::of_another_policy(|d: &mut RestoreDrill| d.spec.policy_ref.name = "other".to_owned())]
 #[case::of_another_namespace(|d: &mut RestoreDrill| d.metadata.namespace = Some("other".to_owned()))]
+#[case::below_another_folder(|d: &mut RestoreDrill| d.spec.select.get_or_insert_default().prefix = Some("copy".to_owned()))]
 #[case::in_another_folder(|d: &mut RestoreDrill| {
     let record = last(d).clone();
     d.status.as_mut().unwrap().last = Some(DrillOutcome {
@@ -152,25 +153,4 @@ fn only_a_complete_backup_is_proven() {
     ))));
     let failed = world.settle(after(10)).status;
     assert_eq!(told(&failed.conditions, "Proven"), "absent");
-}
-
-#[test]
-fn the_newest_proven_backup_is_the_one_with_the_newest_data() {
-    let of = |run: &str, data: i64, finished: i64| DrillRecord {
-        data_at: Some(after(data)),
-        ..record(run, Verdict::Passed, after(finished))
-    };
-    let failed = DrillRecord {
-        data_at: Some(after(9_000)),
-        ..record("failed", Verdict::Failed, after(9_500))
-    };
-    let future = of("future", 900_000, 9_600);
-    let drills = [
-        drill("a", vec![future, failed, of("newest", 500, 600)]),
-        drill("b", vec![of("oldest", 100, 9_000)]),
-    ];
-    let (run, backup, data_at, finished_at) = proven(&drills).unwrap();
-    assert_eq!((run.as_str(), backup.as_str()), ("newest", BACKUP));
-    assert_eq!((data_at, finished_at), (after(500), after(600)));
-    assert_eq!(proven(&[]), None);
 }
