@@ -69,10 +69,10 @@ pub fn drill_run(drill: &str, due: Timestamp) -> String {
     fit(&format!("{drill}-{time}"), MAX_JOB_NAME)
 }
 
-/// Name of the Job of a run's attempt: `<run>-a<attempt>`.
+/// Name of the Job of a run's attempt: `<run>-d<attempt>`. Not `-a`: a drill may have the name of its policy, and be due with it.
 #[must_use]
 pub fn drill_job(run: &str, attempt: i32) -> String {
-    fit_job(&format!("{run}-a{attempt}"))
+    fit_job(&format!("{run}-d{attempt}"))
 }
 
 /// Name of a probe's or check's Job: `<object>-<task>-<8 hex of uid, generation, requestedAt, try>`.
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(drill_run("shop", asked), "shop-20261121t020007z");
         assert_eq!(
             drill_job("shop-20261121t0200z", 2),
-            "shop-20261121t0200z-a2"
+            "shop-20261121t0200z-d2"
         );
         assert_ne!(backup_job("a.b", 1), backup_job("a-b", 1));
         assert_eq!(

@@ -309,7 +309,7 @@ fn k3_k24_its_deadlines_are_nested_and_the_drill_controls_it() {
     assert_eq!(owners[0].controller, Some(true));
     assert_eq!(
         job.metadata.name.as_deref(),
-        Some("nightly-20261121t0300z-a1")
+        Some("nightly-20261121t0300z-d1")
     );
     assert_eq!(job.metadata.labels.unwrap()["lifeboat.dev/task"], "drill");
     let task = task_of(&a_pod());

@@ -274,7 +274,7 @@ fn k38_the_net_is_closed_before_the_pods_and_opened_when_the_spec_says_so() {
     let mut world = DrillWorld::scheduled();
     world.look(now());
     let net = lifeboat::workload::network_name(&world.0.drill);
-    let job = "create Job nightly-20261121t0200z-a1".to_owned();
+    let job = "create Job nightly-20261121t0200z-d1".to_owned();
     let isolated = effects(&world.decide(after(1)));
     assert_eq!(
         isolated,

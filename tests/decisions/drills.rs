@@ -12,7 +12,7 @@ use crate::worlds::{
     DrillWorld, World, after, effects, kstatus, now, of_jobs, running, told, waiting,
 };
 
-const JOB: &str = "nightly-20261121t0200z-a1";
+const JOB: &str = "nightly-20261121t0200z-d1";
 pub const DAY: i64 = 86_400;
 
 /// Its Job is in the cluster and was seen.
@@ -224,8 +224,8 @@ fn k20_another_major_is_tried_at_once_with_it_three_times_at_most() {
         assert_eq!(
             of_jobs(&next),
             [
-                format!("delete Job nightly-20261121t0200z-a{}", attempt - 1),
-                format!("create Job nightly-20261121t0200z-a{attempt}"),
+                format!("delete Job nightly-20261121t0200z-d{}", attempt - 1),
+                format!("create Job nightly-20261121t0200z-d{attempt}"),
             ]
         );
         world.settle(after(62));
