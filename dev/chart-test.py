@@ -15,7 +15,7 @@ import yaml
 TOP = pathlib.Path(__file__).resolve().parent.parent
 CHART = TOP / "charts" / "lifeboat"
 HELM = os.environ["HELM"]
-CRDS = ["backuppolicies.lifeboat.dev", "backups.lifeboat.dev", "backupstores.lifeboat.dev"]
+CRDS = ["backuppolicies.lifeboat.dev", "backups.lifeboat.dev", "backupstores.lifeboat.dev", "restoredrills.lifeboat.dev"]
 
 
 def helm(values, release="lifeboat", namespace="ops", version="1.33.0"):
@@ -80,10 +80,13 @@ class Authority(unittest.TestCase):
         ("lifeboat.dev", "backupstores"): {"get", "list", "watch"},
         ("lifeboat.dev", "backuppolicies"): {"get", "list", "watch"},
         ("lifeboat.dev", "backups"): {"get", "list", "watch", "create"},
+        ("lifeboat.dev", "restoredrills"): {"get", "list", "watch"},
         ("lifeboat.dev", "backupstores/status"): {"patch", "update"},
         ("lifeboat.dev", "backuppolicies/status"): {"patch", "update"},
         ("lifeboat.dev", "backups/status"): {"patch", "update"},
+        ("lifeboat.dev", "restoredrills/status"): {"patch", "update"},
         ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
+        ("networking.k8s.io", "networkpolicies"): {"create", "patch", "delete"},
         ("", "pods"): {"get", "list", "watch"},
         ("", "pods/log"): {"get"},
         ("", "events"): {"create", "patch", "list"},

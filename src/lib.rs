@@ -1,7 +1,7 @@
 //! Lifeboat makes PostgreSQL backups proven. This is the map of its rooms.
 //!
 //! ```text
-//!  people ──► cli ─┬─► operator: watch ► observe ► decide ► act ► report      (policy, backup, store, cluster)
+//!  people ──► cli ─┬─► operator: watch ► observe ► decide ► act ► report      (policy, backup, store, drill, cluster)
 //!                  │                        pure ▲ schedule, health, workload, task, api
 //!                  └─► work: task ► postgres ► codec ► objects, manifest last  (work, postgres, codec, objects)
 //! ```
@@ -13,8 +13,8 @@
 //! | [`manifest`] | the on-bucket format (pure) |
 //! | [`schedule`] | due times from cron and zone (pure) |
 //! | [`health`] | thresholds, alerts, the condition `Healthy` (pure) |
-//! | [`workload`] | builds Jobs (pure, infallible) |
-//! | [`store`], [`policy`], [`backup`] | one room per kind: observe, validate, decide, act, report |
+//! | [`workload`] | builds Jobs and NetworkPolicies (pure, infallible) |
+//! | [`store`], [`policy`], [`backup`], [`drill`] | one room per kind: observe, validate, decide, act, report |
 //! | [`cluster`] | client, caches, Events, server-side apply |
 //! | [`objects`] | object storage: trait, S3, folder, memory, faults |
 //! | [`codec`] | compress, encrypt, hash |
@@ -30,6 +30,7 @@ pub mod backup;
 pub mod cli;
 pub mod cluster;
 pub mod codec;
+pub mod drill;
 pub mod health;
 pub mod manifest;
 pub mod objects;

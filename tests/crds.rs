@@ -178,6 +178,7 @@ fn k30_status_is_a_subresource_and_its_generation_begins_at_minus_one() {
 #[case("BackupStore", "backupstores", "lbs")]
 #[case("BackupPolicy", "backuppolicies", "lbp")]
 #[case("Backup", "backups", "lbb")]
+#[case("RestoreDrill", "restoredrills", "lbd")]
 fn k31_names_are_short_and_in_one_category(
     #[case] kind: &str,
     #[case] plural: &str,
@@ -213,6 +214,7 @@ fn object(kind: &str, spec: &str) -> Value {
 const STORE: &str = "{s3: {bucket: backups, prefix: a}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: [age17elg29sfl4nawfd6vc7d7wem6ld0nazfchu8d2v6edmfyv459pvsttejuv]}}";
 const POLICY: &str = "{database: {secretRef: {name: d}}, storeRef: {name: s}, directory: shop.orders, tiers: [{name: daily, cron: 0 2 * * *}]}";
 const BACKUP: &str = "{policyRef: {name: p}}";
+const DRILL: &str = "{policyRef: {name: p}, schedule: {cron: 0 3 * * SUN, timeZone: UTC}, select: {tier: daily, pick: Random}, identityRef: {name: k}, mode: Disaster, applicationRole: app, checks: [{name: a, sql: select true}], postgres: {parameters: {work_mem: 64MB}, storage: {size: 50Gi}}}";
 
 #[rstest]
 #[case("BackupStore", STORE)]
@@ -226,6 +228,8 @@ const BACKUP: &str = "{policyRef: {name: p}}";
     "{database: {secretRef: {name: d}}, storeRef: {name: s}, objectives: {rpo: 6h}, alerts: {backupAge: {warning: 8h}, failurePercent: {warning: 10, critical: 10}}}"
 )]
 #[case("Backup", BACKUP)]
+#[case("RestoreDrill", DRILL)]
+#[case("RestoreDrill", BACKUP)]
 fn what_is_right_is_accepted(#[case] kind: &str, #[case] spec: &str) {
     Validator::new()
         .validate(&schema_of(kind), &object(kind, spec), None)
@@ -267,6 +271,36 @@ fn what_is_right_is_accepted(#[case] kind: &str, #[case] spec: &str) {
     "BackupPolicy",
     "{database: {secretRef: {name: d}}, storeRef: {name: s}, template: {annotations: {batch.kubernetes.io/job-name: x}}}",
     "use a prefix of yours"
+)]
+#[case(
+    "RestoreDrill",
+    "{policyRef: {name: p}, schedule: {cron: '@daily'}}",
+    "a cron has five fields"
+)]
+#[case(
+    "RestoreDrill",
+    "{policyRef: {name: p}, select: {backup: b, tier: daily}}",
+    "backup names one backup"
+)]
+#[case(
+    "RestoreDrill",
+    "{policyRef: {name: p}, applicationRole: app}",
+    "applicationRole is for mode Disaster"
+)]
+#[case(
+    "RestoreDrill",
+    "{policyRef: {name: p}, mode: Verify, applicationRole: app}",
+    "applicationRole is for mode Disaster"
+)]
+#[case(
+    "RestoreDrill",
+    "{policyRef: {name: p}, checks: [{name: a, sql: select 1}, {name: a, sql: select 2}]}",
+    "two checks have one name"
+)]
+#[case(
+    "RestoreDrill",
+    "{policyRef: {name: p}, postgres: {parameters: {Work Mem: 1MB}}}",
+    "a parameter is a name like work_mem"
 )]
 fn what_is_wrong_is_refused_with_the_fix(
     #[case] kind: &str,

@@ -1,4 +1,4 @@
-//! What is decided of stores, policies and Backups: tables of cases with their answers, and laws that
+//! What is decided of stores, policies, Backups and drills: tables of cases with their answers, and laws that
 //! hold over a sweep of states. Nothing here has a cluster: a decision is data.
 #![allow(
     clippy::unwrap_used,
@@ -16,10 +16,18 @@ mod fixtures;
 mod alerts;
 #[path = "decisions/backups.rs"]
 mod backups;
+#[path = "decisions/drill_specs.rs"]
+mod drill_specs;
+#[path = "decisions/drill_turns.rs"]
+mod drill_turns;
+#[path = "decisions/drills.rs"]
+mod drills;
 #[path = "decisions/laws.rs"]
 mod laws;
 #[path = "decisions/policies.rs"]
 mod policies;
+#[path = "decisions/proofs.rs"]
+mod proofs;
 #[path = "decisions/stores.rs"]
 mod stores;
 #[path = "decisions/worlds.rs"]

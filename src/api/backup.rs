@@ -23,6 +23,7 @@ use super::shared::LocalRef;
     validation = Rule::new("self.metadata.name.size() <= 253"),
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policyRef.name"),
     printcolumn(name = "Complete", type_ = "string", json_path = ".status.conditions[?(@.type=='Complete')].status"),
+    printcolumn(name = "Proven", type_ = "string", json_path = ".status.conditions[?(@.type=='Proven')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Tables", type_ = "integer", json_path = ".status.tables"),
     printcolumn(name = "Rows", type_ = "integer", json_path = ".status.rows"),
@@ -66,7 +67,7 @@ pub struct BackupStatus {
     /// Generation of the spec that this status speaks of; -1 before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `Complete`, `Failed`.
+    /// `Ready`, `Reconciling`, `Stalled`, `Complete`, `Failed`; `Proven` once a drill restored it whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,

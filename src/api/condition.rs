@@ -23,6 +23,14 @@ pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 pub const WRITABLE: &str = "Writable";
 /// On a store: a second `PUT` with `If-None-Match: *` is refused.
 pub const CONDITIONAL_WRITES: &str = "ConditionalWrites";
+/// On a drill: the last run passed.
+pub const PASSED: &str = "Passed";
+/// On a drill: the source database could not be reached from its pod (G30).
+pub const ISOLATED: &str = "Isolated";
+/// On a drill: the last run that passed is much slower, or scores less, than those before it.
+pub const REGRESSION: &str = "Regression";
+/// On a Backup: a drill restored it whole and found it equal.
+pub const PROVEN: &str = "Proven";
 
 /// Longest message a condition carries, in characters.
 pub const MAX_MESSAGE: usize = 1_024;

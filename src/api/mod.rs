@@ -8,6 +8,7 @@ pub mod backup;
 pub mod backup_policy;
 pub mod backup_store;
 pub mod condition;
+pub mod drill_status;
 pub mod duration;
 pub mod health;
 pub mod invalid;
@@ -33,9 +34,9 @@ pub const GROUP: &str = "lifeboat.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Field manager of all writes (STYLE 8).
 pub const FIELD_MANAGER: &str = "lifeboat";
-/// When this annotation of a store or policy changes, probe or check run now (K21).
+/// When this annotation of a store, policy or drill changes, probe, check or drill run now (K21).
 pub const REQUESTED_AT: &str = "lifeboat.dev/requestedAt";
-/// Label on every child: `probe`, `check` or `backup`. Watches select on it (K23).
+/// Label on every child: `probe`, `check`, `backup` or `drill`. Watches select on it (K23).
 pub const LABEL_TASK: &str = "lifeboat.dev/task";
 /// Label with the uid of the object whose status takes the result (K26: uids, never names).
 pub const LABEL_OWNER_UID: &str = "lifeboat.dev/owner-uid";

@@ -57,6 +57,24 @@ pub fn backup_job(backup: &str, attempt: i32) -> String {
     fit_job(&format!("{backup}-a{attempt}"))
 }
 
+/// Name of a drill's run: `<drill>-<due time>`, with seconds where they are not zero (a run that a person asked
+/// for, or a drill without schedule): two runs never share a proof. At most 52 characters.
+#[must_use]
+pub fn drill_run(drill: &str, due: Timestamp) -> String {
+    let whole_minute = due.as_second() % 60 == 0;
+    let time = match whole_minute {
+        true => due_in_name(due),
+        false => due.strftime("%Y%m%dt%H%M%Sz").to_string(),
+    };
+    fit(&format!("{drill}-{time}"), MAX_JOB_NAME)
+}
+
+/// Name of the Job of a run's attempt: `<run>-d<attempt>`. Not `-a`: a drill may have the name of its policy, and be due with it.
+#[must_use]
+pub fn drill_job(run: &str, attempt: i32) -> String {
+    fit_job(&format!("{run}-d{attempt}"))
+}
+
 /// Name of a probe's or check's Job: `<object>-<task>-<8 hex of uid, generation, requestedAt, try>`.
 #[must_use]
 pub fn upkeep_job(
@@ -129,11 +147,20 @@ mod tests {
             backup_job(&long, 3),
             backup_job(&"a.".repeat(120), 3),
             upkeep_job(&long, "check", "u", 1, "", "0"),
+            drill_run(&long, due),
+            drill_job(&drill_run(&long, due), 3),
         ] {
             assert!(name.len() <= MAX_JOB_NAME, "{name}");
             assert!(!name.ends_with('-') && !name.ends_with('.'));
         }
         assert_ne!(backup_job(&long, 1), backup_job(&long, 2));
+        assert_eq!(drill_run("shop", due), "shop-20261121t0200z");
+        let asked = "2026-11-21T02:00:07Z".parse().unwrap();
+        assert_eq!(drill_run("shop", asked), "shop-20261121t020007z");
+        assert_eq!(
+            drill_job("shop-20261121t0200z", 2),
+            "shop-20261121t0200z-d2"
+        );
         assert_ne!(backup_job("a.b", 1), backup_job("a-b", 1));
         assert_eq!(
             run_prefix("d.p", due, "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"),

@@ -58,7 +58,7 @@ reasons! {
     FutureSchedule,
     /// An object of that name exists and is not ours.
     NameCollision,
-    /// The policy that the backup names does not exist.
+    /// The policy that the backup or drill names does not exist.
     PolicyNotFound,
     /// The store that the policy names does not exist.
     StoreNotFound,
@@ -179,6 +179,8 @@ reasons! {
     ServerFailed,
     /// The source database could be reached from the drill's pod.
     NotIsolated,
+    /// A drill passed and is much slower, or scores less, than those before it.
+    RegressionDetected,
     // How well a policy goes: its alerts.
     /// No alert is on.
     Healthy,

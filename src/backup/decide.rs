@@ -19,10 +19,11 @@ use super::conclude::{self, Verdict};
 pub use super::line::another_goes_first;
 use super::line::{has_begun, is_finished};
 use super::validate::{Invalid, ValidBackup};
-use crate::api::condition::{FAILED, READY, find, is_true};
+use crate::api::condition::{COMPLETE, FAILED, READY, find, is_true};
 use crate::api::{Backup, BackupPolicy, BackupStatus, BackupStore, Reason};
 use crate::cluster::decision::{Decision, Effect, Next, Notice};
 use crate::cluster::seen::{JobState, SeenJob};
+use crate::drill::proven::{self, Proof};
 use crate::policy::validate::{ValidPolicy, validate as validate_policy};
 use crate::store::validate::validate as validate_store;
 use crate::workload::Settings;
@@ -40,6 +41,8 @@ pub struct Observed {
     pub job: Option<SeenJob>,
     /// Another Backup of the policy goes first: [`another_goes_first`].
     pub others_running: bool,
+    /// What the drills of the policy say of it.
+    pub proof: Option<Proof>,
     /// Its namespace is being deleted.
     pub namespace_terminating: bool,
 }
@@ -131,7 +134,7 @@ impl Case<'_> {
         let Some(request) = self.renewal(&old) else {
             return Decision {
                 effects,
-                ..Decision::quiet(old)
+                ..self.proven(old)
             };
         };
         let status = BackupStatus {
@@ -146,6 +149,19 @@ impl Case<'_> {
         let mut decision = self.queued(status, "the policy's requestedAt asks for another try");
         decision.effects = effects;
         decision
+    }
+
+    /// What the drills say of a complete one; else all stays as it is.
+    fn proven(&self, old: BackupStatus) -> Decision<BackupStatus> {
+        let proof = self.seen.proof.as_ref();
+        let proof = proof.filter(|_| is_true(&old.conditions, COMPLETE));
+        let generation = self.seen.backup.metadata.generation;
+        let conditions = proven::conditions(&old.conditions, proof, generation, self.now);
+        let notice = proven::turn(&old.conditions, &conditions);
+        Decision {
+            notices: notice.into_iter().collect(),
+            ..Decision::quiet(BackupStatus { conditions, ..old })
+        }
     }
 
     fn renewal(&self, old: &BackupStatus) -> Option<String> {

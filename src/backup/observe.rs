@@ -6,6 +6,7 @@ use kube::ResourceExt;
 use super::decide::{Observed, another_goes_first, attempt_to_watch};
 use crate::api::{Backup, BackupPolicy, BackupStore, name};
 use crate::cluster::{Caches, Context};
+use crate::drill::proven::{self, Proof};
 
 /// Gathers what deciding needs.
 #[must_use]
@@ -22,6 +23,7 @@ pub fn observe(context: &Context, backup: Backup, now: Timestamp) -> Observed {
     Observed {
         job: context.job_named(&namespace, &job, &uid, now),
         others_running: others_first(caches, &namespace, &backup),
+        proof: proof(caches, &namespace, &backup),
         namespace_terminating: context.is_terminating(&namespace, now),
         policy,
         store,
@@ -34,4 +36,11 @@ fn others_first(caches: &Caches, namespace: &str, backup: &Backup) -> bool {
     let readable = all.iter().filter_map(|other| other.0.as_ref().ok());
     let here = readable.filter(|b| b.metadata.namespace.as_deref() == Some(namespace));
     another_goes_first(backup, here)
+}
+
+fn proof(caches: &Caches, namespace: &str, backup: &Backup) -> Option<Proof> {
+    let all = caches.drills.state();
+    let readable = all.iter().filter_map(|drill| drill.0.as_ref().ok());
+    let here = readable.filter(|d| d.metadata.namespace.as_deref() == Some(namespace));
+    proven::of_backup(backup, here)
 }

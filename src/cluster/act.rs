@@ -1,8 +1,9 @@
 //! Carries out effects, in order; stops at the first that fails. Each is idempotent.
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt};
 
@@ -11,6 +12,7 @@ use super::decision::{Effect, Notice};
 use super::fault::Fault;
 use crate::api::{
     Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_OWNER_UID, LABEL_POLICY_UID, Reason,
+    RestoreDrill,
 };
 
 /// Carries out the effects. Answers what people must hear of besides the decision's own notices.
@@ -26,6 +28,10 @@ pub async fn act(context: &Context, effects: &[Effect]) -> Result<Vec<Notice>, F
             }
             Effect::CreateJob { job, owner_version } => {
                 create_job(context, job, owner_version).await?;
+            }
+            Effect::ApplyNetwork { policy } => apply_network(context, policy).await?,
+            Effect::DeleteNetwork { namespace, name } => {
+                delete_network(context, namespace, name).await?;
             }
             Effect::DeleteJob {
                 namespace,
@@ -126,6 +132,9 @@ async fn owner_now(
         "BackupPolicy" => {
             versions::<BackupPolicy>(context, namespace, &owner.name, "BackupPolicy").await
         }
+        "RestoreDrill" => {
+            versions::<RestoreDrill>(context, namespace, &owner.name, "RestoreDrill").await
+        }
         _ => versions::<BackupStore>(context, namespace, &owner.name, "BackupStore").await,
     }
 }
@@ -169,6 +178,29 @@ async fn delete_job(
     {
         // Gone already, or another one of that name: in both cases ours is no more.
         Ok(_) | Err(Fault::Gone { .. } | Fault::Stale(_)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn apply_network(context: &Context, policy: &NetworkPolicy) -> Result<(), Fault> {
+    let namespace = policy.namespace().unwrap_or_default();
+    let api: Api<NetworkPolicy> = Api::namespaced(context.client.clone(), &namespace);
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let patch = Patch::Apply(policy);
+    let name = policy.name_any();
+    let applied = api.patch(&name, &params, &patch);
+    match context.call("apply", "NetworkPolicy", applied).await {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(note_terminating(context, &namespace, fault)),
+    }
+}
+
+async fn delete_network(context: &Context, namespace: &str, name: &str) -> Result<(), Fault> {
+    let api: Api<NetworkPolicy> = Api::namespaced(context.client.clone(), namespace);
+    let params = DeleteParams::background();
+    let deleted = api.delete(name, &params);
+    match context.call("delete", "NetworkPolicy", deleted).await {
+        Ok(_) | Err(Fault::Gone { .. }) => Ok(()),
         Err(fault) => Err(fault),
     }
 }

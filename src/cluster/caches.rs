@@ -16,7 +16,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use crate::api::{Backup, BackupPolicy, BackupStore, LABEL_TASK};
+use crate::api::{Backup, BackupPolicy, BackupStore, LABEL_TASK, RestoreDrill};
 use crate::telemetry::Metrics;
 
 /// An object that may not decode: one bad object must not stop the watch of the others.
@@ -31,6 +31,8 @@ pub struct Caches {
     pub policies: Store<Guarded<BackupPolicy>>,
     /// Backups.
     pub backups: Store<Guarded<Backup>>,
+    /// Drills.
+    pub drills: Store<Guarded<RestoreDrill>>,
     /// Jobs of ours.
     pub jobs: Store<Job>,
     /// Pods of ours, trimmed.
@@ -48,6 +50,8 @@ pub struct Writers {
     pub policies: Writer<Guarded<BackupPolicy>>,
     /// Backups.
     pub backups: Writer<Guarded<Backup>>,
+    /// Drills.
+    pub drills: Writer<Guarded<RestoreDrill>>,
     /// Jobs.
     pub jobs: Writer<Job>,
     /// Pods.
@@ -61,12 +65,14 @@ impl Caches {
         let (stores, stores_in) = reflector::store();
         let (policies, policies_in) = reflector::store();
         let (backups, backups_in) = reflector::store();
+        let (drills, drills_in) = reflector::store();
         let (jobs, jobs_in) = reflector::store();
         let (pods, pods_in) = reflector::store();
         let caches = Self {
             stores,
             policies,
             backups,
+            drills,
             jobs,
             pods,
             turn: Arc::default(),
@@ -75,6 +81,7 @@ impl Caches {
             stores: stores_in,
             policies: policies_in,
             backups: backups_in,
+            drills: drills_in,
             jobs: jobs_in,
             pods: pods_in,
         };
@@ -90,6 +97,7 @@ impl Caches {
         self.stores.wait_until_ready().await?;
         self.policies.wait_until_ready().await?;
         self.backups.wait_until_ready().await?;
+        self.drills.wait_until_ready().await?;
         self.jobs.wait_until_ready().await?;
         self.pods.wait_until_ready().await
     }
@@ -105,7 +113,7 @@ impl Caches {
     }
 }
 
-/// Starts the five watches of a scope; each ends with the process.
+/// Starts the watches of a scope; each ends with the process.
 pub fn watch_all(context: &Arc<Context>, writers: Writers, namespace: Option<&str>) {
     let ours = watcher::Config::default().labels(LABEL_TASK);
     let all = watcher::Config::default();
@@ -142,8 +150,17 @@ pub fn watch_all(context: &Arc<Context>, writers: Writers, namespace: Option<&st
     start(guarded(
         context,
         api(client, namespace),
-        all,
+        all.clone(),
         writers.backups,
+        changed,
+    ));
+    let c = context.clone();
+    let changed = move |x: &Guarded<RestoreDrill>| c.queues.drill_changed(&c.caches, x);
+    start(guarded(
+        context,
+        api(client, namespace),
+        all,
+        writers.drills,
         changed,
     ));
     let c = context.clone();

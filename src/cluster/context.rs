@@ -81,16 +81,34 @@ impl Context {
         owner_uid: &str,
         now: Timestamp,
     ) -> Option<SeenJob> {
-        let jobs = self.caches.jobs.state_filter(|job| {
-            let label = |key: &str| job.labels().get(key).map(String::as_str);
-            job.metadata.namespace.as_deref() == Some(namespace)
-                && label(LABEL_TASK) == Some(task)
-                && label(LABEL_OWNER_UID) == Some(owner_uid)
-        });
+        let jobs = self.owned(namespace, task, owner_uid);
         let newest = jobs
             .into_iter()
             .max_by_key(|job| (job.creation_timestamp().map(|time| time.0), job.name_any()))?;
         Some(self.look_at(&newest, now))
+    }
+
+    /// Every Job of a task that an object owns, in the order of their names.
+    #[must_use]
+    pub fn jobs_of(
+        &self,
+        namespace: &str,
+        task: &str,
+        owner_uid: &str,
+        now: Timestamp,
+    ) -> Vec<SeenJob> {
+        let mut jobs = self.owned(namespace, task, owner_uid);
+        jobs.sort_by_key(|job| job.name_any());
+        jobs.iter().map(|job| self.look_at(job, now)).collect()
+    }
+
+    fn owned(&self, namespace: &str, task: &str, owner_uid: &str) -> Vec<Arc<Job>> {
+        self.caches.jobs.state_filter(|job| {
+            let label = |key: &str| job.labels().get(key).map(String::as_str);
+            job.metadata.namespace.as_deref() == Some(namespace)
+                && label(LABEL_TASK) == Some(task)
+                && label(LABEL_OWNER_UID) == Some(owner_uid)
+        })
     }
 
     /// The Job of that name, if that object owns it.

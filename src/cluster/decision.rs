@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
@@ -38,6 +39,18 @@ pub enum Effect {
         job: Box<Job>,
         /// `resourceVersion` of the owner that `decide` saw.
         owner_version: String,
+    },
+    /// Apply a NetworkPolicy of ours, so that it stands before the pods it is for (K38).
+    ApplyNetwork {
+        /// The NetworkPolicy, with its controller reference.
+        policy: Box<NetworkPolicy>,
+    },
+    /// Delete the NetworkPolicy that an earlier spec of the owner asked for, if it is there.
+    DeleteNetwork {
+        /// Namespace.
+        namespace: String,
+        /// Name, made of its owner's uid.
+        name: String,
     },
     /// Delete a Job of ours that is finished, given up or replaced: background propagation, uid precondition (K5).
     DeleteJob {

@@ -1,4 +1,4 @@
-//! One scope of the operator: its watches and its three controllers.
+//! One scope of the operator: its watches and its controllers, one per kind.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -24,7 +24,7 @@ use super::{Caches, report};
 use crate::api::Reason;
 use crate::telemetry::Metrics;
 use crate::workload::Settings;
-use crate::{backup, policy, store};
+use crate::{backup, drill, policy, store};
 
 /// What a scope is made of.
 pub struct Parts {
@@ -109,7 +109,14 @@ pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
             &stop,
             |b, c| Box::pin(backup::reconcile(b, c)),
         );
-        futures::join!(stores, policies, backups);
+        let drills = control(
+            &c,
+            c.caches.drills.clone(),
+            receivers.drills,
+            &stop,
+            |d, c| Box::pin(drill::reconcile(d, c)),
+        );
+        futures::join!(stores, policies, backups, drills);
     });
     Running { context, done }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::caches::{Caches, Guarded};
 use super::look;
 use crate::api::condition::{COMPLETE, FAILED, is_true};
-use crate::api::{Backup, BackupPolicy, BackupStore};
+use crate::api::{Backup, BackupPolicy, BackupStore, RestoreDrill};
 
 /// Receiving ends, one per controller.
 pub struct Receivers {
@@ -24,6 +24,8 @@ pub struct Receivers {
     pub policies: UnboundedReceiver<ObjectRef<Guarded<BackupPolicy>>>,
     /// Of backups.
     pub backups: UnboundedReceiver<ObjectRef<Guarded<Backup>>>,
+    /// Of drills.
+    pub drills: UnboundedReceiver<ObjectRef<Guarded<RestoreDrill>>>,
 }
 
 /// Sending ends.
@@ -32,6 +34,7 @@ pub struct Queues {
     stores: UnboundedSender<ObjectRef<Guarded<BackupStore>>>,
     policies: UnboundedSender<ObjectRef<Guarded<BackupPolicy>>>,
     backups: UnboundedSender<ObjectRef<Guarded<Backup>>>,
+    drills: UnboundedSender<ObjectRef<Guarded<RestoreDrill>>>,
 }
 
 /// Whether a Backup has reached its end.
@@ -49,15 +52,18 @@ impl Queues {
         let (stores, stores_out) = unbounded_channel();
         let (policies, policies_out) = unbounded_channel();
         let (backups, backups_out) = unbounded_channel();
+        let (drills, drills_out) = unbounded_channel();
         let receivers = Receivers {
             stores: stores_out,
             policies: policies_out,
             backups: backups_out,
+            drills: drills_out,
         };
         let queues = Self {
             stores,
             policies,
             backups,
+            drills,
         };
         (queues, receivers)
     }
@@ -73,6 +79,9 @@ impl Queues {
         for backup in caches.backups.state() {
             self.backup(&backup);
         }
+        for drill in caches.drills.state() {
+            self.drill(&drill);
+        }
     }
 
     fn store(&self, store: &Guarded<BackupStore>) {
@@ -87,7 +96,11 @@ impl Queues {
         let _ = self.backups.send(ObjectRef::from_obj(backup));
     }
 
-    /// A store changed: itself, the policies that write to it, and their unfinished backups.
+    fn drill(&self, drill: &Guarded<RestoreDrill>) {
+        let _ = self.drills.send(ObjectRef::from_obj(drill));
+    }
+
+    /// A store changed: itself, the policies that write to it, their unfinished backups and their drills.
     pub fn store_changed(&self, caches: &Caches, store: &Guarded<BackupStore>) {
         self.store(store);
         let (namespace, name) = (store.namespace(), store.name_any());
@@ -99,7 +112,7 @@ impl Queues {
         }
     }
 
-    /// A policy changed: itself, its unfinished backups, and the one it wants tried again (K21).
+    /// A policy changed: itself, its unfinished backups, its drills, and the backup it wants tried again (K21).
     pub fn policy_changed(&self, caches: &Caches, policy: &Guarded<BackupPolicy>) {
         self.policy(policy);
         let status = policy.0.as_ref().ok().and_then(|p| p.status.as_ref());
@@ -108,9 +121,11 @@ impl Queues {
             let _ = self.backups.send(ObjectRef::new(again).within(&namespace));
         }
         self.backups_of(caches, policy.namespace(), &policy.name_any(), None);
+        self.drills_of(caches, policy.namespace(), &policy.name_any(), |_| true);
     }
 
-    /// A Backup changed: itself, its policy, and its siblings, one of which may wait for it.
+    /// A Backup changed: itself, its policy, its siblings, one of which may wait for it, and drills that wait for a
+    /// first backup.
     pub fn backup_changed(&self, caches: &Caches, backup: &Guarded<Backup>) {
         self.backup(backup);
         let Ok(readable) = &backup.0 else { return };
@@ -118,7 +133,41 @@ impl Queues {
         let namespace = backup.namespace();
         let policy_ref = ObjectRef::new(policy).within(namespace.as_deref().unwrap_or_default());
         let _ = self.policies.send(policy_ref);
-        self.backups_of(caches, namespace, policy, Some(&backup.name_any()));
+        self.backups_of(caches, namespace.clone(), policy, Some(&backup.name_any()));
+        let waits = |d: &RestoreDrill| d.status.as_ref().is_none_or(|s| s.last.is_none());
+        self.drills_of(caches, namespace, policy, waits);
+    }
+
+    /// A drill changed: itself, its policy, the backup it drilled last, and its siblings, one of which may wait for it.
+    pub fn drill_changed(&self, caches: &Caches, drill: &Guarded<RestoreDrill>) {
+        self.drill(drill);
+        let Ok(readable) = &drill.0 else { return };
+        let policy = &readable.spec.policy_ref.name;
+        let namespace = drill.namespace().unwrap_or_default();
+        let _ = self
+            .policies
+            .send(ObjectRef::new(policy).within(&namespace));
+        let last = readable.status.as_ref().and_then(|s| s.last.as_ref());
+        if let Some(backup) = last.and_then(|last| last.backup.as_deref()) {
+            let _ = self.backups.send(ObjectRef::new(backup).within(&namespace));
+        }
+        let name = drill.name_any();
+        self.drills_of(caches, drill.namespace(), policy, |d| d.name_any() != name);
+    }
+
+    fn drills_of(
+        &self,
+        caches: &Caches,
+        namespace: Option<String>,
+        policy: &str,
+        wanted: impl Fn(&RestoreDrill) -> bool,
+    ) {
+        for drill in caches.drills.state() {
+            let names_it = |d: &RestoreDrill| d.spec.policy_ref.name == policy && wanted(d);
+            if drill.namespace() == namespace && drill.0.as_ref().is_ok_and(names_it) {
+                self.drill(&drill);
+            }
+        }
     }
 
     fn backups_of(
@@ -166,6 +215,9 @@ impl Queues {
                 }
                 "Backup" => {
                     let _ = self.backups.send(ObjectRef::new(name).within(&namespace));
+                }
+                "RestoreDrill" => {
+                    let _ = self.drills.send(ObjectRef::new(name).within(&namespace));
                 }
                 _ => {}
             }

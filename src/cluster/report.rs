@@ -198,6 +198,7 @@ pub fn kind_of<K: Resource<DynamicType = ()>>() -> &'static str {
     match K::kind(&()).as_ref() {
         "BackupStore" => "BackupStore",
         "BackupPolicy" => "BackupPolicy",
+        "RestoreDrill" => "RestoreDrill",
         _ => "Backup",
     }
 }

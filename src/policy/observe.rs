@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::decide::Observed;
-use crate::api::{Backup, BackupPolicy};
+use crate::api::{Backup, BackupPolicy, RestoreDrill};
 use crate::cluster::{Caches, Context};
 
 /// Gathers what deciding needs.
@@ -16,7 +16,7 @@ pub fn observe(context: &Context, policy: BackupPolicy, now: Timestamp) -> Obser
     Observed {
         store: Caches::get(&caches.stores, &namespace, &policy.spec.store_ref.name),
         backups: backups_of(caches, &namespace, &policy.name_any()),
-        drills: Vec::new(),
+        drills: drills_of(caches, &namespace, &policy.name_any()),
         check_job: context.newest_job(&namespace, "check", &uid, now),
         namespace_terminating: context.is_terminating(&namespace, now),
         policy,
@@ -31,6 +31,19 @@ pub fn backups_of(caches: &Caches, namespace: &str, policy: &str) -> Vec<Backup>
     let mut ours: Vec<Backup> = readable
         .filter(|b| b.metadata.namespace.as_deref() == Some(namespace))
         .filter(|b| b.spec.policy_ref.name == policy)
+        .cloned()
+        .collect();
+    ours.sort_by_key(ResourceExt::name_any);
+    ours
+}
+
+/// Every readable drill of the policy, in the order of their names.
+fn drills_of(caches: &Caches, namespace: &str, policy: &str) -> Vec<RestoreDrill> {
+    let all = caches.drills.state();
+    let readable = all.iter().filter_map(|drill| drill.0.as_ref().ok());
+    let mut ours: Vec<RestoreDrill> = readable
+        .filter(|d| d.metadata.namespace.as_deref() == Some(namespace))
+        .filter(|d| d.spec.policy_ref.name == policy)
         .cloned()
         .collect();
     ours.sort_by_key(ResourceExt::name_any);

@@ -36,6 +36,12 @@ struct Why {
     reason: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Drilled {
+    result: String,
+    reason: String,
+}
+
 /// Everything that is counted. Cheap to clone: the counts are shared.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -49,6 +55,7 @@ pub struct Metrics {
     undecodable: Family<Kind, Gauge>,
     outdated: Family<Kind, Gauge>,
     runs: Family<Why, Counter>,
+    drills: Family<Drilled, Counter>,
     /// What is told of each policy.
     pub policies: Policies,
 }
@@ -68,6 +75,7 @@ impl Default for Metrics {
             undecodable: Family::default(),
             outdated: Family::default(),
             runs: Family::default(),
+            drills: Family::default(),
             policies: Policies::default(),
         };
         all.registry = Arc::new(all.register());
@@ -126,6 +134,11 @@ impl Metrics {
             "backup_runs",
             "Backups that reached their end, by the reason of their Ready condition",
             self.runs.clone(),
+        );
+        r.register(
+            "drill_runs",
+            "Runs of drills that reached their end, by verdict and reason",
+            self.drills.clone(),
         );
         self.policies.register(r);
         registry
@@ -187,6 +200,15 @@ impl Metrics {
     pub fn backup_run(&self, reason: &str) {
         self.runs.get_or_create(&why(reason)).inc();
     }
+
+    /// Counts a run of a drill that reached its end.
+    pub fn drill_run(&self, result: &str, reason: &str) {
+        let labels = Drilled {
+            result: result.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.drills.get_or_create(&labels).inc();
+    }
 }
 
 /// Measures one look.
@@ -230,10 +252,12 @@ mod tests {
     fn every_metric_has_help_and_a_unit_in_its_name() {
         let metrics = Metrics::new();
         metrics.backup_run("Succeeded");
+        metrics.drill_run("Failed", "Differs");
         metrics.undecodable("Backup", 1);
         let text = metrics.render();
         for line in [
             "lifeboat_backup_runs_total{reason=\"Succeeded\"} 1",
+            "lifeboat_drill_runs_total{result=\"Failed\",reason=\"Differs\"} 1",
             "lifeboat_undecodable_objects{kind=\"Backup\"} 1",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

@@ -1,4 +1,4 @@
-//! The three Jobs.
+//! The Jobs of backups, checks and probes, and what every Job of ours has.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -133,7 +133,7 @@ fn upkeep_name<K: ResourceExt>(object: &K, task: &str, round: &str) -> String {
 }
 
 /// Controller reference without `blockOwnerDeletion`, which would need a right on finalizers.
-fn owner_of<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
+pub(super) fn owner_of<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
     OwnerReference {
         api_version: K::api_version(&()).into_owned(),
         kind: K::kind(&()).into_owned(),
@@ -144,19 +144,19 @@ fn owner_of<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
     }
 }
 
-/// What the three Jobs differ in.
-struct Parts {
-    name: String,
-    task: &'static str,
-    owner: OwnerReference,
-    namespace: String,
-    policy_uid: Option<String>,
-    template: PodTemplate,
-    work: Task,
-    spec: PodSpec,
+/// What the Jobs differ in.
+pub(super) struct Parts {
+    pub(super) name: String,
+    pub(super) task: &'static str,
+    pub(super) owner: OwnerReference,
+    pub(super) namespace: String,
+    pub(super) policy_uid: Option<String>,
+    pub(super) template: PodTemplate,
+    pub(super) work: Task,
+    pub(super) spec: PodSpec,
 }
 
-fn finish(parts: Parts) -> Job {
+pub(super) fn finish(parts: Parts) -> Job {
     let mut labels: BTreeMap<String, String> = [
         (LABEL_TASK, parts.task.to_owned()),
         (LABEL_OWNER_UID, parts.owner.uid.clone()),

@@ -95,6 +95,50 @@ fn install(settings: &Settings, mount: VolumeMount) -> Container {
     }
 }
 
+/// A native sidecar in a PostgreSQL image: it starts before `work` and ends after it. It gets no task, no uid and no
+/// credential: its mounts are those that are named.
+pub(super) fn beside(
+    settings: &Settings,
+    spec: &mut PodSpec,
+    sidecar: Sidecar<'_>,
+    mounts: Vec<Mounted>,
+) {
+    let bin = volumes::empty("bin", false, BIN_LIMIT, BIN_DIR);
+    let (volumes, volume_mounts) = split(mounts.into_iter().chain(binary(bin)).collect());
+    let own = sidecar.resources.cloned().unwrap_or_default();
+    let container = Container {
+        name: sidecar.name.to_owned(),
+        image: Some(sidecar.image.to_owned()),
+        command: Some(vec![
+            format!("{BIN_DIR}/lifeboat"),
+            sidecar.command.to_owned(),
+        ]),
+        restart_policy: Some("Always".to_owned()),
+        resources: Some(bounded(&bounded_by(&own, &settings.resources), &[FALLBACK])),
+        volume_mounts: Some(volume_mounts),
+        ..container(settings)
+    };
+    spec.init_containers.get_or_insert_default().push(container);
+    let all = spec.volumes.get_or_insert_default();
+    for volume in volumes {
+        if all.iter().all(|known| known.name != volume.name) {
+            all.push(volume);
+        }
+    }
+}
+
+/// What runs beside `work`.
+pub(super) struct Sidecar<'a> {
+    /// Name of the container.
+    pub(super) name: &'a str,
+    /// Its image.
+    pub(super) image: &'a str,
+    /// The binary's one argument.
+    pub(super) command: &'a str,
+    /// The user's requirements, over the chart's.
+    pub(super) resources: Option<&'a ResourceRequirements>,
+}
+
 /// The binary's folder, read-only, and its passwd over the image's own.
 fn binary(bin: Mounted) -> Vec<Mounted> {
     let passwd = Mounted {

@@ -2,13 +2,15 @@
 
 use kube::ResourceExt;
 
-use super::{BackupPlan, UPKEEP_DEADLINE};
+use super::{BackupPlan, DrillPlan, UPKEEP_DEADLINE};
 use crate::api::backup_policy::{ContentHash, Database};
+use crate::api::duration::parse_positive;
 use crate::api::shared::CaRef;
-use crate::api::{Backup, BackupPolicy, BackupStore, BackupStoreSpec};
+use crate::api::{Backup, BackupPolicy, BackupStore, BackupStoreSpec, RestoreDrill};
 use crate::task::{
-    BackupTask, CaTask, CheckTask, DATABASE_CA_DIR, DATABASE_DIR, DatabaseTask, ProbeTask,
-    STORE_CA_DIR, STORE_DIR, StoreTask, TASK_VERSION, Task, Work,
+    BackupTask, CaTask, CheckTask, DATABASE_CA_DIR, DATABASE_DIR, DatabaseTask, DrillTask,
+    IDENTITY_DIR, IdentityTask, ProbeTask, STORE_CA_DIR, STORE_DIR, SourceAddress, StoreTask,
+    TASK_VERSION, Task, Work,
 };
 
 pub(super) fn backup(
@@ -37,6 +39,53 @@ pub(super) fn backup(
             store: store_task(&store.spec),
         })),
     }
+}
+
+/// Of the database only where it is said to be: its Secret is no business of a drill (P9).
+pub(super) fn drill(
+    policy: &BackupPolicy,
+    store: &BackupStore,
+    drill: &RestoreDrill,
+    plan: &DrillPlan,
+    image: &str,
+    expected_major: Option<i32>,
+) -> Task {
+    let spec = drill.spec.clone();
+    let objectives = policy.spec.objectives.as_ref();
+    Task {
+        version: TASK_VERSION,
+        deadline_seconds: plan.deadline.as_secs(),
+        work: Work::Drill(Box::new(DrillTask {
+            namespace: drill.namespace().unwrap_or_default(),
+            drill: drill.name_any(),
+            run: plan.run.clone(),
+            decided_at: plan.decided_at,
+            due: plan.due,
+            mode: spec.mode.unwrap_or_default(),
+            directory: plan.directory.clone(),
+            select: spec.select.unwrap_or_default(),
+            compare: spec.compare.unwrap_or_default(),
+            application_role: spec.application_role,
+            checks: spec.checks,
+            minimum_score: spec.minimum_score.unwrap_or_default(),
+            parameters: spec.postgres.map(|p| p.parameters).unwrap_or_default(),
+            image: image.to_owned(),
+            expected_major,
+            rto_objective_seconds: objectives.and_then(|o| promised(o.rto.as_deref())),
+            rpo_objective_seconds: objectives.and_then(|o| promised(o.rpo.as_deref())),
+            source: SourceAddress::of(&database(&policy.spec.database)),
+            store: store_task(&store.spec),
+            identity: spec.identity_ref.map(|secret| IdentityTask {
+                secret_name: secret.name,
+                dir: IDENTITY_DIR.to_owned(),
+            }),
+        })),
+    }
+}
+
+/// An objective in seconds, as `validate` let it through.
+fn promised(text: Option<&str>) -> Option<u64> {
+    parse_positive(text?).ok().map(|time| time.as_secs())
 }
 
 pub(super) fn check(policy: &BackupPolicy) -> Task {

@@ -10,7 +10,7 @@ use super::*;
 use crate::api::{Backup, BackupPolicy, BackupStore};
 use crate::task::{TASK_ENV, Task, Work};
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     serde_saphyr::from_str(
         "
 image: registry.example/lifeboat:0.1.0
@@ -28,7 +28,7 @@ resources:
     .unwrap()
 }
 
-fn store() -> BackupStore {
+pub(super) fn store() -> BackupStore {
     serde_saphyr::from_str(
         "
 apiVersion: lifeboat.dev/v1alpha1
@@ -47,7 +47,7 @@ spec:
     .unwrap()
 }
 
-fn policy() -> BackupPolicy {
+pub(super) fn policy() -> BackupPolicy {
     serde_saphyr::from_str(
         "
 apiVersion: lifeboat.dev/v1alpha1
@@ -61,6 +61,7 @@ spec:
     tls: {mode: VerifyFull, ca: {secretKeyRef: {name: shop-ca, key: ca.crt}}}
   storeRef: {name: primary}
   tiers: [{name: daily, cron: 0 2 * * *}]
+  objectives: {rto: 4h}
   template:
     labels: {team: shop}
     annotations: {example.com/note: hello}

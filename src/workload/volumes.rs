@@ -4,19 +4,22 @@
 //! reason, while the worker says `SecretMissing` within seconds of its start.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, EphemeralVolumeSource, PersistentVolumeClaimSpec,
+    PersistentVolumeClaimTemplate, SecretVolumeSource, Volume, VolumeMount,
+    VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::api::BackupStoreSpec;
 use crate::api::backup_policy::Database;
 use crate::api::shared::CaRef;
-use crate::task::{DATABASE_CA_DIR, DATABASE_DIR, STORE_CA_DIR, STORE_DIR};
+use crate::task::{DATABASE_CA_DIR, DATABASE_DIR, IDENTITY_DIR, STORE_CA_DIR, STORE_DIR};
 
 /// Read by the pod's user and its `fsGroup`, by nobody else.
 const MODE: i32 = 0o440;
 
-/// One volume and where the container `work` sees it.
+/// One volume and where a container sees it.
+#[derive(Clone)]
 pub(super) struct Mounted {
     pub(super) volume: Volume,
     pub(super) mount: VolumeMount,
@@ -35,6 +38,41 @@ pub(super) fn store(spec: &BackupStoreSpec) -> Vec<Mounted> {
     let ca = spec.s3.ca.as_ref();
     all.extend(ca.and_then(|ca| trust("store-ca", ca, STORE_CA_DIR)));
     all
+}
+
+/// The Secret with the age identity: nobody's but a drill's.
+pub(super) fn identity(name: &str) -> Mounted {
+    secret("identity", name, IDENTITY_DIR)
+}
+
+/// A volume of that size and class, made for the pod and gone with it.
+pub(super) fn ephemeral(name: &str, class: &str, size: &str, path: &str) -> Mounted {
+    let storage = [("storage".to_owned(), Quantity(size.to_owned()))];
+    Mounted {
+        volume: Volume {
+            name: name.to_owned(),
+            ephemeral: Some(EphemeralVolumeSource {
+                volume_claim_template: Some(PersistentVolumeClaimTemplate {
+                    metadata: None,
+                    spec: PersistentVolumeClaimSpec {
+                        access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+                        storage_class_name: Some(class.to_owned()),
+                        resources: Some(VolumeResourceRequirements {
+                            requests: Some(storage.into()),
+                            limits: None,
+                        }),
+                        ..PersistentVolumeClaimSpec::default()
+                    },
+                }),
+            }),
+            ..Volume::default()
+        },
+        mount: VolumeMount {
+            name: name.to_owned(),
+            mount_path: path.to_owned(),
+            ..VolumeMount::default()
+        },
+    }
 }
 
 /// An empty folder of at most `limit`.

@@ -19,8 +19,10 @@ use lifeboat::task::{Retry, TaskResult};
 use serde_json::Value;
 
 use crate::alerts::drilled;
-use crate::fixtures::{self, ended, failure, probed, success};
-use crate::worlds::{BackupWorld, PolicyWorld, StoreWorld, World, after, now, running, waiting};
+use crate::fixtures::{self, differs, ended, equal, failure, passed, probed, success};
+use crate::worlds::{
+    BackupWorld, DrillWorld, PolicyWorld, StoreWorld, World, after, now, running, waiting,
+};
 
 fn kstatus_is_whole<W: World>(status: &W::Status, runs: bool) {
     let conditions = W::conditions(status);
@@ -97,6 +99,19 @@ fn names_only_its_own<W: World>(world: &W, decision: &Decision<W::Status>) {
                 assert_eq!(job.labels().get(LABEL_OWNER_UID), Some(uid));
                 assert_eq!(job.metadata.namespace, meta.namespace);
                 assert_eq!(Some(owner_version), meta.resource_version.as_ref());
+            }
+            Effect::ApplyNetwork { policy } => {
+                let owners = policy.owner_references();
+                assert!(owners.len() == 1 && owners[0].uid == *uid);
+                assert_eq!(policy.metadata.namespace, meta.namespace);
+                let spec = policy.spec.as_ref().unwrap();
+                let selected = spec.pod_selector.as_ref().unwrap();
+                let labels = selected.match_labels.as_ref().unwrap();
+                assert_eq!(labels.get(LABEL_OWNER_UID), Some(uid), "nobody else's pods");
+            }
+            Effect::DeleteNetwork { namespace, name } => {
+                assert_eq!(Some(namespace), meta.namespace.as_ref());
+                assert!(name.starts_with("lifeboat-drill-"), "{name}");
             }
             Effect::CreateBackup { backup, policy_uid } => {
                 assert!(backup.owner_references().is_empty(), "K24");
@@ -231,6 +246,67 @@ fn decisions_about_stores_are_lawful() {
             change(&mut world);
             for time in TIMES {
                 lawful(&world, after(time), false);
+            }
+        }
+    }
+}
+
+/// What only a drill's worker says, and whatever an untrusted one may say of it.
+fn verdicts() -> Vec<Option<JobState>> {
+    let mut boast = equal();
+    boast.score = Some(i32::MIN);
+    boast.backup = Some("\u{1b}".repeat(5_000));
+    boast.prefix = Some("p/".repeat(5_000));
+    boast.mismatches = vec!["x".repeat(5_000); 50];
+    boast.isolated = Some(false);
+    let rto = boast.rto.as_mut().unwrap();
+    (rto.total, rto.fetch) = (i64::MIN, -1);
+    let tables = boast.tables.as_mut().unwrap();
+    (tables.compared, tables.equal) = (-1, i64::MIN);
+    let boast = TaskResult {
+        drill: Some(boast),
+        ..TaskResult::succeeded("x")
+    };
+    let own = [passed(), differs(), boast].map(|r| Some(ended(Some(r))));
+    own.into_iter().chain(states()).collect()
+}
+
+#[test]
+fn decisions_about_drills_are_lawful() {
+    let changes: [fn(&mut DrillWorld); 11] = [
+        |_| {},
+        |w| ask(&mut w.0.drill.metadata),
+        |w| w.0.drill.spec.suspend = Some(true),
+        |w| w.0.drill.spec.schedule = None,
+        |w| w.0.drill.spec.deadline = Some("soon".to_owned()),
+        |w| w.0.policy = None,
+        |w| w.0.store = None,
+        |w| w.0.first = Some("another".to_owned()),
+        |w| w.0.has_backup = false,
+        |w| w.0.drill.metadata.deletion_timestamp = Some(Time(now())),
+        |w| {
+            let status = w.0.drill.status.get_or_insert_default();
+            status.last_schedule_time = Some(after(5_000_000));
+        },
+    ];
+    for new in [DrillWorld::scheduled, DrillWorld::once] {
+        for first in verdicts().into_iter().step_by(3) {
+            for second in verdicts() {
+                let mut world = new();
+                for (day, state) in [&first, &second].into_iter().flatten().enumerate() {
+                    world.look(after(i64::try_from(day).unwrap() * 86_400));
+                    if world.status().is_some_and(|s| s.running.is_some()) {
+                        world.job_is(state.clone());
+                    }
+                    world.look(after(i64::try_from(day).unwrap() * 86_400));
+                }
+                for change in changes {
+                    let mut world = world.clone();
+                    change(&mut world);
+                    for time in [0, 900, 17_000, 90_000] {
+                        lawful(&world, after(time), false);
+                    }
+                }
             }
         }
     }

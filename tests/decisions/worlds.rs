@@ -7,12 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time
 use kube::ResourceExt;
 use lifeboat::api::Reason;
 use lifeboat::api::condition::find;
-use lifeboat::api::{BackupPolicyStatus, BackupStatus, BackupStoreStatus, LABEL_OWNER_UID, name};
+use lifeboat::api::{
+    BackupPolicyStatus, BackupStatus, BackupStoreStatus, LABEL_OWNER_UID, RestoreDrillStatus, name,
+};
 use lifeboat::backup::decide::attempt_to_watch;
 use lifeboat::cluster::decision::{Decision, Effect};
 use lifeboat::cluster::seen::{JobState, SeenJob};
 use lifeboat::workload::Settings;
-use lifeboat::{backup, policy, store};
+use lifeboat::{backup, drill, policy, store};
 
 use crate::fixtures::{self, at};
 
@@ -46,6 +48,7 @@ pub trait World: Clone + std::fmt::Debug {
         for effect in &decision.effects {
             match effect {
                 Effect::DeleteJob { uid, .. } => self.deleted(uid),
+                Effect::ApplyNetwork { .. } | Effect::DeleteNetwork { .. } => {}
                 other => self.created(other, now),
             }
         }
@@ -171,7 +174,9 @@ impl World for PolicyWorld {
                 backup.metadata.creation_timestamp = Some(Time(now));
                 self.0.backups.push(backup);
             }
-            Effect::DeleteJob { .. } => {}
+            Effect::DeleteJob { .. }
+            | Effect::ApplyNetwork { .. }
+            | Effect::DeleteNetwork { .. } => {}
         }
     }
     fn deleted(&mut self, uid: &str) {
@@ -198,6 +203,7 @@ impl BackupWorld {
                 store: Some(fixtures::store()),
                 job: None,
                 others_running: false,
+                proof: None,
                 namespace_terminating: false,
             },
             all: Vec::new(),
@@ -266,14 +272,94 @@ impl World for BackupWorld {
     }
 }
 
+/// A drill, and its Jobs that stand in the cluster.
+#[derive(Debug, Clone)]
+pub struct DrillWorld(pub drill::decide::Observed);
+
+impl DrillWorld {
+    pub fn of(drill: lifeboat::api::RestoreDrill) -> Self {
+        Self(drill::decide::Observed {
+            drill,
+            policy: Some(fixtures::policy()),
+            store: Some(fixtures::store()),
+            backup: None,
+            has_backup: true,
+            jobs: Vec::new(),
+            first: None,
+            namespace_terminating: false,
+        })
+    }
+
+    /// Created an hour before [`NOW`], drills at 02:00 every day.
+    pub fn scheduled() -> Self {
+        Self::of(fixtures::drill("nightly", "schedule: {cron: '0 2 * * *'}"))
+    }
+
+    pub fn once() -> Self {
+        Self::of(fixtures::drill("once", "deadline: 4h"))
+    }
+
+    /// The Job of the attempt that is on, in this state.
+    pub fn job_is(&mut self, state: JobState) {
+        let run = self.status().and_then(|s| s.running.clone()).unwrap();
+        let name = name::drill_job(&run.run, run.attempt);
+        let uid = self.0.drill.uid().unwrap();
+        let created = self.0.jobs.iter().find(|j| j.name == name);
+        let created = created.map_or(now(), |j| j.created_at);
+        self.0.jobs.retain(|j| j.name != name);
+        self.0.jobs.push(fixtures::job(&name, &uid, created, state));
+    }
+}
+
+impl World for DrillWorld {
+    const KIND: &str = "RestoreDrill";
+    type Status = RestoreDrillStatus;
+    fn decide(&self, now: Timestamp) -> Decision<RestoreDrillStatus> {
+        let valid = drill::validate::validate(&self.0.drill, &SETTINGS);
+        drill::decide::decide(valid.as_ref(), &self.0, &SETTINGS, now)
+    }
+    fn status(&self) -> Option<&RestoreDrillStatus> {
+        self.0.drill.status.as_ref()
+    }
+    fn set_status(&mut self, status: RestoreDrillStatus) {
+        self.0.drill.status = Some(status);
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.0.drill.metadata
+    }
+    fn jobs(&self) -> Vec<&SeenJob> {
+        self.0.jobs.iter().collect()
+    }
+    fn created(&mut self, effect: &Effect, now: Timestamp) {
+        if let Effect::CreateJob { job, .. } = effect {
+            self.0.jobs.push(new_job(job, now));
+        }
+    }
+    fn deleted(&mut self, uid: &str) {
+        self.0.jobs.retain(|job| job.uid != uid);
+    }
+    fn conditions(status: &RestoreDrillStatus) -> &[Condition] {
+        &status.conditions
+    }
+}
+
 /// `create Job x`, `delete Job x`, `create Backup x`.
 pub fn effects<S>(decision: &Decision<S>) -> Vec<String> {
     let told = decision.effects.iter().map(|effect| match effect {
         Effect::CreateBackup { backup, .. } => format!("create Backup {}", backup.name_any()),
         Effect::CreateJob { job, .. } => format!("create Job {}", job.name_any()),
         Effect::DeleteJob { name, .. } => format!("delete Job {name}"),
+        Effect::ApplyNetwork { policy } => format!("apply NetworkPolicy {}", policy.name_any()),
+        Effect::DeleteNetwork { name, .. } => format!("delete NetworkPolicy {name}"),
     });
     told.collect()
+}
+
+/// The same, of Jobs and Backups only.
+pub fn of_jobs<S>(decision: &Decision<S>) -> Vec<String> {
+    let mut all = effects(decision);
+    all.retain(|effect| !effect.contains("NetworkPolicy"));
+    all
 }
 
 /// `True/Succeeded`.

@@ -57,6 +57,7 @@ proptest! {
         let jobs = [
             backup_job(&scheduled, attempt),
             backup_job(&object, attempt),
+            name::drill_job(&name::drill_run(&object, due), attempt),
             upkeep_job(&object, "check", &text, 1, &text, &text),
             upkeep_job(&object, "probe", &text, i64::MAX, "", "0-0"),
         ];
@@ -85,6 +86,10 @@ proptest! {
         if due != later {
             prop_assert_ne!(name::backup(&one, due), name::backup(&one, later));
         }
+        // A drill may have the name of its policy, and be due with it.
+        let backup = backup_job(&name::backup(&one, due), attempt);
+        let drill = name::drill_job(&name::drill_run(&one, due), attempt);
+        prop_assert_ne!(backup, drill);
         if attempt != retry {
             prop_assert_ne!(backup_job(&one, attempt), backup_job(&one, retry));
         }

@@ -146,6 +146,7 @@ impl ApiServer {
             "crd/backupstores.lifeboat.dev",
             "crd/backuppolicies.lifeboat.dev",
             "crd/backups.lifeboat.dev",
+            "crd/restoredrills.lifeboat.dev",
         ]);
     }
 

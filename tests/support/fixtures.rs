@@ -4,9 +4,10 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use lifeboat::api::{Backup, BackupPolicy, BackupStore};
+use lifeboat::api::restore_drill::{DrilledTables, Rto, Verdict};
+use lifeboat::api::{Backup, BackupPolicy, BackupStore, RestoreDrill};
 use lifeboat::cluster::seen::{JobState, SeenJob};
-use lifeboat::task::{BackupResult, ProbeResult, Retry, TaskResult};
+use lifeboat::task::{BackupResult, DrillResult, ProbeResult, Retry, TaskResult};
 use lifeboat::workload::Settings;
 
 pub const POLICY_UID: &str = "7b7b7b7b-0000-4000-8000-000000000002";
@@ -102,6 +103,68 @@ spec: {{policyRef: {{name: orders}}, tiers: [daily], scheduledTime: '2026-11-21T
     .unwrap();
     backup.metadata.creation_timestamp = Some(Time(at("2026-11-21T02:00:00Z")));
     backup
+}
+
+/// A drill of the policy, created an hour before 02:00:05, with these fields besides.
+pub fn drill(name: &str, spec: &str) -> RestoreDrill {
+    serde_saphyr::from_str(&format!(
+        "
+apiVersion: lifeboat.dev/v1alpha1
+kind: RestoreDrill
+metadata: {{name: {name}, namespace: shop, uid: uid-of-{name}, generation: 1, resourceVersion: '1', creationTimestamp: '2026-11-21T01:00:05Z'}}
+spec:
+  policyRef: {{name: orders}}
+  identityRef: {{name: age-key}}
+  {spec}
+"
+    ))
+    .unwrap()
+}
+
+/// What a worker says of a backup that came back as it was.
+pub fn equal() -> DrillResult {
+    DrillResult {
+        result: Verdict::Passed,
+        proves: true,
+        score: Some(100),
+        backup: Some("orders-20261121t0100z".to_owned()),
+        prefix: Some("shop.orders/20261121T010000Z-0a1b2c3d4e5f".to_owned()),
+        data_at: Some(at("2026-11-21T01:00:20Z")),
+        rto: Some(Rto {
+            provision: 20,
+            fetch: 30,
+            restore: 50,
+            verify: 40,
+            total: 100,
+        }),
+        tables: Some(DrilledTables {
+            compared: 5,
+            equal: 5,
+        }),
+        isolated: None,
+        reported: true,
+        mismatches: Vec::new(),
+    }
+}
+
+pub fn passed() -> TaskResult {
+    TaskResult {
+        drill: Some(equal()),
+        ..TaskResult::succeeded("5 tables came back as they were")
+    }
+}
+
+pub fn differs() -> TaskResult {
+    TaskResult {
+        drill: Some(DrillResult {
+            result: Verdict::Failed,
+            proves: false,
+            score: Some(49),
+            mismatches: vec!["public.orders: 5 rows, 4 came back".to_owned()],
+            ..equal()
+        }),
+        ..failure(lifeboat::api::Reason::Differs, Retry::Never)
+    }
 }
 
 pub fn job(name: &str, owner_uid: &str, created: Timestamp, state: JobState) -> SeenJob {

@@ -215,6 +215,7 @@ impl Operator {
                 .cloned(),
             job: job.filter(|job| Some(&job.owner_uid) == backup.uid().as_ref()),
             others_running: another_goes_first(&backup, world.backups.cache.values()),
+            proof: None,
             namespace_terminating: false,
             policy,
             backup,
@@ -369,6 +370,7 @@ impl Operator {
                     world.create_job(job);
                 }
                 Effect::DeleteJob { name, uid, .. } => world.delete_job(name, uid),
+                Effect::ApplyNetwork { .. } | Effect::DeleteNetwork { .. } => {}
             }
             if self.dies(world) {
                 return Ok(After::Died);

@@ -52,21 +52,24 @@ resources: {{ .Values.workers.resources | toJson }}
 
 {{/*
 Everything the operator may do (K36). No Secrets, no ConfigMaps, no exec, no wildcard.
-Status is applied (patch). Jobs are never changed, only created and deleted.
+Status is applied (patch). Jobs are never changed, only created and deleted. NetworkPolicies are those of drills.
 */}}
 {{- define "lifeboat.rules" -}}
 - apiGroups: [lifeboat.dev]
-  resources: [backupstores, backuppolicies, backups]
+  resources: [backupstores, backuppolicies, backups, restoredrills]
   verbs: [get, list, watch]
 - apiGroups: [lifeboat.dev]
   resources: [backups]
   verbs: [create]
 - apiGroups: [lifeboat.dev]
-  resources: [backupstores/status, backuppolicies/status, backups/status]
+  resources: [backupstores/status, backuppolicies/status, backups/status, restoredrills/status]
   verbs: [patch, update]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]

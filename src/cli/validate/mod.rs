@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_saphyr::{RenderOptions, SnippetMode, UserMessageFormatter};
 
 use super::CommandError;
-use crate::api::{self, BackupPolicy, BackupStore};
+use crate::api::{self, BackupPolicy, BackupStore, RestoreDrill};
 use crate::work::human;
 use crate::workload::Settings;
 use schema::Finding;
@@ -256,33 +256,34 @@ fn metadata(object: &Value, name: &str) -> Vec<Finding> {
 /// What only the operator would have said: cron that never fires, unknown zones, keys that are none.
 /// What does not decode is told only where the schema had nothing to say.
 fn sense(kind: &str, object: &Value, well_formed: bool) -> Option<Finding> {
-    let undecodable = |error: serde_json::Error| {
-        well_formed.then(|| Finding {
-            field: "spec".to_owned(),
-            message: error.to_string(),
-        })
-    };
-    let told = |invalid: api::Invalid| Finding {
-        field: invalid.field,
-        message: invalid.message,
-    };
-    let settings = Settings::any_image();
+    fn read<K: serde::de::DeserializeOwned>(
+        object: &Value,
+        well_formed: bool,
+        invalid: impl Fn(&K) -> Option<api::Invalid>,
+    ) -> Option<Finding> {
+        match serde_json::from_value::<K>(object.clone()) {
+            Ok(object) => invalid(&object).map(|invalid| Finding {
+                field: invalid.field,
+                message: invalid.message,
+            }),
+            Err(error) => well_formed.then(|| Finding {
+                field: "spec".to_owned(),
+                message: error.to_string(),
+            }),
+        }
+    }
+    let s = Settings::any_image();
     match kind {
-        "BackupPolicy" => match serde_json::from_value::<BackupPolicy>(object.clone()) {
-            Ok(policy) => crate::policy::validate::validate(&policy, &settings)
-                .err()
-                .map(told),
-            Err(error) => undecodable(error),
-        },
-        "BackupStore" => match serde_json::from_value::<BackupStore>(object.clone()) {
-            Ok(store) => crate::store::validate::validate(&store, &settings)
-                .err()
-                .map(told),
-            Err(error) => undecodable(error),
-        },
-        _ => serde_json::from_value::<api::Backup>(object.clone())
-            .err()
-            .and_then(undecodable),
+        "BackupPolicy" => read(object, well_formed, |policy: &BackupPolicy| {
+            crate::policy::validate::validate(policy, &s).err()
+        }),
+        "BackupStore" => read(object, well_formed, |store: &BackupStore| {
+            crate::store::validate::validate(store, &s).err()
+        }),
+        "RestoreDrill" => read(object, well_formed, |drill: &RestoreDrill| {
+            crate::drill::validate::validate(drill, &s).err()
+        }),
+        _ => read(object, well_formed, |_: &api::Backup| None),
     }
 }
 

@@ -1,0 +1,27 @@
+//! Writes what was decided of a drill.
+
+use super::decide::Observed;
+use crate::api::RestoreDrillStatus;
+use crate::cluster::decision::{Decision, Notice};
+use crate::cluster::{Context, Fault, report};
+
+/// Status, then Events, then the count of runs, once for each.
+///
+/// # Errors
+/// As [`report::report`].
+pub async fn report(
+    context: &Context,
+    seen: &Observed,
+    decision: &Decision<RestoreDrillStatus>,
+    heard: &[Notice],
+) -> Result<(), Fault> {
+    let written = report::report(context, &seen.drill, decision, heard).await?;
+    let before = seen.drill.status.as_ref().and_then(|s| s.last.as_ref());
+    let last = decision.status.last.as_ref();
+    if let Some(last) = last.filter(|last| written && before.map(|b| &b.run) != Some(&last.run)) {
+        context
+            .metrics
+            .drill_run(last.result.as_str(), &last.reason);
+    }
+    Ok(())
+}
