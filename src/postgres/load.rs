@@ -89,7 +89,8 @@ pub fn reaches_out(desc: &str, tag: &Name) -> bool {
 /// # Errors
 /// Only that it could not be tried. What went wrong with entries is in the answer.
 pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Loaded, PgError> {
-    let list = order.scratch.join("entries.list");
+    // Beside the dump: the folder for passwords is small.
+    let list = order.dump.with_file_name("entries.list");
     write_list(order, &list)?;
     let mut loaded = Loaded::default();
     let mut clock = Instant::now();

@@ -59,8 +59,11 @@ async fn recorded(store: &dyn ObjectStore, at: &str, mine: Proof) -> Result<Proo
             let key = join(at, &format!("{PROOFS}/{}.json", mine.run));
             let most = u64::try_from(MAX_PROOF_BYTES).unwrap_or(u64::MAX);
             let bytes = store.get(&key, most).await?;
-            serde_json::from_slice(&bytes)
-                .map_err(|e| Failure::Internal(format!("failed to read the proof {key}: {e}")))
+            let first: Proof = serde_json::from_slice(&bytes)
+                .map_err(|e| Failure::Internal(format!("failed to read the proof {key}: {e}")))?;
+            // Another cluster may drill the same backup under the same names.
+            let same = (&first.namespace, &first.drill) == (&mine.namespace, &mine.drill);
+            if same { Ok(first) } else { Err(error) }
         }
         Err(error) => Err(error),
     }
