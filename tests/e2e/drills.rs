@@ -190,21 +190,27 @@ fn a_drill_proves_a_database_with_every_kind_of_object() {
     );
     assert_gone(&story);
     let quit = Story::begin("drill-everything-source");
-    let drop = [
-        "exec",
-        "-n",
-        "demo",
-        "flights-db-0",
-        "-c",
-        "postgres",
-        "--",
-        "psql",
-        "-Xqd",
-        "postgres",
-        "-c",
-        "DROP DATABASE every WITH (FORCE)",
-    ];
-    assert!(quit.command(&drop).status().unwrap().success());
+    // A subscription holds its database.
+    for (database, sql) in [
+        ("every", "DROP SUBSCRIPTION sub"),
+        ("postgres", "DROP DATABASE every WITH (FORCE)"),
+    ] {
+        let psql = [
+            "exec",
+            "-n",
+            "demo",
+            "flights-db-0",
+            "-c",
+            "postgres",
+            "--",
+            "psql",
+            "-Xqd",
+            database,
+            "-c",
+            sql,
+        ];
+        assert!(quit.command(&psql).status().unwrap().success(), "{sql}");
+    }
     quit.end();
     story.end();
 }
