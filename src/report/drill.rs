@@ -185,7 +185,10 @@ fn what(proof: &Proof, source: &Source) -> Section {
             "Mode",
             text(match proof.mode.as_str() {
                 "Verify" => "Verify: restored and compared".to_owned(),
-                "Disaster" => "Disaster: only what would be left after one was used".to_owned(),
+                "Disaster" => {
+                    "Disaster: from the store alone, measured until the checks had answered"
+                        .to_owned()
+                }
                 other => other.to_owned(),
             }),
         ),
@@ -237,11 +240,11 @@ fn times(proof: &Proof) -> Section {
     let longest = counted.max_by(|a, b| a.seconds.total_cmp(&b.seconds));
     let rto = match (&proof.rto, longest) {
         (Some(rto), Some(longest)) => format!(
-            "It took {} until the database could be used ({}). Most of it, {}, was {}: the bottleneck.",
+            "It took {} until the database could be used ({}). The longest part of it was {}, with {}: the bottleneck.",
             span(rto.seconds),
             words::against(rto),
-            span(longest.seconds),
-            longest.name
+            longest.name,
+            span(longest.seconds)
         ),
         (Some(rto), None) => format!(
             "It took {} until the database could be used.",
@@ -282,8 +285,8 @@ fn differences(proof: &Proof) -> Section {
             vec![
                 Cell::Text(d.what.clone()),
                 Cell::Code(d.object.clone()),
-                Cell::Code(d.expected.clone()),
-                Cell::Code(d.found.clone()),
+                Cell::Lines(d.expected.clone()),
+                Cell::Lines(d.found.clone()),
             ]
         })
         .collect();
@@ -347,7 +350,7 @@ fn checks(proof: &Proof) -> Section {
         };
         vec![
             Cell::Text(check.name.clone()),
-            Cell::Code(check.sql.clone()),
+            Cell::Lines(check.sql.clone()),
             Cell::Code(check.expect.clone()),
             answer,
             passed,
@@ -423,7 +426,7 @@ fn digests(proof: &Proof, source: &Source) -> Section {
     let objects = backup.objects.iter();
     rows.extend(objects.map(|o| row(o.name.clone(), Some(o.bytes), &o.sha256)));
     let text = format!(
-        "The manifest and {} that it names, as they are stored. `sha256sum` says whether a file is the one that was drilled; the proof itself has {}.",
+        "The manifest and {} that it names, as they are stored. sha256sum says whether a file is the one that was drilled; the proof itself has {}.",
         count(backup.objects.len(), "object"),
         source.sha256
     );

@@ -119,7 +119,8 @@ fn table(out: &mut String, table: &Table) {
 fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) => format!("<td class=\"text\">{}</td>", escape(text, true)),
-        Cell::Code(text) => format!("<td><code>{}</code></td>", escape(text, true)),
+        Cell::Code(text) => format!("<td><code>{}</code></td>", escape(text, false)),
+        Cell::Lines(text) => format!("<td><code>{}</code></td>", escape(text, true)),
         Cell::Number(text) => format!("<td class=\"number\">{}</td>", escape(text, false)),
         Cell::Mark(tone, text) => format!(
             "<td><span class=\"mark {}\">{} {}</span></td>",

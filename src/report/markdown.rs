@@ -169,17 +169,18 @@ fn escape(text: &str) -> String {
             '|' | '`' | '\\' | '*' | '[' | ']' | '~' | '$' | '!' | '@' => entity(&mut out, c),
             '_' => out.push_str("\\_"),
             // Nothing becomes a link by itself.
-            '/' if out.ends_with(':') => entity(&mut out, c),
-            '.' if ends_in_www(&out) => entity(&mut out, c),
+            '/' if ends_in(&out, &["http:", "https:", "ftp:"]) => entity(&mut out, c),
+            '.' if ends_in(&out, &["www"]) => entity(&mut out, c),
             _ => out.push(c),
         }
     }
     out
 }
 
-fn ends_in_www(text: &str) -> bool {
-    let last = text.len().checked_sub(3).and_then(|at| text.get(at..));
-    last.is_some_and(|three| three.eq_ignore_ascii_case("www"))
+fn ends_in(text: &str, words: &[&str]) -> bool {
+    let last = |length: usize| text.len().checked_sub(length).and_then(|at| text.get(at..));
+    let mut words = words.iter();
+    words.any(|word| last(word.len()).is_some_and(|end| end.eq_ignore_ascii_case(word)))
 }
 
 fn entity(out: &mut String, c: char) {

@@ -79,8 +79,10 @@ pub(super) struct Table {
 pub(super) enum Cell {
     /// Words.
     Text(String),
-    /// A name, a digest, SQL: every character counts.
+    /// A name, a digest: every character counts.
     Code(String),
+    /// SQL, a definition: so does every line.
+    Lines(String),
     /// A number, aligned at its end.
     Number(String),
     /// Good or bad, in a word.
@@ -117,7 +119,11 @@ impl Cell {
 
     pub(super) fn text(&self) -> &str {
         match self {
-            Cell::Text(text) | Cell::Code(text) | Cell::Number(text) | Cell::Mark(_, text) => text,
+            Cell::Text(text)
+            | Cell::Code(text)
+            | Cell::Lines(text)
+            | Cell::Number(text)
+            | Cell::Mark(_, text) => text,
         }
     }
 

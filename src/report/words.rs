@@ -116,7 +116,7 @@ rounded down. The restore weighs 30, the schema 15, the rows 25, their content 2
 counts on neither side. Whatever else passed, the score is at most 49 if anything differs in restore, schema, rows or content, or if a required \
 check fails: the drill has failed then. Times are no part of the score.";
 
-/// The formula with the numbers of this proof: `95 of 95 points: 100`.
+/// The formula with the numbers of this proof.
 pub(super) fn arithmetic(proof: &Proof) -> Option<String> {
     let score = u64::from(proof.score?);
     let asked = proof
@@ -130,10 +130,10 @@ pub(super) fn arithmetic(proof: &Proof) -> Option<String> {
     }
     let reached = (passed * 100).checked_div(all)?;
     let capped = match score < reached {
-        true => format!("{reached}, cut to {score} because the drill failed"),
-        false => score.to_string(),
+        true => format!(", cut to {score} because the drill failed"),
+        false => String::new(),
     };
-    Some(format!("Here: {passed} of {all} points, {capped}."))
+    Some(format!("Here: 100 × {passed} ÷ {all} = {reached}{capped}."))
 }
 
 /// What a part of the score stands for.
