@@ -12,9 +12,9 @@ use crate::manifest::Objective;
 use crate::work::human::{count, thousands};
 
 const COLUMNS: [&str; 11] = [
-    "Ended",
+    "Ended (UTC)",
     "Backup",
-    "Recovery point",
+    "Recovery point (UTC)",
     "Verdict",
     "Reason",
     "Score",
@@ -158,9 +158,9 @@ fn drills(lines: &[&Line]) -> Vec<Block> {
 fn row(line: &Line) -> Vec<Cell> {
     let folder = line.at.rsplit('/').next().unwrap_or(&line.at);
     let measured = |objective: Option<&Objective>| match objective {
-        None => Cell::Text("–".to_owned()),
+        None => Cell::Short("–".to_owned()),
         Some(it) => match words::met(Some(it)) {
-            Tone::Plain => Cell::Text(span(it.seconds)),
+            Tone::Plain => Cell::Short(span(it.seconds)),
             tone => Cell::Mark(tone, span(it.seconds)),
         },
     };
@@ -179,9 +179,9 @@ fn row(line: &Line) -> Vec<Cell> {
         (equal, all) => format!("{} of {}", thousands(equal), thousands(all)),
     };
     vec![
-        Cell::Text(time(line.finished_at)),
+        words::minute(line.finished_at),
         Cell::Code(folder.to_owned()),
-        Cell::Text(time(line.data_at)),
+        words::minute(line.data_at),
         Cell::Mark(words::tone(line.result, line.proves), verdict),
         Cell::Text(line.reason.clone()),
         Cell::Number(line.score.map_or("–".to_owned(), |s| s.to_string())),

@@ -119,6 +119,7 @@ fn table(out: &mut String, table: &Table) {
 fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) => format!("<td class=\"text\">{}</td>", escape(text, true)),
+        Cell::Short(text) => format!("<td class=\"short\">{}</td>", escape(text, false)),
         Cell::Code(text) => format!("<td><code>{}</code></td>", escape(text, false)),
         Cell::Lines(text) => format!("<td><code>{}</code></td>", escape(text, true)),
         Cell::Number(text) => format!("<td class=\"number\">{}</td>", escape(text, false)),

@@ -6,6 +6,7 @@
 
 mod directory;
 mod drill;
+mod findings;
 mod html;
 mod markdown;
 mod page;

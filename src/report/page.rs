@@ -79,6 +79,8 @@ pub(super) struct Table {
 pub(super) enum Cell {
     /// Words.
     Text(String),
+    /// A moment, on one line.
+    Short(String),
     /// A name, a digest: every character counts.
     Code(String),
     /// SQL, a definition: so does every line.
@@ -120,6 +122,7 @@ impl Cell {
     pub(super) fn text(&self) -> &str {
         match self {
             Cell::Text(text)
+            | Cell::Short(text)
             | Cell::Code(text)
             | Cell::Lines(text)
             | Cell::Number(text)

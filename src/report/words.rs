@@ -30,6 +30,11 @@ pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// `2026-11-21 02:00`, where the heading says UTC.
+pub(super) fn minute(at: Timestamp) -> Cell {
+    Cell::Short(at.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
 /// How a verdict is meant.
 pub(super) fn tone(result: Verdict, proves: bool) -> Tone {
     match result {
