@@ -20,6 +20,7 @@
 //! | [`codec`] | compress, encrypt, hash |
 //! | [`postgres`] | connect, preflight, locks, census, dump, hash, compare |
 //! | [`work`] | what a Job's container runs |
+//! | [`report`] | proofs as documents for auditors: Markdown, HTML (pure) |
 //! | [`cli`] | commands for people |
 //! | [`telemetry`] | logs, metrics, probes |
 //!
@@ -36,6 +37,7 @@ pub mod manifest;
 pub mod objects;
 pub mod policy;
 pub mod postgres;
+pub mod report;
 pub mod schedule;
 pub mod store;
 pub mod task;

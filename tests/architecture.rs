@@ -78,6 +78,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         "work",
         &["api", "codec", "manifest", "objects", "postgres", "task"],
     ),
+    ("report", &["api", "manifest", "work"]),
     (
         "cli",
         &[
@@ -89,6 +90,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "objects",
             "policy",
             "postgres",
+            "report",
             "store",
             "task",
             "telemetry",
@@ -137,7 +139,7 @@ fn steps_with_a_client(file: &str) -> bool {
 
 fn is_pure(source: &Source) -> bool {
     match source.room() {
-        "api" | "task" | "manifest" | "schedule" | "health" | "workload" => true,
+        "api" | "task" | "manifest" | "schedule" | "health" | "workload" | "report" => true,
         "store" | "policy" | "backup" | "drill" => !steps_with_a_client(source.file()),
         "cluster" => matches!(source.file(), "decision.rs" | "seen.rs" | "look.rs"),
         _ => false,
@@ -263,6 +265,10 @@ fn pure_rooms_have_no_runtime_no_client_no_clock_no_disk() {
         named.filter(|line| !PLAIN_DATA.iter().any(|plain| line.contains(plain)))
     });
     nowhere("of cluster only its plain data", clients.collect());
+    let work = pure.iter().filter(|s| s.room() == "report");
+    let work = work.flat_map(|s| s.naming("crate::work"));
+    let work = work.filter(|line| !line.contains("crate::work::human"));
+    nowhere("of work only its words for people", work.collect());
 }
 
 /// `observe` reads caches and nothing else (K16): it cannot even wait.

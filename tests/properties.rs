@@ -26,6 +26,8 @@ mod due_times;
 mod names;
 #[path = "properties/owing.rs"]
 mod owing;
+#[path = "properties/reports.rs"]
+mod reports;
 #[path = "properties/tasks.rs"]
 mod tasks;
 

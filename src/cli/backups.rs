@@ -10,7 +10,7 @@ use super::CommandError;
 use crate::api::Reason;
 use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole};
 use crate::objects::{Depth, ObjectStore, StoreError, join};
-use crate::work::human;
+pub(super) use crate::work::human::{number, size};
 
 /// Manifests that are read at the same time.
 const READERS: usize = 8;
@@ -110,6 +110,11 @@ pub(super) async fn find(
     Ok(found)
 }
 
+/// The folder of a backup, however it was pasted.
+pub(super) fn folder(text: &str) -> &str {
+    text.trim_end_matches("manifest.json").trim_matches('/')
+}
+
 /// What stands under one prefix.
 #[derive(Debug)]
 pub(super) enum Read {
@@ -132,7 +137,7 @@ fn no_directory(store: &dyn ObjectStore, wanted: &str, all: &[String]) -> Comman
         _ => format!("there are {}", names.join(", ")),
     };
     let (wanted, place) = (plain(wanted.trim_end_matches('/')), store.place());
-    format!("--directory: there is no directory {wanted} in {place}; {there}").into()
+    format!("there is no directory {wanted} in {place}; {there}").into()
 }
 
 /// Reads the manifest under a prefix, and looks whether its objects are there.
@@ -246,17 +251,6 @@ pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
     table
 }
 
-/// Bytes for people, as a manifest counts them.
-pub(super) fn size(bytes: i64) -> String {
-    human::bytes(u64::try_from(bytes).unwrap_or(0))
-}
-
-/// A number with thousands: `336,776`.
-pub(super) fn number(value: i64) -> String {
-    let text = human::thousands(usize::try_from(value.unsigned_abs()).unwrap_or(usize::MAX));
-    if value < 0 { format!("-{text}") } else { text }
-}
-
 /// Text from a manifest on one line of a terminal: whoever can write the bucket can write it.
 pub(super) fn plain(text: &str) -> String {
     text.chars()
@@ -268,12 +262,6 @@ pub(super) fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_written_for_people() {
-        let numbers: Vec<String> = [0, 999, 1_000, 336_776, -1_234_567].map(number).to_vec();
-        assert_eq!(numbers, ["0", "999", "1,000", "336,776", "-1,234,567"]);
-    }
 
     #[test]
     fn only_attempts_are_taken_for_attempts() {

@@ -76,7 +76,7 @@ async fn inspect(
     identities: Option<&Identities>,
     json: bool,
 ) -> Result<Seen, CommandError> {
-    let prefix = prefix.trim_end_matches("manifest.json").trim_matches('/');
+    let prefix = backups::folder(prefix);
     let backup = match backups::read(store, prefix).await? {
         Read::Backup(backup) => *backup,
         Read::Unfinished => {

@@ -12,6 +12,8 @@ pub mod inspect;
 pub mod install;
 pub mod list;
 pub mod operator;
+mod proofs;
+pub mod report;
 pub mod restore;
 pub mod scratch_server;
 pub mod validate;
@@ -53,6 +55,8 @@ enum Command {
     Drill(drill::Args),
     /// Restore a backup into an empty database, and compare everything.
     Restore(restore::Args),
+    /// Write down what drills of a backup found, for auditors: Markdown, HTML or JSON.
+    Report(report::Args),
     /// Do the task that the operator put into this pod.
     #[command(hide = true)]
     Work(work::Args),
@@ -81,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => return block_on(finish(verify::run(args))),
         Command::Drill(args) => return block_on(finish(drill::run(args))),
         Command::Restore(args) => return block_on(finish(restore::run(args))),
+        Command::Report(args) => return block_on(finish(report::run(args))),
         Command::ScratchServer(args) => return block_on(finish(scratch_server::run(args))),
         Command::Work(args) => return block_on(work::run(args)),
     };

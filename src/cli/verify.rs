@@ -87,7 +87,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
 }
 
 async fn find(store: &dyn ObjectStore, name: &str) -> Result<Backup, CommandError> {
-    let prefix = name.trim_end_matches("manifest.json").trim_matches('/');
+    let prefix = backups::folder(name);
     match backups::read(store, prefix).await? {
         Read::Backup(backup) => Ok(*backup),
         Read::Unreadable(why) => Err(why.into()),

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use super::Name;
+use super::{FORMAT_VERSION, Name};
 use crate::api::restore_drill::Verdict;
 
 /// Folder of the proofs below a backup's own.
@@ -233,4 +234,35 @@ pub struct CheckProof {
     pub passed: bool,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// Why a proof cannot be read.
+#[derive(Debug, Error)]
+pub enum ProofError {
+    /// Not JSON, or a field is wrong.
+    #[error("failed to read the proof: {0}")]
+    Parse(#[from] serde_json::Error),
+    /// Of a later format.
+    #[error(
+        "failed to read the proof: it has format {0}, this version reads {FORMAT_VERSION}; use a newer lifeboat"
+    )]
+    Format(u32),
+}
+
+impl Proof {
+    /// Reads a proof.
+    ///
+    /// # Errors
+    /// [`ProofError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let head: Head = serde_json::from_slice(bytes)?;
+        if head.format != FORMAT_VERSION {
+            return Err(ProofError::Format(head.format));
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
 }

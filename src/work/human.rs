@@ -32,6 +32,19 @@ pub fn thousands(number: usize) -> String {
     text
 }
 
+/// Bytes, as a manifest counts them.
+#[must_use]
+pub fn size(n: i64) -> String {
+    bytes(u64::try_from(n).unwrap_or(0))
+}
+
+/// A number, as a manifest has it: `336,776`.
+#[must_use]
+pub fn number(value: i64) -> String {
+    let text = thousands(usize::try_from(value.unsigned_abs()).unwrap_or(usize::MAX));
+    if value < 0 { format!("-{text}") } else { text }
+}
+
 /// `1 backup`, `2 backups`.
 #[must_use]
 pub fn count(number: usize, what: &str) -> String {
@@ -52,6 +65,12 @@ pub fn seconds(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        let numbers: Vec<String> = [0, 999, 1_000, 336_776, -1_234_567].map(number).to_vec();
+        assert_eq!(numbers, ["0", "999", "1,000", "336,776", "-1,234,567"]);
+    }
 
     #[test]
     fn sizes_and_times_read_well() {

@@ -1,0 +1,193 @@
+//! `lifeboat report` against a store in a folder.
+
+use clap::Parser;
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::inspect::tests::manifest;
+use crate::manifest::Proof;
+
+const PASSED: &str = include_str!("../report/examples/passed.json");
+const FAILED: &str = include_str!("../report/examples/failed.json");
+const OLD: &str = "shop.orders/20261119T140000Z-0123456789ab";
+const NEW: &str = "shop.orders/20261121T020000Z-0123456789ab";
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// A store in a folder with two backups, of which the newer one was drilled twice.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        for at in [OLD, NEW] {
+            let json = manifest(at, vec![]).to_json().unwrap();
+            place.put(&format!("{at}/manifest.json"), &json);
+        }
+        place.drilled(NEW, FAILED, "weekly-1", "2026-11-22T03:00:00Z");
+        place.drilled(NEW, PASSED, "weekly-2", "2026-11-23T03:00:00Z");
+        place
+    }
+
+    fn put(&self, key: &str, bytes: &[u8]) {
+        let path = self.folder.path().join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// A proof of the manifest that stands there.
+    fn drilled(&self, at: &str, text: &str, run: &str, finished_at: &str) {
+        let manifest = std::fs::read(self.folder.path().join(at).join("manifest.json")).unwrap();
+        let mut proof = Proof::parse(text.as_bytes()).unwrap();
+        proof.run = run.to_owned();
+        proof.finished_at = finished_at.parse().unwrap();
+        proof.backup.prefix = at.to_owned();
+        proof.backup.manifest_sha256 = proofs::sha256(&manifest);
+        let json = serde_json::to_vec_pretty(&proof).unwrap();
+        self.put(&format!("{at}/proofs/{run}.json"), &json);
+    }
+
+    fn args(&self, words: &[&str]) -> Args {
+        let from = format!("file://{}", self.folder.path().display());
+        let line = ["report", "--from", &from].into_iter();
+        let line = line.chain(words.iter().copied());
+        Line::try_parse_from(line).unwrap().args
+    }
+
+    async fn report(&self, words: &[&str]) -> Result<Report, CommandError> {
+        let args = self.args(words);
+        let store = args.from.open_existing().await?;
+        report(store.as_ref(), &args).await
+    }
+
+    async fn text(&self, words: &[&str]) -> String {
+        let report = self.report(words).await.unwrap();
+        assert_eq!(report.flaw, None);
+        String::from_utf8(report.text).unwrap()
+    }
+
+    async fn refused(&self, words: &[&str]) -> String {
+        self.report(words).await.unwrap_err().to_string()
+    }
+}
+
+#[tokio::test]
+async fn the_drill_that_ended_last_is_reported_and_another_by_its_name() {
+    let place = Place::new();
+    let newest = place.text(&[NEW]).await;
+    assert!(newest.contains("This backup is proven"), "{newest}");
+    assert!(newest.contains("weekly-2.json"), "{newest}");
+    let pasted = format!("{NEW}/manifest.json");
+    let other = place.text(&[&pasted, "--run", "weekly-1"]).await;
+    assert!(other.contains("This backup is not proven"), "{other}");
+
+    let refused = place.refused(&[NEW, "--run", "../weekly-1"]).await;
+    assert!(
+        refused.contains("no drill ../weekly-1")
+            && refused.ends_with("there are weekly-1, weekly-2"),
+        "{refused}"
+    );
+    let refused = place.refused(&[OLD]).await;
+    assert!(
+        refused.ends_with("nothing proves this backup yet"),
+        "{refused}"
+    );
+    let refused = place.refused(&["shop.orders"]).await;
+    assert!(refused.contains("--all"), "{refused}");
+}
+
+#[tokio::test]
+async fn it_is_written_to_a_file_in_the_form_that_its_name_says() {
+    let place = Place::new();
+    let stored = std::fs::read(place.folder.path().join(NEW).join("proofs/weekly-2.json")).unwrap();
+    for (name, more, begins) in [
+        ("report.html", None, &b"<!doctype html>"[..]),
+        ("report.md", None, b"# Restore drill: shop"),
+        ("report.json", None, &stored),
+        ("report.txt", Some("html"), b"<!doctype html>"),
+    ] {
+        let path = place.folder.path().join(name);
+        let mut words = vec![NEW, "--output", path.to_str().unwrap()];
+        words.extend(more.map(|_| "--format").into_iter().chain(more));
+        run(place.args(&words)).await.unwrap();
+        let written = std::fs::read(&path).unwrap();
+        assert!(written.starts_with(begins), "{name}");
+        assert!(name != "report.json" || written == stored);
+    }
+}
+
+#[tokio::test]
+async fn a_directory_says_how_far_back_is_proven_and_where_the_longest_gap_is() {
+    let place = Place::new();
+    place.drilled(OLD, PASSED, "first", "2026-11-20T03:00:00Z");
+    let text = place.text(&["shop.orders", "--all"]).await;
+    let order = ["weekly-2 |", "weekly-1 |", "first |"].map(|run| text.find(run).unwrap());
+    assert!(order.is_sorted(), "{text}");
+    assert!(text.contains("| 36 h 0 min |"), "{text}");
+    assert!(text.contains("| ✔ 2026-11-21 02:00:09 UTC |"), "{text}");
+
+    let json = place
+        .text(&["shop.orders", "--all", "--format", "json"])
+        .await;
+    let proofs: Vec<Proof> = serde_json::from_str(&json).unwrap();
+    let runs: Vec<&str> = proofs.iter().map(|p| p.run.as_str()).collect();
+    assert_eq!(runs, ["weekly-2", "weekly-1", "first"]);
+
+    let empty = place.refused(&["shop.users", "--all"]).await;
+    assert!(empty.ends_with("there are shop.orders"), "{empty}");
+}
+
+#[tokio::test]
+async fn p10_a_proof_of_another_manifest_proves_nothing_of_what_is_there() {
+    let place = Place::new();
+    let mut other = manifest(NEW, vec![]);
+    other.counts.rows = 1;
+    place.put(&format!("{NEW}/manifest.json"), &other.to_json().unwrap());
+    let report = place.report(&[NEW]).await.unwrap();
+    let text = String::from_utf8(report.text).unwrap();
+    assert!(text.contains("✘ Passed: But the manifest"), "{text}");
+    assert!(
+        report
+            .flaw
+            .unwrap()
+            .contains("not the one that was drilled")
+    );
+    let all = place.text(&["shop.orders", "--all"]).await;
+    assert!(
+        all.contains("| Newest proven recovery point | ✘ none |"),
+        "{all}"
+    );
+
+    std::fs::remove_file(place.folder.path().join(NEW).join("manifest.json")).unwrap();
+    let gone = place.text(&[NEW]).await;
+    assert!(gone.contains("is no longer in the store"), "{gone}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_never_passed_over() {
+    let place = Place::new();
+    let key = format!("{NEW}/proofs/weekly-3.json");
+    place.put(&key, br#"{"format": 2}"#);
+    let refused = place.refused(&[NEW]).await;
+    assert!(
+        refused.contains("weekly-3.json: failed to read the proof: it has format 2")
+            && refused.contains("--run takes another: weekly-1"),
+        "{refused}"
+    );
+    assert!(place.report(&[NEW, "--run", "weekly-2"]).await.is_ok());
+    let all = place.report(&["shop.orders", "--all"]).await.unwrap();
+    assert!(
+        String::from_utf8(all.text)
+            .unwrap()
+            .contains("## Unreadable")
+    );
+    assert_eq!(all.flaw.unwrap(), "1 proof or manifest unreadable");
+}
