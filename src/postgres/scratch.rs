@@ -298,13 +298,28 @@ fn tail(log: &Path) -> String {
 /// Makes the database as the dump says, without tablespace; one of its name that initdb made goes first.
 ///
 /// # Errors
-/// `LocaleMissing` naming locale and encoding, where the image does not have them.
+/// `BackupDamaged` if the dump makes a database of another name; `LocaleMissing` naming locale and encoding, where
+/// the image does not have them.
 pub async fn create_database(
     socket: &Path,
     superuser: &str,
     name: &str,
     sql: &str,
 ) -> Result<(), PgError> {
+    let made = sql.strip_prefix("CREATE DATABASE ").unwrap_or_default();
+    let named = |name: &str| {
+        made.strip_prefix(name)
+            .is_some_and(|after| after.starts_with(' '))
+    };
+    if !named(name) && !named(&quote_ident(name)) {
+        return Err(PgError::never(
+            Reason::BackupDamaged,
+            format!(
+                "the manifest says that the database is {name}, and its dump says: {}",
+                sql.trim()
+            ),
+        ));
+    }
     let session = connect(&target(socket, superuser, "template1"), "lifeboat/scratch").await?;
     let drop = format!("DROP DATABASE IF EXISTS {}", quote_ident(name));
     let create = without_tablespace(sql);

@@ -26,6 +26,9 @@ const MAX_JOBS: usize = 4;
 /// `application_name` of our sessions.
 const NAME: &str = "lifeboat/drill";
 
+/// What a dump says of the locale of its database.
+const LOCALE: [&str; 4] = ["lc_collate", "lc_ctype", "locale_provider", "locale"];
+
 /// A scratch server that answers.
 pub(super) struct Scratch {
     pub(super) socket: PathBuf,
@@ -238,6 +241,21 @@ impl Scratch {
         without_login(&mut expected);
         without_login(&mut found);
         let mut comparison = compare(&expected, &found);
+        // The dump itself made this database, so its locale is not the server's choice.
+        let lies = LOCALE.iter().filter_map(|name| {
+            let text = |contents: &Contents| {
+                let value = contents.settings.get(*name);
+                value.map_or("none", String::as_str).to_owned()
+            };
+            let (expected, found) = (text(&archive.contents), text(&found));
+            (expected != found).then(|| Difference {
+                what: "contents.json".to_owned(),
+                object: (*name).to_owned(),
+                expected,
+                found,
+            })
+        });
+        comparison.differences.extend(lies);
         for lie in &fetched.contradictions {
             comparison.differences.push(Difference {
                 what: lie.what.clone(),
