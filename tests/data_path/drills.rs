@@ -43,6 +43,14 @@ impl Folders {
             scratch: make(),
         }
     }
+
+    pub fn volume(&self) -> PathBuf {
+        PathBuf::from(self.volume.path())
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        PathBuf::from(self.socket.path())
+    }
 }
 
 /// A plan to drill the backup below a folder.
