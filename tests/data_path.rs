@@ -46,6 +46,8 @@ mod spoil_contents;
 mod spoil_dump;
 #[path = "data_path/spoil_rest.rs"]
 mod spoil_rest;
+#[path = "data_path/spoiled.rs"]
+mod spoiled;
 #[path = "data_path/truncates.rs"]
 mod truncates;
 #[path = "data_path/verifies.rs"]

@@ -60,18 +60,19 @@ fn counted(manifest: &Manifest, contents: &Contents, found: &mut Found) {
 /// What the manifest says of the server and of encryption.
 fn described(manifest: &Manifest, contents: &Contents, toc: &Toc, found: &mut Found) {
     let server = &manifest.server;
+    // `15.13 (Debian 15.13-1)` is what distributions make of a version.
+    let word = |text: &str| text.split(' ').next().unwrap_or("").to_owned();
     for (name, says) in [
         ("server_version", &server.version),
         ("server_encoding", &server.encoding),
     ] {
         let is = contents.settings.get(name).map_or("", String::as_str);
-        found.differs("manifest", name, says, is);
+        found.differs("manifest", name, word(says), word(is));
     }
     // A pooler may know another minor version of the server than the server itself.
     let major = |version: &str| version.split(['.', ' ']).next().unwrap_or("").to_owned();
     let is = major(&toc.server_version);
     found.differs("manifest", "major of the server", server.major, is);
-    let word = |version: &str| version.split(' ').next().unwrap_or("").to_owned();
     found.differs(
         "manifest",
         "version of pg_dump",

@@ -56,6 +56,8 @@ pub struct Plan {
     pub application_role: Option<String>,
     /// The user's own checks.
     pub checks: Vec<Check>,
+    /// Until each of them must have answered; usually [`super::checks::TIMEOUT`].
+    pub check_timeout: Duration,
     /// The drill fails below this score.
     pub minimum_score: i32,
     /// Settings of the scratch server.

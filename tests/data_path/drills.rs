@@ -72,6 +72,7 @@ pub fn drill_plan(store: Arc<dyn ObjectStore>, at: &str, major: i32, folders: &F
         compare: Compare::default(),
         application_role: None,
         checks: Vec::new(),
+        check_timeout: lifeboat::work::checks::TIMEOUT,
         minimum_score: 0,
         parameters: std::collections::BTreeMap::default(),
         image: String::new(),
@@ -108,7 +109,7 @@ pub fn run_file(server: &Server, dbname: &str, sql: &str) {
     run(psql.arg(&file));
 }
 
-fn shown(proof: &Proof) -> String {
+pub fn shown(proof: &Proof) -> String {
     let brief = Proof {
         tables: Vec::new(),
         ..proof.clone()
@@ -116,7 +117,7 @@ fn shown(proof: &Proof) -> String {
     serde_json::to_string_pretty(&brief).unwrap()
 }
 
-fn check(name: &str, sql: &str) -> Check {
+pub fn check(name: &str, sql: &str) -> Check {
     Check {
         name: name.to_owned(),
         sql: sql.to_owned(),

@@ -277,7 +277,9 @@ pub const OF_THE_CONTENTS: &[(&str, &str, Spoil)] = &[
     }),
     ("version", "of the server, in contents", |b, c| {
         let version = b.contents.settings.get_mut("server_version").unwrap();
-        *version = c.other(version);
+        // What a distribution adds is no part of it.
+        let (number, rest) = version.split_once(' ').unwrap_or((version, ""));
+        *version = format!("{} {rest}", c.other(number));
         version.clone()
     }),
     ("format", "of contents", |b, c| {
