@@ -13,6 +13,8 @@
 
 #[path = "data_path/changes.rs"]
 mod changes;
+#[path = "data_path/custom_format.rs"]
+mod custom_format;
 #[path = "data_path/cuts.rs"]
 mod cuts;
 #[path = "data_path/drills.rs"]
@@ -22,6 +24,8 @@ mod hashes;
 #[path = "support/minio.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod minio;
+#[path = "data_path/mutations.rs"]
+mod mutations;
 #[path = "support/pg.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod pg;
@@ -36,6 +40,16 @@ mod runs;
 mod s3_server;
 #[path = "data_path/shell.rs"]
 mod shell;
+#[path = "data_path/sealed.rs"]
+mod sealed;
+#[path = "data_path/spoil_contents.rs"]
+mod spoil_contents;
+#[path = "data_path/spoil_dump.rs"]
+mod spoil_dump;
+#[path = "data_path/spoil_rest.rs"]
+mod spoil_rest;
+#[path = "data_path/spoiled.rs"]
+mod spoiled;
 #[path = "data_path/truncates.rs"]
 mod truncates;
 #[path = "data_path/verifies.rs"]

@@ -30,7 +30,7 @@ const WRITE: usize = 256 * 1024;
 /// their name says. Answers the bytes of the file. `seen` is told of stored bytes as they arrive.
 ///
 /// # Errors
-/// [`CodecError`]: also when a size or digest is not what the manifest says; the file is of no use then.
+/// [`CodecError`]: also when a size or digest is not what the manifest says; there is no file then.
 pub async fn fetch(
     store: &dyn ObjectStore,
     prefix: &str,
@@ -39,7 +39,12 @@ pub async fn fetch(
     file: &Path,
     seen: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<u64, CodecError> {
-    fetch_by(RANGE, store, prefix, pieces, identities, file, seen).await
+    let ours = !file.exists();
+    let fetched = fetch_by(RANGE, store, prefix, pieces, identities, file, seen).await;
+    if ours && fetched.is_err() {
+        let _ = std::fs::remove_file(file);
+    }
+    fetched
 }
 
 async fn fetch_by(

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CodecError, Identities, hex, steps_of};
 use crate::manifest::ObjectInfo;
-use crate::objects::{ObjectStore, StoreError, join};
+use crate::objects::{ObjectStore, join};
 
 /// Reads one object and undoes what its name says: `.age`, then `.zst`.
 ///
@@ -79,13 +79,23 @@ async fn read_stored(
         name: info.name.clone(),
         what,
     };
-    let body = store.get(&key, bytes).await.map_err(|error: StoreError| {
-        if error.is_missing() {
-            damaged("it is not there, although the manifest names it".to_owned())
-        } else {
-            error.into()
+    let body = match store.get(&key, bytes).await {
+        Ok(body) => body,
+        Err(error) if error.is_missing() => {
+            return Err(damaged(
+                "it is not there, although the manifest names it".to_owned(),
+            ));
         }
-    })?;
+        Err(error) => {
+            // No more than the manifest says is read: another object may be longer.
+            return match store.head(&key).await {
+                Ok(Some(there)) if there != bytes => Err(damaged(format!(
+                    "it has {there} bytes, the manifest says {bytes}"
+                ))),
+                _ => Err(error.into()),
+            };
+        }
+    };
     if crate::objects::size(body.len()) != bytes {
         return Err(damaged(format!(
             "it has {} bytes, the manifest says {bytes}",

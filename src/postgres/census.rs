@@ -335,6 +335,14 @@ async fn objects(coordinator: &Coordinator) -> Result<BTreeMap<String, i64>, PgE
               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {OF_USERS} {also})"
         )
     };
+    // What an extension brings along may differ with its version; what comes with another object is counted there.
+    let own = |table: &str, column: &str, also: &str| {
+        format!(
+            "(SELECT count(*) FROM pg_catalog.{table} x JOIN pg_catalog.pg_namespace n ON n.oid = x.{column} WHERE {OF_USERS} {also} \
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.{table}'::pg_catalog.regclass \
+              AND d.objid = x.oid AND d.deptype IN ('e', 'i')))"
+        )
+    };
     let asked = [
         ("constraints", in_schema("pg_constraint", "connamespace")),
         (
@@ -345,7 +353,7 @@ async fn objects(coordinator: &Coordinator) -> Result<BTreeMap<String, i64>, PgE
                 "AND x.tgisinternal AND x.tgenabled <> 'O'",
             ),
         ),
-        ("functions", in_schema("pg_proc", "pronamespace")),
+        ("functions", own("pg_proc", "pronamespace", "")),
         ("indexes", on_relation("pg_index", "indrelid", "")),
         (
             "invalidIndexes",
@@ -360,7 +368,10 @@ async fn objects(coordinator: &Coordinator) -> Result<BTreeMap<String, i64>, PgE
             "triggers",
             on_relation("pg_trigger", "tgrelid", "AND NOT x.tgisinternal"),
         ),
-        ("types", in_schema("pg_type", "typnamespace")),
+        (
+            "types",
+            own("pg_type", "typnamespace", "AND x.typisdefined"),
+        ),
     ];
     let columns: Vec<&str> = asked.iter().map(|(_, sql)| sql.as_str()).collect();
     let row = coordinator

@@ -13,25 +13,32 @@ use crate::api::restore_drill::{AsOf, Check};
 use crate::manifest::CheckProof;
 
 /// Until a check must have answered.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+/// What a session to it may take besides.
+const GRACE: Duration = Duration::from_secs(10);
 /// What says the time of the drill, where the time of the dump is meant.
 const CLOCKS: &str = r"(?i)(^|[^a-z0-9_])(now\s*\(|current_timestamp|current_date|current_time|localtime|localtimestamp|clock_timestamp\s*\(|statement_timestamp\s*\(|transaction_timestamp\s*\(|timeofday\s*\()";
 /// Longest answer that is shown, in characters.
 const MAX_ANSWER: usize = 200;
 
-/// Asks all of them, in a session each. Never fails: what could not be asked says so.
-pub async fn ask(target: &Target, checks: &[Check], dump_time: Timestamp) -> Vec<CheckProof> {
+/// Asks all of them, in a session each that ends after `timeout`. Never fails: what could not be asked says so.
+pub async fn ask(
+    target: &Target,
+    checks: &[Check],
+    dump_time: Timestamp,
+    timeout: Duration,
+) -> Vec<CheckProof> {
     let mut answers = Vec::with_capacity(checks.len());
     for check in checks {
         let began = Instant::now();
         let expect = check.expect.clone().unwrap_or_else(|| "t".to_owned());
         let within = tokio::time::timeout(
-            TIMEOUT + Duration::from_secs(10),
-            one(target, check, dump_time),
+            timeout.saturating_add(GRACE),
+            one(target, check, dump_time, timeout),
         );
         let answer = within
             .await
-            .unwrap_or_else(|_| Err(format!("it did not answer within {} s", TIMEOUT.as_secs())));
+            .unwrap_or_else(|_| Err(format!("it did not answer within {} s", timeout.as_secs())));
         let passed = matches!(&answer, Ok(got) if *got == expect);
         let (got, error) = match answer {
             Ok(got) => (Some(got.chars().take(MAX_ANSWER).collect()), None),
@@ -51,7 +58,12 @@ pub async fn ask(target: &Target, checks: &[Check], dump_time: Timestamp) -> Vec
     answers
 }
 
-async fn one(target: &Target, check: &Check, dump_time: Timestamp) -> Result<String, String> {
+async fn one(
+    target: &Target,
+    check: &Check,
+    dump_time: Timestamp,
+    timeout: Duration,
+) -> Result<String, String> {
     if check.as_of.unwrap_or_default() == AsOf::Dump && says_the_time(&check.sql) {
         return Err("it asks the clock, which speaks of the drill and not of the dump: write :dump_time, or asOf: Now".to_owned());
     }
@@ -62,7 +74,7 @@ async fn one(target: &Target, check: &Check, dump_time: Timestamp) -> Result<Str
     let said = |e: tokio_postgres::Error| PgError::query("ask", &e).to_string();
     let begin = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = {}",
-        TIMEOUT.as_millis()
+        timeout.as_millis()
     );
     client.batch_execute(&begin).await.map_err(said)?;
     let sql = with_dump_time(&check.sql, dump_time);

@@ -158,8 +158,7 @@ fn entries(
     }
 }
 
-/// A second witness beside the entries (G3): how many there are of each kind in the catalogue. Functions and
-/// types are left to the entries alone, because another version of an extension brings others along.
+/// A second witness beside the entries (G3): what there is in the catalogue, and how many of each kind.
 fn census(expected: &Contents, found: &Contents, result: &mut Comparison) {
     let of =
         |contents: &Contents, kind: &str| contents.census.get(kind).copied().unwrap_or_default();
@@ -179,7 +178,14 @@ fn census(expected: &Contents, found: &Contents, result: &mut Comparison) {
     }
     // An invalid index is not in the dump.
     let valid = |contents: &Contents| of(contents, "indexes") - of(contents, "invalidIndexes");
-    let counts = ["constraints", "policies", "triggers", "largeObjects"];
+    let counts = [
+        "constraints",
+        "functions",
+        "largeObjects",
+        "policies",
+        "triggers",
+        "types",
+    ];
     let counted = counts.map(|kind| (kind, of(expected, kind), of(found, kind)));
     for (kind, was, is) in counted
         .into_iter()
@@ -187,6 +193,60 @@ fn census(expected: &Contents, found: &Contents, result: &mut Comparison) {
     {
         if was != is {
             result.differs("census", kind.to_owned(), was, is);
+        }
+    }
+    relations(expected, found, result);
+    collations(expected, found, result);
+}
+
+/// Relations of every kind. Those of an extension may come and go with its version.
+fn relations(expected: &Contents, found: &Contents, result: &mut Comparison) {
+    let of = |contents: &Contents| -> BTreeMap<(Name, Name), (String, bool)> {
+        let all = contents.relations.iter();
+        all.filter(|r| r.schema.display() != "information_schema")
+            .map(|r| {
+                let extension = r.extension.as_deref();
+                let of = extension.map_or(String::new(), |name| format!(" of extension {name}"));
+                let text = format!("kind {}{of}", r.kind);
+                (
+                    (r.schema.clone(), r.name.clone()),
+                    (text, extension.is_some()),
+                )
+            })
+            .collect()
+    };
+    let (was, is) = (of(expected), of(found));
+    let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    for key in keys {
+        let (was, is) = (was.get(key), is.get(key));
+        let extensions = [was, is].into_iter().flatten().all(|(_, of)| *of);
+        if was != is && !(extensions && (was.is_none() || is.is_none())) {
+            let text = |one: Option<&(String, bool)>| {
+                one.map_or("missing", |(text, _)| text.as_str()).to_owned()
+            };
+            result.differs("relation", full(&key.0, &key.1), text(was), text(is));
+        }
+    }
+}
+
+/// Collations of the database's own: those of the system are as the server's image has them.
+fn collations(expected: &Contents, found: &Contents, result: &mut Comparison) {
+    let of = |contents: &Contents| -> BTreeMap<(Name, Name), char> {
+        let own = contents.collations.iter();
+        own.filter(|c| c.schema.display() != "pg_catalog")
+            .map(|c| ((c.schema.clone(), c.name.clone()), c.provider))
+            .collect()
+    };
+    let (was, is) = (of(expected), of(found));
+    let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    for key in keys {
+        let text = |provider: Option<&char>| match provider {
+            Some(provider) => format!("provider {provider}"),
+            None => "missing".to_owned(),
+        };
+        if was.get(key) != is.get(key) {
+            let name = full(&key.0, &key.1);
+            result.differs("collation", name, text(was.get(key)), text(is.get(key)));
         }
     }
 }
@@ -217,13 +277,23 @@ fn surroundings(expected: &Contents, found: &Contents, result: &mut Comparison) 
             result.differs("role", name.to_owned(), left, right);
         }
     }
-    let extensions: BTreeMap<&str, &str> = pairs(&found.extensions);
-    for (name, was) in pairs(&expected.extensions) {
-        // A missing one is missing among the entries.
-        if let Some(is) = extensions.get(name).filter(|is| **is != was) {
-            result
+    let (was, is) = (pairs(&expected.extensions), pairs(&found.extensions));
+    let names: BTreeSet<&str> = was.keys().chain(is.keys()).copied().collect();
+    for name in names {
+        match (was.get(name), is.get(name)) {
+            (Some(was), Some(is)) if was == is => {}
+            (Some(was), Some(is)) => result
                 .notes
-                .push(format!("extension {name}: {is} instead of {was}"));
+                .push(format!("extension {name}: {is} instead of {was}")),
+            // A new database has it, and no dump says that one had not.
+            (None, _) if name == "plpgsql" => {}
+            (was, _) => {
+                let (left, right) = match was {
+                    Some(_) => ("there", "missing"),
+                    None => ("missing", "there"),
+                };
+                result.differs("extension", name.to_owned(), left, right);
+            }
         }
     }
     for name in [

@@ -41,6 +41,7 @@ pub(super) fn tables<'a>(
             let (was, is) = roots.entry(root).or_default();
             was.add(table);
             is.add(now);
+            is.other_columns |= table.columns != now.columns;
             continue;
         }
         if left_out.contains(key) {
@@ -55,12 +56,15 @@ pub(super) fn tables<'a>(
             _ if table.rows != now.rows => {
                 result.differs("rows", name, rows(table), rows(now));
             }
-            (Some(was), Some(is)) if was != is || table.columns != now.columns => {
+            (Some(was), Some(is))
+                if was != is || table.columns != now.columns || table.bytes != now.bytes =>
+            {
                 let text = |r: &Relation| {
                     let columns = r.columns.as_ref().map_or(0, Vec::len);
                     format!(
-                        "{}, {columns} columns, {}",
+                        "{}, {columns} columns, {} bytes, {}",
                         rows(r),
+                        r.bytes.unwrap_or_default(),
                         r.hash.as_deref().unwrap_or_default()
                     )
                 };
@@ -93,9 +97,21 @@ pub(super) fn tables<'a>(
             result.differs("rows", name, text(was), text(is));
         } else if was.unhashed > 0 {
             unhashed += was.parts;
-        } else if was.hash != is.hash || is.unhashed > 0 {
+        } else if was.hash != is.hash
+            || was.bytes != is.bytes
+            || is.unhashed > 0
+            || is.other_columns
+        {
             let text = |whole: &Whole| {
-                format!("{} rows in all partitions, {:032x}", whole.rows, whole.hash)
+                let columns = if whole.other_columns {
+                    ", other columns"
+                } else {
+                    ""
+                };
+                format!(
+                    "{} rows in all partitions, {} bytes, {:032x}{columns}",
+                    whole.rows, whole.bytes, whole.hash
+                )
             };
             result.differs("content", name, text(was), text(is));
         } else {
@@ -122,14 +138,17 @@ pub(super) fn tables<'a>(
 struct Whole {
     parts: usize,
     rows: i64,
+    bytes: i64,
     hash: u128,
     unhashed: usize,
+    other_columns: bool,
 }
 
 impl Whole {
     fn add(&mut self, part: &Relation) {
         self.parts += 1;
         self.rows = self.rows.saturating_add(part.rows.unwrap_or_default());
+        self.bytes = self.bytes.saturating_add(part.bytes.unwrap_or_default());
         let hash = part.hash.as_deref();
         // Partitions have their columns in one order, so their sums add up (docs/format.md).
         match hash.and_then(sum) {

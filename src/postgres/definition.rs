@@ -63,8 +63,20 @@ fn comparable(definition: &Definition<'_>, text: &str, database: &str) -> String
         "ACL" | "DEFAULT ACL" | "DATABASE PROPERTIES" => text = sorted_statements(&text),
         _ => {}
     }
-    // Read back, an unnamed constant has a name.
-    array_casts(&text).replace("::text AS text", "::text")
+    // What is stored as it was written, and not printed by the server, comes back as it was.
+    match definition.desc {
+        "COMMENT" | "SECURITY LABEL" => text,
+        "FUNCTION" | "PROCEDURE" => match text.split_once("\n    AS ") {
+            Some((head, body)) => format!("{}\n    AS {body}", printed(head)),
+            None => printed(&text),
+        },
+        _ => printed(&text),
+    }
+}
+
+/// Read back, an unnamed constant has a name, and arrays are cast in another way.
+fn printed(text: &str) -> String {
+    array_casts(text).replace("::text AS text", "::text")
 }
 
 /// Privileges and settings of several roles come in the order in which the roles were made.
@@ -238,11 +250,23 @@ mod tests {
 
     #[test]
     fn g23_an_unnamed_constant_may_have_got_a_name() {
-        let print = |sql: &str| print_of("FUNCTION", sql, "", "d");
-        assert_eq!(
-            print("SELECT 'x'::text;"),
-            print("SELECT 'x'::text AS text;")
+        let print = |desc: &str, sql: &str| print_of(desc, sql, "", "d");
+        let (one, other) = (
+            "BEGIN ATOMIC SELECT 'x'::text;",
+            "BEGIN ATOMIC SELECT 'x'::text AS text;",
         );
+        assert_eq!(print("FUNCTION", one), print("FUNCTION", other));
+        // Words that somebody wrote.
+        for (desc, head) in [
+            ("COMMENT", "IS 'a"),
+            (
+                "FUNCTION",
+                "RETURNS text\n    LANGUAGE sql\n    AS 'SELECT a",
+            ),
+        ] {
+            let (one, other) = (format!("{head}::text'"), format!("{head}::text AS text'"));
+            assert_ne!(print(desc, &one), print(desc, &other), "{desc}");
+        }
     }
 
     #[test]

@@ -140,12 +140,20 @@ async fn described(client: &Client, rows: &[Row]) -> Result<Vec<Role>, PgError> 
     Ok(roles)
 }
 
-fn lines(sql: &str) -> Vec<String> {
+/// The statements, each without its semicolon; and lines of words.
+#[must_use]
+pub fn lines(sql: &str) -> Vec<String> {
     let lines = sql.lines().map(|line| line.trim_end_matches(';'));
     lines
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// Whether a statement sets a password.
+#[must_use]
+pub fn is_password(statement: &str) -> bool {
+    statement.starts_with("ALTER ROLE ") && statement.contains(" WITH PASSWORD ")
 }
 
 /// Only readable by superusers; elsewhere roles come without passwords.

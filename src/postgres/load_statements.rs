@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::globals::is_password;
 use super::load::{LoadOrder, Roles};
 use super::names::quote_ident;
 use super::toc::SEQUENCE_SET;
@@ -48,16 +49,20 @@ pub(super) fn role_statements(
         let entry = line.split(" WITH ").next().unwrap_or(line);
         let entry = entry.split(" SET ").next().unwrap_or(entry).to_owned();
         let alters = line.starts_with("ALTER ROLE ");
-        if scratch && alters && line.contains(" WITH PASSWORD ") {
+        if scratch && is_password(line) {
             continue;
         }
         let mut sql = line.to_owned();
+        // Nobody logs in; but the one role that was there is the one that restores.
+        let (from, to) = match exists {
+            true => (" NOLOGIN", "LOGIN"),
+            false => (" LOGIN", "NOLOGIN"),
+        };
         if scratch
             && alters
-            && !exists
-            && let Some(head) = line.strip_suffix(" LOGIN")
+            && let Some(head) = line.strip_suffix(from)
         {
-            sql = format!("{head} NOLOGIN");
+            sql = format!("{head} {to}");
         }
         let setting = line.starts_with("ALTER ROLE ") && line.contains(" SET ");
         if setting {

@@ -43,6 +43,7 @@ pub mod pooler;
 pub mod preflight;
 pub mod privileges;
 pub mod scratch;
+mod scratch_database;
 mod scratch_order;
 pub mod step;
 pub mod target;

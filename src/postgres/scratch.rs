@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use super::connect::connect;
 use super::error::PgError;
-use super::names::{quote_ident, quote_literal};
+pub use super::scratch_database::{allow_login, create_database};
 pub use super::scratch_order::ScratchOrder;
 use super::target::{DEFAULT_PORT, Target};
 use super::tools::MINIMAL_PATH;
@@ -72,6 +72,20 @@ impl ScratchServer {
     ) -> Result<Self, PgError> {
         let data = folder.join(DATA);
         let owner = initdb(programs, order, folder, &data, socket).await?;
+        let started = Self::start_in(programs, order, &data, socket, owner).await;
+        if started.is_err() {
+            let _ = std::fs::remove_dir_all(&data);
+        }
+        started
+    }
+
+    async fn start_in(
+        programs: &Path,
+        order: &ScratchOrder,
+        data: &Path,
+        socket: &Path,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Self, PgError> {
         let (preload, missing) = libraries(programs, &order.preload);
         write(&data.join("pg_hba.conf"), &order.hba())?;
         let mut server = None;
@@ -80,9 +94,9 @@ impl ScratchServer {
             let config = format!("{base}\n{}", order.config(socket, &preload, with_optional));
             write(&data.join("postgresql.conf"), &config)?;
             let mut started = Self {
-                child: spawn(programs, &data, socket, owner)?,
+                child: spawn(programs, data, socket, owner)?,
                 programs: programs.to_owned(),
-                data: data.clone(),
+                data: data.to_owned(),
                 owner,
                 missing: missing.clone(),
             };
@@ -127,7 +141,7 @@ impl ScratchServer {
         }
     }
 
-    /// Stops it, in no order: nothing of it is kept.
+    /// Stops it, in no order: nothing of it is kept, and its data goes.
     pub async fn stop(mut self) {
         let mut stop = command(&self.programs.join("pg_ctl"), self.owner);
         stop.args(["stop", "-s", "-w", "-m", "immediate", "-t"])
@@ -139,6 +153,7 @@ impl ScratchServer {
             let _ = self.child.start_kill();
         }
         let _ = self.child.wait().await;
+        let _ = std::fs::remove_dir_all(&self.data);
     }
 }
 
@@ -193,11 +208,10 @@ async fn initdb(
         }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if owner.is_some() || !said.contains("cannot be run as root") {
-            let reason = match said.contains("No space left") {
-                true => Reason::NoRoom,
-                false => Reason::ServerFailed,
-            };
-            return Err(PgError::later(reason, format!("initdb failed: {said}")));
+            return Err(failed(&format!(
+                "initdb ended with {}: {said}",
+                output.status
+            )));
         }
         let somebody = somebody().ok_or_else(|| {
             failed("PostgreSQL cannot run as root, and there is no user postgres or nobody")
@@ -273,10 +287,11 @@ fn libraries(programs: &Path, wanted: &[String]) -> (Vec<String>, Vec<String>) {
 }
 
 fn failed(what: &str) -> PgError {
-    PgError::later(
-        Reason::ServerFailed,
-        format!("the scratch server failed: {what}"),
-    )
+    let reason = match what.contains("No space left") {
+        true => Reason::NoRoom,
+        false => Reason::ServerFailed,
+    };
+    PgError::later(reason, format!("the scratch server failed: {what}"))
 }
 
 fn read(path: &Path) -> Result<String, PgError> {
@@ -293,90 +308,4 @@ fn tail(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let from = text.len().saturating_sub(TAIL);
     String::from_utf8_lossy(text.get(from..).unwrap_or_default()).into_owned()
-}
-
-/// Makes the database as the dump says, without tablespace; one of its name that initdb made goes first.
-///
-/// # Errors
-/// `LocaleMissing` naming locale and encoding, where the image does not have them.
-pub async fn create_database(
-    socket: &Path,
-    superuser: &str,
-    name: &str,
-    sql: &str,
-) -> Result<(), PgError> {
-    let session = connect(&target(socket, superuser, "template1"), "lifeboat/scratch").await?;
-    let drop = format!("DROP DATABASE IF EXISTS {}", quote_ident(name));
-    let create = without_tablespace(sql);
-    for statement in [drop, create] {
-        if let Err(error) = session.client.batch_execute(&statement).await {
-            let code = error
-                .code()
-                .map(|c| c.code().to_owned())
-                .unwrap_or_default();
-            let failed = PgError::query("make the database", &error);
-            let locale = matches!(code.as_str(), "42809" | "22023" | "42704" | "0A000")
-                || failed.to_string().contains("locale");
-            return Err(match locale {
-                true => PgError::never(
-                    Reason::LocaleMissing,
-                    format!(
-                        "{failed}: the scratch server's image lacks the locale of the database ({}); name one that has it in spec.postgres.image",
-                        statement.trim()
-                    ),
-                ),
-                false => failed,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// `… TABLESPACE = fast` goes: the scratch server has none.
-fn without_tablespace(sql: &str) -> String {
-    let sql = sql.trim().trim_end_matches(';');
-    match sql.split_once(" TABLESPACE = ") {
-        Some((head, tail)) => {
-            let rest = tail.split_once(' ').map_or("", |(_, rest)| rest);
-            format!("{head} {rest}")
-        }
-        None => sql.to_owned(),
-    }
-}
-
-/// Gives a role a password and lets it log in (G17).
-///
-/// # Errors
-/// Those of the statement; that there is no such role is `InvalidSpec`.
-pub async fn allow_login(server: &Target, role: &str, password: &str) -> Result<(), PgError> {
-    let session = connect(server, "lifeboat/scratch").await?;
-    let sql = format!(
-        "ALTER ROLE {} LOGIN PASSWORD {}",
-        quote_ident(role),
-        quote_literal(password)
-    );
-    session.client.batch_execute(&sql).await.map_err(|e| {
-        PgError::never(
-            Reason::InvalidSpec,
-            format!(
-                "spec.applicationRole: {}",
-                PgError::query("let the role log in", &e)
-            ),
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scratch_server_has_no_tablespaces() {
-        assert_eq!(
-            without_tablespace(
-                "CREATE DATABASE a WITH ENCODING = 'UTF8' TABLESPACE = fast LOCALE = 'C';\n"
-            ),
-            "CREATE DATABASE a WITH ENCODING = 'UTF8' LOCALE = 'C'"
-        );
-    }
 }

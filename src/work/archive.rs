@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::contradictions::contradictions;
 use super::failure::Failure;
 use crate::api::Reason;
 use crate::codec::{CodecError, Identities, fetch, read_object};
 use crate::manifest::{
-    Contents, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole, ProofDifference,
+    Contents, FORMAT_VERSION, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole,
+    ProofDifference,
 };
 use crate::objects::{ObjectStore, join};
-use crate::postgres::{Observer, PgError, Step, Toc, TocParser, witness};
+use crate::postgres::{Observer, PgError, Step, Toc, TocParser};
 
 /// Largest `contents.json` and roles that are read, in bytes.
 const MAX_SMALL: u64 = 1024 * 1024 * 1024;
@@ -122,84 +124,13 @@ impl Archive {
         let pieces = self.pieces(ObjectRole::Dump);
         fetch::fetch(store, &self.at, &pieces, identities, &dump, &seen).await?;
         let toc = table_of_contents(&dump).await?;
-        let contradictions = self.contradictions(&toc);
+        let contradictions = contradictions(&self.manifest, &self.contents, &toc, &globals);
         Ok(Fetched {
             dump,
             toc,
             globals,
             contradictions,
         })
-    }
-
-    /// A manifest or contents that lie about the dump (P10).
-    fn contradictions(&self, toc: &Toc) -> Vec<ProofDifference> {
-        let mut found = Vec::new();
-        let mut differs = |what: &str, object: &str, expected: String, is: String| {
-            if expected != is {
-                found.push(ProofDifference {
-                    what: what.to_owned(),
-                    object: object.to_owned(),
-                    expected,
-                    found: is,
-                });
-            }
-        };
-        let counts = &self.manifest.counts;
-        let tables = self.contents.relations.iter().filter(|r| r.rows.is_some());
-        let rows: i64 = tables.clone().filter_map(|r| r.rows).sum();
-        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX).to_string();
-        differs(
-            "manifest",
-            "tables",
-            counts.tables.to_string(),
-            number(tables.count()),
-        );
-        differs(
-            "manifest",
-            "rows",
-            counts.rows.to_string(),
-            rows.to_string(),
-        );
-        let mut dumped = Contents::default();
-        match witness::record(&mut dumped, toc) {
-            Ok(()) => {
-                let same = dumped.entries == self.contents.entries;
-                let text = |contents: &Contents| number(contents.entries.len());
-                let is = match same {
-                    true => text(&self.contents),
-                    false => format!("{}, not the same", text(&dumped)),
-                };
-                differs(
-                    "contents.json",
-                    "entries of the dump",
-                    text(&self.contents),
-                    is,
-                );
-                let same = dumped.sequences == self.contents.sequences;
-                let is = if same { "as recorded" } else { "others" };
-                differs(
-                    "contents.json",
-                    "sequences of the dump",
-                    "as recorded".to_owned(),
-                    is.to_owned(),
-                );
-            }
-            Err(error) => differs(
-                "contents.json",
-                "dump",
-                "readable".to_owned(),
-                error.to_string(),
-            ),
-        }
-        if let Err(error) = witness::compare(&self.contents, toc) {
-            differs(
-                "contents.json",
-                "tables of the dump",
-                "all".to_owned(),
-                error.to_string(),
-            );
-        }
-        found
     }
 }
 
@@ -219,7 +150,16 @@ pub async fn read_contents(
         .find(|o| o.role == ObjectRole::Contents)
         .ok_or_else(|| damaged(MANIFEST, "it names no contents.json".to_owned()))?;
     let bytes = read_object(store, at, info, identities, MAX_SMALL).await?;
-    serde_json::from_slice(&bytes).map_err(|e| damaged(&info.name, e.to_string()))
+    let contents: Contents =
+        serde_json::from_slice(&bytes).map_err(|e| damaged(&info.name, e.to_string()))?;
+    if contents.format != FORMAT_VERSION {
+        let what = format!(
+            "it has format {}, this version reads up to {FORMAT_VERSION}",
+            contents.format
+        );
+        return Err(damaged(&info.name, what));
+    }
+    Ok(contents)
 }
 
 async fn table_of_contents(dump: &Path) -> Result<Toc, Failure> {

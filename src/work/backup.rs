@@ -363,7 +363,8 @@ async fn finish(open: &mut Open) -> Result<Vec<ObjectInfo>, Failure> {
     Ok(objects)
 }
 
-fn counts(contents: &Contents, objects: &[ObjectInfo]) -> Counts {
+/// What a manifest counts.
+pub(super) fn counts(contents: &Contents, objects: &[ObjectInfo]) -> Counts {
     // What is not in the dump is not counted as backed up.
     let left_out: HashSet<(&Name, &Name)> = contents
         .left_out

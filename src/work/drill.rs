@@ -19,6 +19,7 @@ use super::clock;
 use super::failure::Failure;
 use super::pick::{Choice, pick};
 use super::proof::{Facts, proof};
+use super::running::Running;
 use super::scratched::Scratch;
 use super::verdict::Judgement;
 use crate::api::Reason;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub application_role: Option<String>,
     /// The user's own checks.
     pub checks: Vec<Check>,
+    /// Until each of them must have answered; usually [`super::checks::TIMEOUT`].
+    pub check_timeout: Duration,
     /// The drill fails below this score.
     pub minimum_score: i32,
     /// Settings of the scratch server.
@@ -84,6 +87,10 @@ pub enum Place {
     Here(PathBuf),
     /// In the container beside, which waits for an order in this folder.
     Beside(PathBuf),
+    /// There already, on the socket in this folder, with the superuser of the backup's server and no other role.
+    /// Only roles and database are made, and removed again: the next drill takes it as it was. Its settings are its
+    /// own, so [`Plan::parameters`] and those that the backup carries (G14) do not reach it.
+    Running(PathBuf),
 }
 
 /// A drill that came to a backup.
@@ -211,7 +218,8 @@ async fn restored(
     observer.reached(Step::StartingServer).await;
     let mut order = ScratchOrder::of(&archive.contents, &plan.parameters);
     order.application_role = plan.application_role.clone();
-    let (server, socket) = start(plan, &tool, &order).await?;
+    let database = &archive.manifest.server.database;
+    let (server, socket) = start(plan, &tool, &order, database).await?;
     clock.lap("server");
     let scratch = Scratch {
         socket,
@@ -224,25 +232,42 @@ async fn restored(
         Err(failure) if failure.reason() == Reason::ConnectionLost => Err(scratch.gone(failure)),
         other => other,
     };
-    if let Some(server) = server {
-        server.stop().await;
+    match server {
+        Used::Ours(server) => server.stop().await,
+        Used::Beside => {}
+        Used::Lent(server) => server.clean().await?,
     }
     outcome
+}
+
+/// What becomes of a server afterwards.
+enum Used {
+    /// It is stopped.
+    Ours(ScratchServer),
+    /// It goes with its container.
+    Beside,
+    /// It is given back.
+    Lent(Running),
 }
 
 async fn start(
     plan: &Plan,
     tool: &PgDump,
     order: &ScratchOrder,
-) -> Result<(Option<ScratchServer>, PathBuf), Failure> {
+    database: &str,
+) -> Result<(Used, PathBuf), Failure> {
     match &plan.server {
         Place::Here(socket) => {
             let server = ScratchServer::start(&tool.folder(), order, &plan.volume, socket).await?;
-            Ok((Some(server), socket.clone()))
+            Ok((Used::Ours(server), socket.clone()))
         }
         Place::Beside(folder) => {
             super::beside::order(folder, order).await?;
-            Ok((None, folder.clone()))
+            Ok((Used::Beside, folder.clone()))
+        }
+        Place::Running(socket) => {
+            let server = Running::look(socket, &order.superuser, database).await?;
+            Ok((Used::Lent(server), socket.clone()))
         }
     }
 }

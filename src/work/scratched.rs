@@ -27,6 +27,18 @@ const MAX_JOBS: usize = 4;
 /// `application_name` of our sessions.
 const NAME: &str = "lifeboat/drill";
 
+/// What a dump says of the locale of its database.
+const LOCALE: [&str; 4] = ["lc_collate", "lc_ctype", "locale_provider", "locale"];
+
+/// A file that goes, however its use ends.
+struct Fleeting<'a>(&'a std::path::Path);
+
+impl Drop for Fleeting<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.0);
+    }
+}
+
 /// A scratch server that answers.
 pub(super) struct Scratch {
     pub(super) socket: PathBuf,
@@ -69,6 +81,8 @@ impl Scratch {
         let fetched = archive
             .fetch(store, plan.identities.clone(), &plan.volume, observer)
             .await?;
+        // The dump in a file is of no use to anybody else.
+        let dump = Fleeting(&fetched.dump);
         clock.lap("fetch");
         let name = archive.manifest.server.database.clone();
         self.create(&fetched, &name).await?;
@@ -76,8 +90,8 @@ impl Scratch {
         let loaded = self
             .load(plan, archive, &fetched, &target, observer)
             .await?;
-        // The dump is of no use any more, and room may be short.
-        let _ = std::fs::remove_file(&fetched.dump);
+        // Room may be short.
+        drop(dump);
         clock.adopt(loaded.phases.clone());
         facts.rto = Some(self.began.elapsed().as_secs_f64());
         let blocked = loaded
@@ -206,6 +220,21 @@ impl Scratch {
         without_login(&mut expected);
         without_login(&mut found);
         let mut comparison = compare(&expected, &found);
+        // The dump itself made this database, so its locale is not the server's choice.
+        let lies = LOCALE.iter().filter_map(|name| {
+            let text = |contents: &Contents| {
+                let value = contents.settings.get(*name);
+                value.map_or("none", String::as_str).to_owned()
+            };
+            let (expected, found) = (text(&archive.contents), text(&found));
+            (expected != found).then(|| Difference {
+                what: "contents.json".to_owned(),
+                object: (*name).to_owned(),
+                expected,
+                found,
+            })
+        });
+        comparison.differences.extend(lies);
         for lie in &fetched.contradictions {
             comparison.differences.push(Difference {
                 what: lie.what.clone(),
@@ -235,7 +264,7 @@ impl Scratch {
             // That it can log in at all is the first thing to know.
             connect(&target, NAME).await?;
         }
-        Ok(checks::ask(&target, &plan.checks, dump_time).await)
+        Ok(checks::ask(&target, &plan.checks, dump_time, plan.check_timeout).await)
     }
 }
 

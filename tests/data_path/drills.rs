@@ -43,6 +43,14 @@ impl Folders {
             scratch: make(),
         }
     }
+
+    pub fn volume(&self) -> PathBuf {
+        PathBuf::from(self.volume.path())
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        PathBuf::from(self.socket.path())
+    }
 }
 
 /// A plan to drill the backup below a folder.
@@ -64,6 +72,7 @@ pub fn drill_plan(store: Arc<dyn ObjectStore>, at: &str, major: i32, folders: &F
         compare: Compare::default(),
         application_role: None,
         checks: Vec::new(),
+        check_timeout: lifeboat::work::checks::TIMEOUT,
         minimum_score: 0,
         parameters: std::collections::BTreeMap::default(),
         image: String::new(),
@@ -100,7 +109,7 @@ pub fn run_file(server: &Server, dbname: &str, sql: &str) {
     run(psql.arg(&file));
 }
 
-fn shown(proof: &Proof) -> String {
+pub fn shown(proof: &Proof) -> String {
     let brief = Proof {
         tables: Vec::new(),
         ..proof.clone()
@@ -108,7 +117,7 @@ fn shown(proof: &Proof) -> String {
     serde_json::to_string_pretty(&brief).unwrap()
 }
 
-fn check(name: &str, sql: &str) -> Check {
+pub fn check(name: &str, sql: &str) -> Check {
     Check {
         name: name.to_owned(),
         sql: sql.to_owned(),

@@ -1,0 +1,111 @@
+//! The database of a scratch server, and who may enter it.
+
+use std::path::Path;
+
+use super::connect::connect;
+use super::error::PgError;
+use super::names::{quote_ident, quote_literal};
+use super::scratch::target;
+use super::target::Target;
+use crate::api::Reason;
+
+/// Makes the database as the dump says, without tablespace; one of its name that initdb made goes first.
+///
+/// # Errors
+/// `BackupDamaged` if the dump makes a database of another name; `LocaleMissing` naming locale and encoding, where
+/// the image does not have them.
+pub async fn create_database(
+    socket: &Path,
+    superuser: &str,
+    name: &str,
+    sql: &str,
+) -> Result<(), PgError> {
+    let made = sql.strip_prefix("CREATE DATABASE ").unwrap_or_default();
+    let named = |name: &str| {
+        made.strip_prefix(name)
+            .is_some_and(|after| after.starts_with(' '))
+    };
+    if !named(name) && !named(&quote_ident(name)) {
+        return Err(PgError::never(
+            Reason::BackupDamaged,
+            format!(
+                "the manifest says that the database is {name}, and its dump says: {}",
+                sql.trim()
+            ),
+        ));
+    }
+    let session = connect(&target(socket, superuser, "template1"), "lifeboat/scratch").await?;
+    let drop = format!("DROP DATABASE IF EXISTS {}", quote_ident(name));
+    let create = without_tablespace(sql);
+    for statement in [drop, create] {
+        if let Err(error) = session.client.batch_execute(&statement).await {
+            let code = error
+                .code()
+                .map(|c| c.code().to_owned())
+                .unwrap_or_default();
+            let failed = PgError::query("make the database", &error);
+            let locale = matches!(code.as_str(), "42809" | "22023" | "42704" | "0A000")
+                || failed.to_string().contains("locale");
+            return Err(match locale {
+                true => PgError::never(
+                    Reason::LocaleMissing,
+                    format!(
+                        "{failed}: the scratch server's image lacks the locale of the database ({}); name one that has it in spec.postgres.image",
+                        statement.trim()
+                    ),
+                ),
+                false => failed,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// `… TABLESPACE = fast` goes: the scratch server has none.
+fn without_tablespace(sql: &str) -> String {
+    let sql = sql.trim().trim_end_matches(';');
+    match sql.split_once(" TABLESPACE = ") {
+        Some((head, tail)) => {
+            let rest = tail.split_once(' ').map_or("", |(_, rest)| rest);
+            format!("{head} {rest}")
+        }
+        None => sql.to_owned(),
+    }
+}
+
+/// Gives a role a password and lets it log in (G17).
+///
+/// # Errors
+/// Those of the statement; that there is no such role is `InvalidSpec`.
+pub async fn allow_login(server: &Target, role: &str, password: &str) -> Result<(), PgError> {
+    let session = connect(server, "lifeboat/scratch").await?;
+    let sql = format!(
+        "ALTER ROLE {} LOGIN PASSWORD {}",
+        quote_ident(role),
+        quote_literal(password)
+    );
+    session.client.batch_execute(&sql).await.map_err(|e| {
+        PgError::never(
+            Reason::InvalidSpec,
+            format!(
+                "spec.applicationRole: {}",
+                PgError::query("let the role log in", &e)
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scratch_server_has_no_tablespaces() {
+        assert_eq!(
+            without_tablespace(
+                "CREATE DATABASE a WITH ENCODING = 'UTF8' TABLESPACE = fast LOCALE = 'C';\n"
+            ),
+            "CREATE DATABASE a WITH ENCODING = 'UTF8' LOCALE = 'C'"
+        );
+    }
+}

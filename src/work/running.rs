@@ -1,0 +1,128 @@
+//! A scratch server that is there already: it is lent to a drill and comes back as it was.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::failure::Failure;
+use crate::api::Reason;
+use crate::manifest::Role;
+use crate::postgres::globals::roles_called;
+use crate::postgres::{Connection, PgError, Target, connect, scratch};
+
+/// `application_name` of our sessions.
+const NAME: &str = "lifeboat/drill";
+/// What a superuser has who was never altered.
+const PLAIN: &str =
+    "WITH INHERIT LOGIN SUPERUSER CREATEDB CREATEROLE REPLICATION BYPASSRLS CONNECTION LIMIT -1";
+
+/// A server as it was lent.
+#[derive(Debug)]
+pub(super) struct Running {
+    target: Target,
+    databases: BTreeSet<String>,
+    superuser: Vec<Role>,
+}
+
+impl Running {
+    /// Looks at a server before it is used.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if it holds the database already, or roles that are not its superuser's: a drill would change
+    /// them. Those of connecting.
+    pub(super) async fn look(
+        socket: &Path,
+        superuser: &str,
+        database: &str,
+    ) -> Result<Self, Failure> {
+        let target = scratch::target(socket, superuser, "template1");
+        let session = connect(&target, NAME).await?;
+        let databases = names(&session, DATABASES).await?;
+        let roles = names(&session, ROLES).await?;
+        let strangers: Vec<&str> = roles
+            .iter()
+            .map(String::as_str)
+            .filter(|name| *name != superuser)
+            .collect();
+        if databases.contains(database) || !strangers.is_empty() {
+            let text = format!(
+                "the server at {} is in use: it has the database {database} or roles of its own ({})",
+                socket.display(),
+                strangers.join(", ")
+            );
+            return Err(Failure::Postgres(PgError::never(Reason::InvalidSpec, text)));
+        }
+        let superuser = roles_called(&session.client, &[superuser.to_owned()]).await?;
+        Ok(Self {
+            target,
+            databases,
+            superuser,
+        })
+    }
+
+    /// Takes away what the drill made, and gives the superuser back what it had.
+    ///
+    /// # Errors
+    /// Those of the statements; `ServerFailed` if the server is not as it was: it must not be lent again.
+    pub(super) async fn clean(self) -> Result<(), Failure> {
+        let session = connect(&self.target, NAME).await?;
+        let mut statements = Vec::new();
+        for name in names(&session, DATABASES).await? {
+            if !self.databases.contains(&name) {
+                statements.push(format!("DROP DATABASE {} WITH (FORCE)", quoted(&name)));
+            }
+        }
+        for name in names(&session, ROLES).await? {
+            if name != self.target.user {
+                statements.push(format!("DROP ROLE {}", quoted(&name)));
+            }
+        }
+        run(&session, &statements).await?;
+        let called = [self.target.user.clone()];
+        if roles_called(&session.client, &called).await? == self.superuser {
+            return Ok(());
+        }
+        let superuser = quoted(&self.target.user);
+        let mut statements = vec![
+            format!("ALTER ROLE {superuser} {PLAIN}"),
+            format!("ALTER ROLE {superuser} RESET ALL"),
+            format!("COMMENT ON ROLE {superuser} IS NULL"),
+        ];
+        let was = self.superuser.iter().flat_map(|role| &role.statements);
+        statements.extend(was.filter(|s| !s.starts_with("CREATE ROLE ")).cloned());
+        run(&session, &statements).await?;
+        let is = roles_called(&session.client, &called).await?;
+        if is == self.superuser {
+            return Ok(());
+        }
+        let text = format!(
+            "the scratch server did not become what it was: {is:?} instead of {:?}",
+            self.superuser
+        );
+        Err(Failure::Postgres(PgError::never(
+            Reason::ServerFailed,
+            text,
+        )))
+    }
+}
+
+const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database";
+const ROLES: &str = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_'";
+
+async fn names(session: &Connection, sql: &str) -> Result<BTreeSet<String>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("look at the scratch server", &e);
+    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
+    let names = rows.iter().map(|row| row.try_get(0).map_err(failed));
+    names.collect()
+}
+
+async fn run(session: &Connection, statements: &[String]) -> Result<(), PgError> {
+    for statement in statements {
+        let done = session.client.batch_execute(statement).await;
+        done.map_err(|e| PgError::query("clear the scratch server", &e))?;
+    }
+    Ok(())
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,196 @@
+//! What may be wrong with the roles of a backup, and with its manifest.
+
+use lifeboat::manifest::{Manifest, ObjectRole};
+
+use crate::mutations::Spoil;
+use crate::sealed::{Backup, Chance};
+
+/// Each by what it changes, and its name.
+pub const OF_THE_ROLES: &[(&str, &str, Spoil)] = &[
+    ("role attribute", "one more", |b, c| {
+        let attribute = *c.of(&["CREATEROLE", "REPLICATION", "BYPASSRLS", "SUPERUSER"]);
+        let line = format!("ALTER ROLE \"shop_reader\" WITH {attribute};");
+        insert(b, &line)
+    }),
+    ("role attribute", "missing", |b, c| {
+        take(b, c, |line| line.starts_with("ALTER ROLE \"shop_"))
+    }),
+    ("role attribute", "a letter or digit", |b, c| {
+        change(
+            b,
+            c,
+            |line| line.starts_with("ALTER ROLE \"shop_"),
+            |line, c| c.other(line),
+        )
+    }),
+    ("role attribute", "may log in", |b, c| {
+        let login = |line: &str| line.starts_with("ALTER ROLE \"shop_") && line.contains("LOGIN;");
+        change(b, c, login, |line, _| match line.contains("NOLOGIN") {
+            true => line.replace("NOLOGIN", "LOGIN"),
+            false => line.replace("LOGIN", "NOLOGIN"),
+        })
+    }),
+    ("role attribute", "its comment", |b, c| {
+        let comment = |line: &str| line.starts_with("COMMENT ON ROLE ");
+        change(b, c, comment, |line, c| {
+            let (head, words) = line.split_once(" IS ").unwrap();
+            format!("{head} IS {}", c.other(words))
+        })
+    }),
+    ("role", "missing", |b, c| {
+        let role = *c.of(&["\"shop_reader\"", "\"shop_app\"", "\"shop_group\""]);
+        let lines = b.globals.lines().filter(|line| !line.contains(role));
+        b.globals = lines.map(|line| format!("{line}\n")).collect();
+        role.to_owned()
+    }),
+    ("role", "one more", |b, _| {
+        insert(b, "CREATE ROLE \"nobody_knows\";")
+    }),
+    ("role", "its membership missing", |b, c| {
+        take(b, c, |line| line.starts_with("GRANT "))
+    }),
+    ("role", "a membership more", |b, _| {
+        insert(b, "GRANT \"shop_group\" TO \"shop_reader\";")
+    }),
+];
+
+/// Each by what it changes, and its name.
+pub const OF_THE_MANIFEST: &[(&str, &str, fn(&mut Manifest, &mut Chance) -> String)] = &[
+    ("count", "tables in the manifest", |m, c| {
+        more(&mut m.counts.tables, c)
+    }),
+    ("count", "rows in the manifest", |m, c| {
+        more(&mut m.counts.rows, c)
+    }),
+    ("count", "sequences in the manifest", |m, c| {
+        more(&mut m.counts.sequences, c)
+    }),
+    ("count", "things left out in the manifest", |m, c| {
+        more(&mut m.counts.left_out, c)
+    }),
+    ("count", "large objects in the manifest", |m, c| {
+        more(&mut m.counts.large_objects, c)
+    }),
+    ("count", "bytes of the dump in the manifest", |m, c| {
+        more(&mut m.counts.raw_bytes, c)
+    }),
+    ("count", "stored bytes in the manifest", |m, c| {
+        more(&mut m.counts.stored_bytes, c)
+    }),
+    ("count", "bytes of an object", |m, c| {
+        let at = c.below(m.objects.len());
+        more(&mut m.objects[at].bytes, c)
+    }),
+    ("count", "bytes of an object before compression", |m, _| {
+        let dump = m.objects.iter_mut().find(|o| o.role == ObjectRole::Dump);
+        let dump = dump.unwrap();
+        dump.raw_bytes += 1;
+        dump.name.clone()
+    }),
+    ("hash", "of an object", |m, c| {
+        let at = c.below(m.objects.len());
+        m.objects[at].sha256 = c.other_hex(&m.objects[at].sha256);
+        m.objects[at].name.clone()
+    }),
+    ("hash", "of an object before compression", |m, c| {
+        let at = c.below(m.objects.len());
+        let hash = m.objects[at].raw_sha256.clone().unwrap();
+        m.objects[at].raw_sha256 = Some(c.other_hex(&hash));
+        m.objects[at].name.clone()
+    }),
+    ("version", "of the server, in the manifest", |m, c| {
+        m.server.version = c.other(&m.server.version);
+        m.server.version.clone()
+    }),
+    ("version", "its major", |m, c| {
+        m.server.major = *c.of(&[13, 14, 16, 17]);
+        m.server.major.to_string()
+    }),
+    ("version", "of pg_dump", |m, c| {
+        m.server.pg_dump_version = c.other(&m.server.pg_dump_version);
+        m.server.pg_dump_version.clone()
+    }),
+    ("setting", "the encoding, in the manifest", |m, c| {
+        m.server.encoding = c.other(&m.server.encoding);
+        m.server.encoding.clone()
+    }),
+    (
+        "property of the database",
+        "its name, in the manifest",
+        |m, c| {
+            m.server.database = c.other(&m.server.database);
+            m.server.database.clone()
+        },
+    ),
+    ("encryption", "how", |m, _| {
+        m.encryption.method = "age".to_owned();
+        String::new()
+    }),
+    ("object", "not named", |m, c| {
+        let at = c.below(m.objects.len());
+        m.objects.remove(at).name
+    }),
+    ("object", "of another role", |m, c| {
+        let at = c.below(m.objects.len());
+        let roles = [ObjectRole::Dump, ObjectRole::Globals, ObjectRole::Contents];
+        let others: Vec<ObjectRole> = roles
+            .into_iter()
+            .filter(|r| *r != m.objects[at].role)
+            .collect();
+        m.objects[at].role = *c.of(&others);
+        format!("{:?}", m.objects[at])
+    }),
+    ("object", "of another name", |m, c| {
+        let at = c.below(m.objects.len());
+        m.objects[at].name = c.other(&m.objects[at].name);
+        m.objects[at].name.clone()
+    }),
+    ("format", "of the manifest", |m, c| {
+        m.format += u32::try_from(c.step().abs()).unwrap();
+        m.format.to_string()
+    }),
+];
+
+fn more(count: &mut i64, chance: &mut Chance) -> String {
+    *count += chance.step();
+    count.to_string()
+}
+
+fn insert(backup: &mut Backup, line: &str) -> String {
+    backup.globals.push_str(line);
+    backup.globals.push('\n');
+    line.to_owned()
+}
+
+fn place(
+    backup: &Backup,
+    chance: &mut Chance,
+    suits: impl Fn(&str) -> bool,
+) -> (usize, Vec<String>) {
+    let lines: Vec<String> = backup.globals.lines().map(str::to_owned).collect();
+    // What is said of passwords no drill may know (G17).
+    let found = lines.iter().enumerate();
+    let found = found.filter(|(_, line)| suits(line) && !line.contains(" WITH PASSWORD "));
+    let found: Vec<usize> = found.map(|(at, _)| at).collect();
+    (*chance.of(&found), lines)
+}
+
+fn take(backup: &mut Backup, chance: &mut Chance, suits: impl Fn(&str) -> bool) -> String {
+    let (at, mut lines) = place(backup, chance, suits);
+    let gone = lines.remove(at);
+    backup.globals = lines.join("\n") + "\n";
+    gone
+}
+
+fn change(
+    backup: &mut Backup,
+    chance: &mut Chance,
+    suits: impl Fn(&str) -> bool,
+    other: impl Fn(&str, &mut Chance) -> String,
+) -> String {
+    let (at, mut lines) = place(backup, chance, suits);
+    lines[at] = other(&lines[at], chance);
+    let is = lines[at].clone();
+    backup.globals = lines.join("\n") + "\n";
+    is
+}
