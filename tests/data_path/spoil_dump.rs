@@ -11,11 +11,7 @@ pub const OF_THE_DUMP: &[(&str, &str, Spoil)] = &[
     ("row value", "two rows swapped a value", swapped),
     ("row value", "columns of the COPY swapped", columns),
     ("row missing", "one", missing),
-    ("row missing", "all of a table", |b, c| {
-        let (id, name) = filled(&b.dump, c);
-        b.dump.rows(id).unwrap().clear();
-        name
-    }),
+    ("row missing", "all of a table", emptied),
     ("row missing", "the data of a table", |b, c| {
         remove(&mut b.dump, c, &["TABLE DATA"], "")
     }),
@@ -169,11 +165,8 @@ pub const OF_THE_DUMP: &[(&str, &str, Spoil)] = &[
     ("property of the database", "all missing", |b, c| {
         remove(&mut b.dump, c, &["DATABASE PROPERTIES"], "")
     }),
-    ("property of the database", "its privileges", |b, c| {
-        remove(&mut b.dump, c, &["ACL"], "DATABASE ")
-    }),
-    ("property of the database", "its comment", |b, c| {
-        remove(&mut b.dump, c, &["COMMENT"], "DATABASE ")
+    ("property of the database", "what is said of it", |b, c| {
+        remove(&mut b.dump, c, &["ACL", "COMMENT"], "DATABASE ")
     }),
     ("property of the database", "another setting", |b, _| {
         replace(&mut b.dump, "DATABASE PROPERTIES", "TO '7MB'", "TO '9MB'")
@@ -407,6 +400,14 @@ fn columns(backup: &mut Backup, chance: &mut Chance) -> String {
         entry.copy = Some(format!("{head}({}){tail}", names.join(", ")));
         return name;
     }
+}
+
+fn emptied(backup: &mut Backup, chance: &mut Chance) -> String {
+    let (id, name) = filled(&backup.dump, chance);
+    format!(
+        "{name}: {}",
+        backup.dump.rows(id).unwrap().drain(..).count()
+    )
 }
 
 fn missing(backup: &mut Backup, chance: &mut Chance) -> String {

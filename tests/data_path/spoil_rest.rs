@@ -54,8 +54,11 @@ pub const OF_THE_ROLES: &[(&str, &str, Spoil)] = &[
     }),
 ];
 
+/// Changes a manifest and says how.
+type Lie = fn(&mut Manifest, &mut Chance) -> String;
+
 /// Each by what it changes, and its name.
-pub const OF_THE_MANIFEST: &[(&str, &str, fn(&mut Manifest, &mut Chance) -> String)] = &[
+pub const OF_THE_MANIFEST: &[(&str, &str, Lie)] = &[
     ("count", "tables in the manifest", |m, c| {
         more(&mut m.counts.tables, c)
     }),
