@@ -38,10 +38,10 @@ mod runs;
 #[path = "support/s3_server.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod s3_server;
-#[path = "data_path/shell.rs"]
-mod shell;
 #[path = "data_path/sealed.rs"]
 mod sealed;
+#[path = "data_path/shell.rs"]
+mod shell;
 #[path = "data_path/spoil_contents.rs"]
 mod spoil_contents;
 #[path = "data_path/spoil_dump.rs"]

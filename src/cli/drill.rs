@@ -86,7 +86,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         compare: Compare::default(),
         application_role: None,
         checks: args.check.iter().enumerate().map(check).collect(),
-        check_timeout: crate::work::checks::TIMEOUT,
+        check_timeout: crate::postgres::checks::TIMEOUT,
         minimum_score: 0,
         parameters: args.parameter.iter().cloned().collect::<BTreeMap<_, _>>(),
         image: String::new(),

@@ -42,6 +42,7 @@ pub mod pg_restore;
 pub mod pooler;
 pub mod preflight;
 pub mod privileges;
+pub(crate) mod running;
 pub mod scratch;
 mod scratch_database;
 mod scratch_order;

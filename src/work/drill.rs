@@ -19,7 +19,6 @@ use super::clock;
 use super::failure::Failure;
 use super::pick::{Choice, pick};
 use super::proof::{Facts, proof};
-use super::running::Running;
 use super::scratched::Scratch;
 use super::verdict::Judgement;
 use crate::api::Reason;
@@ -27,6 +26,7 @@ use crate::api::restore_drill::{Check, Compare, DrillMode, Verdict};
 use crate::codec::Identities;
 use crate::manifest::{Objective, Phase, Proof};
 use crate::objects::ObjectStore;
+use crate::postgres::running::Running;
 use crate::postgres::scratch::{ScratchOrder, ScratchServer};
 use crate::postgres::{Observer, PgDump, Step};
 

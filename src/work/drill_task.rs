@@ -100,7 +100,7 @@ fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
         compare: task.compare.clone(),
         application_role: task.application_role.clone(),
         checks: task.checks.clone(),
-        check_timeout: super::checks::TIMEOUT,
+        check_timeout: crate::postgres::checks::TIMEOUT,
         minimum_score: task.minimum_score,
         parameters: task.parameters.clone(),
         image: task.image.clone(),

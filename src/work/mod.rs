@@ -17,7 +17,6 @@ pub mod progress;
 pub mod proof;
 pub mod random;
 pub mod restore;
-mod running;
 mod scratched;
 pub mod verdict;
 pub mod verify;

@@ -72,7 +72,7 @@ pub fn drill_plan(store: Arc<dyn ObjectStore>, at: &str, major: i32, folders: &F
         compare: Compare::default(),
         application_role: None,
         checks: Vec::new(),
-        check_timeout: lifeboat::work::checks::TIMEOUT,
+        check_timeout: lifeboat::postgres::checks::TIMEOUT,
         minimum_score: 0,
         parameters: std::collections::BTreeMap::default(),
         image: String::new(),

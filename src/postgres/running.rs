@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::failure::Failure;
+use super::connect::{Connection, connect};
+use super::error::PgError;
+use super::globals::roles_called;
+use super::names::quote_ident;
+use super::scratch;
+use super::target::Target;
 use crate::api::Reason;
 use crate::manifest::Role;
-use crate::postgres::globals::roles_called;
-use crate::postgres::{Connection, PgError, Target, connect, scratch};
 
 /// `application_name` of our sessions.
 const NAME: &str = "lifeboat/drill";
@@ -17,7 +20,7 @@ const PLAIN: &str =
 
 /// A server as it was lent.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     target: Target,
     databases: BTreeSet<String>,
     superuser: Vec<Role>,
@@ -29,11 +32,11 @@ impl Running {
     /// # Errors
     /// `InvalidSpec` if it holds the database already, or roles that are not its superuser's: a drill would change
     /// them. Those of connecting.
-    pub(super) async fn look(
+    pub(crate) async fn look(
         socket: &Path,
         superuser: &str,
         database: &str,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, PgError> {
         let target = scratch::target(socket, superuser, "template1");
         let session = connect(&target, NAME).await?;
         let databases = names(&session, DATABASES).await?;
@@ -49,9 +52,9 @@ impl Running {
                 socket.display(),
                 strangers.join(", ")
             );
-            return Err(Failure::Postgres(PgError::never(Reason::InvalidSpec, text)));
+            return Err(PgError::never(Reason::InvalidSpec, text));
         }
-        let superuser = roles_called(&session.client, &[superuser.to_owned()]).await?;
+        let superuser = roles_called(&target, NAME, &[superuser.to_owned()]).await?;
         Ok(Self {
             target,
             databases,
@@ -63,25 +66,25 @@ impl Running {
     ///
     /// # Errors
     /// Those of the statements; `ServerFailed` if the server is not as it was: it must not be lent again.
-    pub(super) async fn clean(self) -> Result<(), Failure> {
+    pub(crate) async fn clean(self) -> Result<(), PgError> {
         let session = connect(&self.target, NAME).await?;
         let mut statements = Vec::new();
         for name in names(&session, DATABASES).await? {
             if !self.databases.contains(&name) {
-                statements.push(format!("DROP DATABASE {} WITH (FORCE)", quoted(&name)));
+                statements.push(format!("DROP DATABASE {} WITH (FORCE)", quote_ident(&name)));
             }
         }
         for name in names(&session, ROLES).await? {
             if name != self.target.user {
-                statements.push(format!("DROP ROLE {}", quoted(&name)));
+                statements.push(format!("DROP ROLE {}", quote_ident(&name)));
             }
         }
         run(&session, &statements).await?;
         let called = [self.target.user.clone()];
-        if roles_called(&session.client, &called).await? == self.superuser {
+        if roles_called(&self.target, NAME, &called).await? == self.superuser {
             return Ok(());
         }
-        let superuser = quoted(&self.target.user);
+        let superuser = quote_ident(&self.target.user);
         let mut statements = vec![
             format!("ALTER ROLE {superuser} {PLAIN}"),
             format!("ALTER ROLE {superuser} RESET ALL"),
@@ -90,7 +93,7 @@ impl Running {
         let was = self.superuser.iter().flat_map(|role| &role.statements);
         statements.extend(was.filter(|s| !s.starts_with("CREATE ROLE ")).cloned());
         run(&session, &statements).await?;
-        let is = roles_called(&session.client, &called).await?;
+        let is = roles_called(&self.target, NAME, &called).await?;
         if is == self.superuser {
             return Ok(());
         }
@@ -98,10 +101,7 @@ impl Running {
             "the scratch server did not become what it was: {is:?} instead of {:?}",
             self.superuser
         );
-        Err(Failure::Postgres(PgError::never(
-            Reason::ServerFailed,
-            text,
-        )))
+        Err(PgError::never(Reason::ServerFailed, text))
     }
 }
 
@@ -121,8 +121,4 @@ async fn run(session: &Connection, statements: &[String]) -> Result<(), PgError>
         done.map_err(|e| PgError::query("clear the scratch server", &e))?;
     }
     Ok(())
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
