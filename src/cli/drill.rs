@@ -17,7 +17,7 @@ use crate::work::drill::{Place, Plan};
 use crate::work::failure::Failure;
 use crate::work::pick::Choice;
 use crate::work::progress::{Progress, Show};
-use crate::work::{clock, drill, human, stopped};
+use crate::work::{clock, drill, human, proof, stopped};
 
 /// Arguments of `lifeboat drill`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,9 @@ pub struct Args {
     /// Folder in which the scratch server's data lies meanwhile. Default: the folder for temporary files.
     #[arg(long, value_name = "FOLDER")]
     work_dir: Option<PathBuf>,
+    /// Leave the proof beside the backup, where `lifeboat report` finds it. Needs the right to write there.
+    #[arg(long)]
+    keep_proof: bool,
     /// Print the whole proof as JSON.
     #[arg(long)]
     json: bool,
@@ -104,7 +107,13 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         () = stopped() => Err("stopped".into()),
     };
     progress.finish();
-    let proof = outcome?.proof;
+    let drilled = outcome?;
+    if args.keep_proof {
+        proof::write(plan.store.as_ref(), &drilled.at, &drilled.proof)
+            .await
+            .map_err(|e| explain_failure(&e))?;
+    }
+    let proof = drilled.proof;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&proof)?);
     } else {

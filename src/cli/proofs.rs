@@ -56,8 +56,8 @@ pub(super) async fn one(
     if wanted.is_empty() {
         return Err(missing(store, at, run, &runs).await?);
     }
-    let manifest = manifest_sha256(store, at).await?;
-    let proofs = stream::iter(wanted).map(|run| proof(store, at, run, manifest.as_deref()));
+    let today = today(store, at).await?;
+    let proofs = stream::iter(wanted).map(|run| proof(store, at, run, &today));
     let newest =
         proofs
             .buffered(READERS)
@@ -95,19 +95,19 @@ pub(super) async fn all(
     let places = places.chain(found.unreadable.iter().map(|(at, _)| at.as_str()));
     let reads = stream::iter(places).map(|at| async move {
         let runs = runs(store, at).await?;
-        let manifest = match runs.is_empty() {
-            true => None,
-            false => manifest_sha256(store, at).await?,
+        let today = match runs.is_empty() {
+            true => Today::default(),
+            false => today(store, at).await?,
         };
-        Ok::<_, CommandError>((at, runs, manifest))
+        Ok::<_, CommandError>((at, runs, today))
     });
     let places: Vec<_> = reads.buffered(2 * READERS).try_collect().await?;
-    let wanted = places.iter().flat_map(|(at, runs, manifest)| {
-        runs.iter().map(move |run| (*at, run, manifest.as_deref()))
-    });
-    let reads = stream::iter(wanted).map(|(at, run, manifest)| async move {
+    let wanted = places
+        .iter()
+        .flat_map(|(at, runs, today)| runs.iter().map(move |run| (*at, run, today)));
+    let reads = stream::iter(wanted).map(|(at, run, today)| async move {
         // One line is all that stays of it: a proof may name every table of a large database.
-        let read = proof(store, at, run, manifest).await;
+        let read = proof(store, at, run, today).await;
         read.map(|stored| {
             let line = Line::of(&stored.proof, at, stored.source.standing);
             (line, keep.then_some(stored.bytes))
@@ -171,17 +171,18 @@ async fn proof(
     store: &dyn ObjectStore,
     at: &str,
     run: &str,
-    manifest: Option<&str>,
+    today: &Today,
 ) -> Result<Stored, CommandError> {
     let key = join(at, &format!("{PROOFS}/{run}.json"));
     let most = u64::try_from(MAX_PROOF_BYTES).unwrap_or(u64::MAX);
     let bytes = store.get(&key, most).await?;
     let proof =
         Proof::parse(&bytes).map_err(|error| format!("{}: {error}", backups::plain(&key)))?;
-    let standing = match manifest {
+    let standing = match &today.manifest {
         None => Standing::Gone,
-        Some(sha256) if sha256 == proof.backup.manifest_sha256 => Standing::AsDrilled,
-        Some(_) => Standing::Changed,
+        Some(sha256) if *sha256 != proof.backup.manifest_sha256 => Standing::Changed,
+        Some(_) if today.damaged => Standing::Damaged,
+        Some(_) => Standing::AsDrilled,
     };
     let source = Source {
         place: store.place(),
@@ -196,14 +197,30 @@ async fn proof(
     })
 }
 
-/// Digest of the manifest that stands there now, if one does.
-async fn manifest_sha256(store: &dyn ObjectStore, at: &str) -> Result<Option<String>, StoreError> {
+/// What stands there now.
+#[derive(Debug, Clone, Default)]
+struct Today {
+    /// Digest of the manifest, if there is one.
+    manifest: Option<String>,
+    /// Objects are missing, or not as long as it says.
+    damaged: bool,
+}
+
+async fn today(store: &dyn ObjectStore, at: &str) -> Result<Today, StoreError> {
     let most = u64::try_from(MAX_MANIFEST_BYTES).unwrap_or(u64::MAX);
-    match store.get(&join(at, MANIFEST), most).await {
-        Ok(bytes) => Ok(Some(sha256(&bytes))),
-        Err(error) if error.is_missing() => Ok(None),
-        Err(error) => Err(error),
-    }
+    let manifest = match store.get(&join(at, MANIFEST), most).await {
+        Ok(bytes) => sha256(&bytes),
+        Err(error) if error.is_missing() => return Ok(Today::default()),
+        Err(error) => return Err(error),
+    };
+    let damaged = match backups::read(store, at).await? {
+        Read::Backup(backup) => !backup.faults.is_empty(),
+        Read::Unfinished | Read::Unreadable(_) => true,
+    };
+    Ok(Today {
+        manifest: Some(manifest),
+        damaged,
+    })
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {

@@ -91,18 +91,21 @@ async fn report(store: &dyn ObjectStore, args: &Args) -> Result<Report, CommandE
         return Ok(Report { text, flaw });
     }
     let found = proofs::one(store, at, args.run.as_deref()).await?;
-    let changed = found.source.standing == Standing::Changed;
     let text = match format {
         Format::Json => found.bytes.to_vec(),
         _ => write(&drill(&found.proof, &found.source), format),
     };
-    Ok(Report {
-        text,
-        flaw: changed.then(|| {
-            let at = backups::plain(at);
-            format!("the manifest of {at} is not the one that was drilled: the proof says nothing of what is there now")
-        }),
-    })
+    let at = backups::plain(at);
+    let flaw = match found.source.standing {
+        Standing::AsDrilled | Standing::Gone => None,
+        Standing::Damaged => Some(format!(
+            "{at} was damaged after the drill: objects of it are missing or cut"
+        )),
+        Standing::Changed => Some(format!(
+            "the manifest of {at} is not the one that was drilled: the proof says nothing of what is there now"
+        )),
+    };
+    Ok(Report { text, flaw })
 }
 
 fn write(page: &Page, format: Format) -> Vec<u8> {

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cli::inspect::tests::manifest;
-use crate::manifest::Proof;
+use crate::manifest::{ObjectInfo, ObjectRole, Proof};
 
 const PASSED: &str = include_str!("../report/examples/passed.json");
 const FAILED: &str = include_str!("../report/examples/failed.json");
@@ -190,4 +190,33 @@ async fn what_cannot_be_read_is_never_passed_over() {
             .contains("## Unreadable")
     );
     assert_eq!(all.flaw.unwrap(), "1 proof or manifest unreadable");
+}
+
+#[tokio::test]
+async fn p10_a_backup_that_lost_an_object_since_is_no_longer_the_newest_proven() {
+    let place = Place::new();
+    let object = ObjectInfo {
+        name: "dump.pgc.age".to_owned(),
+        role: ObjectRole::Dump,
+        bytes: 3,
+        raw_bytes: 3,
+        sha256: String::new(),
+        raw_sha256: None,
+    };
+    let json = manifest(NEW, vec![object]).to_json().unwrap();
+    place.put(&format!("{NEW}/manifest.json"), &json);
+    place.put(&format!("{NEW}/dump.pgc.age"), b"123");
+    place.drilled(NEW, PASSED, "weekly-2", "2026-11-23T03:00:00Z");
+    let whole = place.text(&["shop.orders", "--all"]).await;
+    assert!(whole.contains("| ✔ 2026-11-21 02:00:09 UTC |"), "{whole}");
+
+    std::fs::remove_file(place.folder.path().join(NEW).join("dump.pgc.age")).unwrap();
+    let report = place.report(&[NEW]).await.unwrap();
+    assert!(report.flaw.unwrap().contains("missing or cut"));
+    let all = place.text(&["shop.orders", "--all"]).await;
+    assert!(
+        all.contains("| Newest proven recovery point | ✘ none |"),
+        "{all}"
+    );
+    assert!(all.contains("dump.pgc.age is missing"), "{all}");
 }

@@ -171,6 +171,7 @@ fn row(line: &Line) -> Vec<Cell> {
     };
     let today = match line.standing {
         Standing::AsDrilled => Cell::Mark(Tone::Good, "as drilled".to_owned()),
+        Standing::Damaged => Cell::Mark(Tone::Bad, "damaged".to_owned()),
         Standing::Changed => Cell::Mark(Tone::Bad, "changed".to_owned()),
         Standing::Gone => Cell::Mark(Tone::Unsure, "gone".to_owned()),
     };
@@ -196,7 +197,7 @@ fn row(line: &Line) -> Vec<Cell> {
 fn reading() -> Vec<Block> {
     let text = [
         "A line is one proof, the newest first. Proven: the whole backup was restored, compared and equal.",
-        "The newest proven recovery point is the newest moment to which one can certainly return: its backup stands in the store as it was drilled, and no later \
+        "The newest proven recovery point is the newest moment to which one can certainly return: its backup stands in the store as it was drilled (manifest, and names and sizes of the objects), and no later \
          drill of it failed.",
         "A gap is the time between the recovery points of two backups that follow each other, damaged ones not counted: so much could have been lost at most.",
         "RTO is the time that the restore took, RPO the age of the data when the drill began; with a sign where the policy has an objective.",

@@ -50,19 +50,22 @@ fn banner(proof: &Proof, source: &Source) -> Banner {
             "The drill could not tell. This speaks neither for the backup nor against it."
         }
     };
-    let changed = source.standing == Standing::Changed;
+    let spoiled = match source.standing {
+        Standing::AsDrilled | Standing::Gone => None,
+        Standing::Damaged => {
+            Some("But the backup was damaged after the drill: objects of it are missing or cut.")
+        }
+        Standing::Changed => Some(
+            "But the manifest in the store is not the one that was drilled: nothing is proven of what stands there now.",
+        ),
+    };
     Banner {
-        tone: match changed {
-            true => Tone::Bad,
-            false => words::tone(proof.result, proof.proves),
+        tone: match spoiled {
+            Some(_) => Tone::Bad,
+            None => words::tone(proof.result, proof.proves),
         },
         verdict: proof.result.as_str(),
-        meaning: match changed {
-            true => {
-                "But the manifest in the store is not the one that was drilled: nothing is proven of what stands there now."
-            }
-            false => meaning,
-        },
+        meaning: spoiled.unwrap_or(meaning),
         reason: proof.reason.clone(),
         sentence: proof.message.clone(),
     }

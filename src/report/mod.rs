@@ -34,8 +34,10 @@ pub struct Source {
 /// The backup of a proof, today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Its manifest is the one that was drilled.
+    /// Its manifest is the one that was drilled, and every object is there, as long as it was.
     AsDrilled,
+    /// Its manifest is the one that was drilled, but an object is missing or cut.
+    Damaged,
     /// Its manifest is another: the proof does not speak of it.
     Changed,
     /// There is no manifest: it was deleted.

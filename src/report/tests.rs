@@ -84,6 +84,7 @@ fn a_directory_reads_well_and_a_later_failure_takes_a_proof_back() {
 #[rstest]
 #[case::gone(Standing::Gone)]
 #[case::changed(Standing::Changed)]
+#[case::damaged(Standing::Damaged)]
 fn what_no_longer_stands_is_not_the_newest_proven_recovery_point(#[case] standing: Standing) {
     let mut gone = drilled();
     for line in &mut gone.lines {

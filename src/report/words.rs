@@ -71,7 +71,11 @@ pub(super) fn standing(standing: Standing) -> Cell {
     match standing {
         Standing::AsDrilled => Cell::Mark(
             Tone::Good,
-            "stands in the store as it was drilled".to_owned(),
+            "its manifest stands in the store as it was drilled, and so do the names and sizes of its objects".to_owned(),
+        ),
+        Standing::Damaged => Cell::Mark(
+            Tone::Bad,
+            "it was damaged after the drill: objects are missing or cut".to_owned(),
         ),
         Standing::Changed => Cell::Mark(
             Tone::Bad,

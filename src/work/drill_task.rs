@@ -158,9 +158,12 @@ fn result(proof: &Proof, isolated: Option<bool>) -> TaskResult {
     let mut message = proof.message.clone();
     if let (Verdict::Passed, Some(rto)) = (proof.result, &proof.rto) {
         let seconds = whole(rto.seconds);
+        // What comes after a database that can be used does not count, but where all of it is measured.
+        let counts = |name: &str| proof.mode == "Disaster" || !["verify", "checks"].contains(&name);
         let worst = proof
             .phases
             .iter()
+            .filter(|p| counts(&p.name))
             .max_by(|a, b| a.seconds.total_cmp(&b.seconds))
             .map_or(String::new(), |p| format!(", most of it {}", p.name));
         let time = human::seconds(u64::try_from(seconds).unwrap_or_default());

