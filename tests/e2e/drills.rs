@@ -290,3 +290,34 @@ fn two_drills_of_one_policy_take_turns_and_a_killed_one_cannot_tell() {
     assert_gone(&story);
     story.end();
 }
+
+/// P6: the operator may die meanwhile, and the policy may go: the run ends as it would have, and is told.
+#[test]
+fn a_drill_outlives_the_operator_and_its_policy() {
+    // The demo shows the operator's metrics; it must be through with that.
+    demo::printed(None);
+    let story = backed_up("drill-outlives", &[]);
+    let slow = "  postgres: {parameters: {post_auth_delay: '2'}}\n";
+    drill(&story, "weekly", &format!("{WITH_KEY}{slow}"));
+    story.await_condition(DRILL, "weekly", "Reconciling", "True", "Running", A_RUN);
+    story.kubectl(&["delete", "backuppolicies.lifeboat.dev", "shop"]);
+    let operator = [
+        "-n",
+        "lifeboat-system",
+        "delete",
+        "pods",
+        "--all",
+        "--grace-period=0",
+        "--force",
+    ];
+    story.plain(&operator);
+    let object = ended(&story, "weekly");
+    assert_said(&object, "True", "Succeeded");
+    assert_eq!(
+        object["status"]["history"].as_array().map(Vec::len),
+        Some(1),
+        "{object:#}"
+    );
+    assert_gone(&story);
+    story.end();
+}
