@@ -89,9 +89,19 @@ pub fn reaches_out(desc: &str, tag: &Name) -> bool {
 /// # Errors
 /// Only that it could not be tried. What went wrong with entries is in the answer.
 pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Loaded, PgError> {
-    // Beside the dump: the folder for passwords is small.
+    // Beside the dump: the folder for passwords is small. It goes, however the load ends.
     let list = order.dump.with_file_name("entries.list");
     write_list(order, &list)?;
+    let loaded = load_listed(order, &list, observer).await;
+    let _ = std::fs::remove_file(&list);
+    loaded
+}
+
+async fn load_listed(
+    order: &LoadOrder<'_>,
+    list: &Path,
+    observer: &dyn Observer,
+) -> Result<Loaded, PgError> {
     let mut loaded = Loaded::default();
     let mut clock = Instant::now();
     let mut lap = |loaded: &mut Loaded, name: &str| {
@@ -105,14 +115,14 @@ pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Load
     observer.reached(Step::LoadingSchema).await;
     let session = session(order).await?;
     let late_roles = roles(order, &session, &mut loaded).await?;
-    section(order, Section::PreData, &list, &mut loaded).await?;
+    section(order, Section::PreData, list, &mut loaded).await?;
     let (early, late) = properties(order);
     statements(order, &session, &early, &mut loaded).await?;
     lap(&mut loaded, "schema");
 
     observer.reached(Step::LoadingData).await;
     {
-        let data = section(order, Section::Data, &list, &mut loaded);
+        let data = section(order, Section::Data, list, &mut loaded);
         tokio::select! {
             ended = data => ended?,
             never = watch(order, &session, observer) => match never {},
@@ -121,7 +131,7 @@ pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Load
     lap(&mut loaded, "data");
 
     observer.reached(Step::Indexing).await;
-    section(order, Section::PostData, &list, &mut loaded).await?;
+    section(order, Section::PostData, list, &mut loaded).await?;
     lap(&mut loaded, "indexes");
 
     observer.reached(Step::Analyzing).await;
@@ -130,8 +140,6 @@ pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Load
     statements(order, &session, &late_roles, &mut loaded).await?;
     statements(order, &session, &late, &mut loaded).await?;
     lap(&mut loaded, "analyze");
-    // Of no use any more; the folder goes too.
-    let _ = std::fs::remove_file(&list);
     Ok(loaded)
 }
 
