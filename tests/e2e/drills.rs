@@ -190,7 +190,7 @@ fn a_drill_proves_a_database_with_every_kind_of_object() {
     );
     assert_gone(&story);
     let quit = Story::begin("drill-everything-source");
-    // A subscription holds its database.
+    // A subscription holds its database, which forbids writing.
     for (database, sql) in [
         ("every", "DROP SUBSCRIPTION sub"),
         ("postgres", "DROP DATABASE every WITH (FORCE)"),
@@ -206,6 +206,8 @@ fn a_drill_proves_a_database_with_every_kind_of_object() {
             "psql",
             "-Xqd",
             database,
+            "-c",
+            "SET default_transaction_read_only = off",
             "-c",
             sql,
         ];
