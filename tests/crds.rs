@@ -214,7 +214,7 @@ fn object(kind: &str, spec: &str) -> Value {
 const STORE: &str = "{s3: {bucket: backups, prefix: a}, credentials: {writer: {secretRef: {name: w}}}, encryption: {recipients: [age17elg29sfl4nawfd6vc7d7wem6ld0nazfchu8d2v6edmfyv459pvsttejuv]}}";
 const POLICY: &str = "{database: {secretRef: {name: d}}, storeRef: {name: s}, directory: shop.orders, tiers: [{name: daily, cron: 0 2 * * *}]}";
 const BACKUP: &str = "{policyRef: {name: p}}";
-const DRILL: &str = "{policyRef: {name: p}, schedule: {cron: 0 3 * * SUN, timeZone: UTC}, select: {tier: daily, pick: Random}, identityRef: {name: k}, mode: Disaster, applicationRole: app, checks: [{name: a, sql: select true}], postgres: {parameters: {work_mem: 64MB}, storage: {size: 50Gi}}}";
+const DRILL: &str = "{policyRef: {name: p}, schedule: {cron: 0 3 * * SUN, timeZone: UTC}, select: {tier: daily, pick: Random}, identityRef: {name: k}, mode: Disaster, applicationRole: app, checks: [{name: a, sql: select true}], compare: {content: Sample, samplePercent: 10}, postgres: {parameters: {work_mem: 64MB}, locales: [es_CL.UTF-8, de_DE@euro], storage: {size: 50Gi}}}";
 
 #[rstest]
 #[case("BackupStore", STORE)]
@@ -301,6 +301,16 @@ fn what_is_right_is_accepted(#[case] kind: &str, #[case] spec: &str) {
     "RestoreDrill",
     "{policyRef: {name: p}, postgres: {parameters: {Work Mem: 1MB}}}",
     "a parameter is a name like work_mem"
+)]
+#[case(
+    "RestoreDrill",
+    "{policyRef: {name: p}, compare: {content: Sample}}",
+    "needs samplePercent"
+)]
+#[case(
+    "RestoreDrill",
+    "{policyRef: {name: p}, compare: {samplePercent: 10}}",
+    "needs samplePercent"
 )]
 fn what_is_wrong_is_refused_with_the_fix(
     #[case] kind: &str,

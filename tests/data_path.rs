@@ -11,6 +11,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "data_path/asked.rs"]
+mod asked;
 #[path = "data_path/changes.rs"]
 mod changes;
 #[path = "data_path/custom_format.rs"]

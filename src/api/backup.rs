@@ -184,10 +184,10 @@ pub struct BackupBytes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// Named step, for example `DumpStarted`.
+    /// Named step, for example `DumpStarted` of a backup or `LoadingData` of a drill.
     #[schemars(length(max = 32))]
     pub step: String,
-    /// Percent of the rows that pg_dump has read. Absent while unknown.
+    /// Percent of the rows that are read, or loaded. Absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub percent: Option<i32>,

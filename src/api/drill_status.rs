@@ -93,6 +93,9 @@ pub struct RunningDrill {
     /// Why it was given up while its Job is being removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<super::backup::GivenUp>,
+    /// How far its worker is, read from its log about once a minute. Absent in its first minute, and where it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<super::backup::Progress>,
 }
 
 /// How a run ended.

@@ -184,8 +184,11 @@ impl DrillMode {
 }
 
 /// What is compared.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.samplePercent) == (has(self.content) && self.content == 'Sample')").message("`content: Sample` needs samplePercent, and nothing else does: write for example `{content: Sample, samplePercent: 10}`"),
+)]
 pub struct Compare {
     /// Definitions, owners, privileges, roles, sequences, properties of the database. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,9 +196,14 @@ pub struct Compare {
     /// `Exact` (default) or `Off`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<CompareRows>,
-    /// `Full` (default) or `Off`: only rows are counted then.
+    /// `Full` (default), `Sample`: of some tables, each whole, or `Off`: only rows are counted then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<CompareContent>,
+    /// With `content: Sample`: how many of a hundred tables are read, at least one. Drawn from the due time: each run draws
+    /// others, another try of the same run the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 99))]
+    pub sample_percent: Option<i32>,
 }
 
 /// How rows are compared.
@@ -214,6 +222,8 @@ pub enum CompareContent {
     /// The hash of every row of every table.
     #[default]
     Full,
+    /// The hash of every row of some tables.
+    Sample,
     /// Not at all.
     Off,
 }
@@ -272,6 +282,18 @@ pub struct ScratchPostgres {
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-z_][a-z0-9_.]*$') && size(k) <= 64 && size(self[k]) <= 256)").message("a parameter is a name like work_mem with a value of at most 256 characters"))]
     pub parameters: BTreeMap<String, String>,
+    /// Locales of the operating system that the image lacks and that are made from its own sources (`localedef`) before the
+    /// server starts, for example `es_CL.UTF-8`. Those that the backup names, as its own or in settings, are made without
+    /// being named here; collations that somebody created from a locale need it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(
+            length(min = 1, max = 64),
+            regex(pattern = r"^[A-Za-z][A-Za-z0-9_.@-]*$")
+        )
+    )]
+    pub locales: Vec<String>,
     /// Where its data lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,

@@ -160,3 +160,13 @@ pub fn folder(field: &str, folder: &str, nested: bool) -> Result<(), Invalid> {
         )),
     }
 }
+
+/// Whether it can be the name of a locale, such as `es_CL.UTF-8`, and is no path.
+#[must_use]
+pub fn is_locale(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.@-".contains(c))
+}

@@ -10,6 +10,7 @@ use super::inspect::read_identity;
 use super::restore::phases;
 use super::{CommandError, backups, differences};
 use crate::api::restore_drill::{Check, Compare, DrillMode, Select, Verdict};
+use crate::api::rules::is_locale;
 use crate::manifest::Proof;
 use crate::objects::Location;
 use crate::postgres::compare::Difference;
@@ -38,6 +39,10 @@ pub struct Args {
     /// A setting of the scratch server, for example maintenance_work_mem=1GB. Repeat for several.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
     parameter: Vec<(String, String)>,
+    /// A locale that this machine lacks and that is made from its own sources, for example es_CL.UTF-8, besides those that
+    /// the backup names. Repeat for several.
+    #[arg(long, value_name = "NAME", value_parser = locale)]
+    locale: Vec<String>,
     /// Folder in which the scratch server's data lies meanwhile. Default: the folder for temporary files.
     #[arg(long, value_name = "FOLDER")]
     work_dir: Option<PathBuf>,
@@ -57,6 +62,13 @@ fn parameter(text: &str) -> Result<(String, String), String> {
         return Err(format!("{name} is not the name of a setting"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn locale(text: &str) -> Result<String, String> {
+    match is_locale(text) {
+        true => Ok(text.to_owned()),
+        false => Err("write the name of a locale, for example es_CL.UTF-8".to_owned()),
+    }
 }
 
 /// Runs `lifeboat drill`. Exit code 0: the backup is proven.
@@ -91,6 +103,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         checks: args.check.iter().enumerate().map(check).collect(),
         check_timeout: crate::postgres::checks::TIMEOUT,
         minimum_score: 0,
+        locales: args.locale.clone(),
         parameters: args.parameter.iter().cloned().collect::<BTreeMap<_, _>>(),
         image: String::new(),
         rto_objective: None,

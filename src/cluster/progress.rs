@@ -1,4 +1,4 @@
-//! How far running backups are: read sparingly from the tail of their logs (K15).
+//! How far running backups and drills are: read sparingly from the tail of their logs (K15).
 //!
 //! A read that fails makes progress unknown and nothing more. Never follows a log.
 
@@ -20,7 +20,7 @@ use crate::workload::WORK_CONTAINER;
 
 /// No log is read in a run's first minute.
 const FIRST_READ: Duration = Duration::from_secs(60);
-/// Pause between two rounds. A round reads each running backup once, so a status changes at most once a minute.
+/// Pause between two rounds. A round reads each running pod once, so a status changes at most once a minute.
 const ROUND: Duration = Duration::from_secs(60);
 /// Pause between two reads: at most five a second.
 const BETWEEN: Duration = Duration::from_millis(200);
@@ -95,7 +95,7 @@ pub async fn read_tails(context: Arc<Context>) {
 
 async fn round(context: &Context) {
     let now = context.clock.now();
-    let running = running_backups(context, now);
+    let running = running(context, now);
     context.tails.keep_only(&running);
     for (pod, uid) in running {
         let api: Api<Pod> =
@@ -116,17 +116,16 @@ async fn round(context: &Context) {
     }
 }
 
-fn running_backups(context: &Context, now: Timestamp) -> Vec<(Arc<Pod>, String)> {
-    let backups = context.caches.pods.state_filter(|pod| {
-        pod.labels().get(LABEL_TASK).map(String::as_str) == Some("backup")
-            && pod.labels().contains_key(LABEL_OWNER_UID)
+fn running(context: &Context, now: Timestamp) -> Vec<(Arc<Pod>, String)> {
+    let pods = context.caches.pods.state_filter(|pod| {
+        let task = pod.labels().get(LABEL_TASK).map(String::as_str);
+        matches!(task, Some("backup" | "drill")) && pod.labels().contains_key(LABEL_OWNER_UID)
     });
     let long_enough = |pod: &Pod| match look::pod_state(pod) {
         PodState::Running(since) => now.duration_since(since).unsigned_abs() > FIRST_READ,
         _ => false,
     };
-    backups
-        .into_iter()
+    pods.into_iter()
         .filter(|pod| long_enough(pod))
         .filter_map(|pod| pod.uid().map(|uid| (pod, uid)))
         .collect()

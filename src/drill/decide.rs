@@ -222,6 +222,7 @@ impl Case<'_> {
             job_uid: None,
             deadline_seconds: i64::try_from(ready.drill.deadline.as_secs()).unwrap_or(i64::MAX),
             given_up: None,
+            progress: None,
         };
         let status = RestoreDrillStatus {
             last_schedule_time: old.last_schedule_time.max(Some(owing.due)),

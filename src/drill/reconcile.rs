@@ -19,6 +19,7 @@ pub async fn reconcile(drill: RestoreDrill, context: Arc<Context>) -> Result<Act
     let seen = observe::observe(&context, drill, now);
     let valid = validate::validate(&seen.drill, &context.settings);
     let decision = decide::decide(valid.as_ref(), &seen, &context.settings, now);
+    let decision = report::with_progress(&context, &seen, decision);
     let heard = act(&context, &decision.effects).await?;
     report::report(&context, &seen, &decision, &heard).await?;
     Ok(action(&context, decision.next))

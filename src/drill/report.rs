@@ -1,8 +1,9 @@
 //! Writes what was decided of a drill.
 
 use super::decide::Observed;
-use crate::api::RestoreDrillStatus;
+use crate::api::{RestoreDrillStatus, name};
 use crate::cluster::decision::{Decision, Notice};
+use crate::cluster::seen::JobState;
 use crate::cluster::{Context, Fault, report};
 
 /// Status, then Events, then the count of runs, once for each.
@@ -24,4 +25,22 @@ pub async fn report(
             .drill_run(last.result.as_str(), &last.reason);
     }
     Ok(())
+}
+
+/// Adds how far the run is that is on; `decide` knows nothing of logs (K15).
+#[must_use]
+pub fn with_progress(
+    context: &Context,
+    seen: &Observed,
+    mut decision: Decision<RestoreDrillStatus>,
+) -> Decision<RestoreDrillStatus> {
+    if let Some(run) = &mut decision.status.running {
+        let current = name::drill_job(&run.run, run.attempt);
+        let job = seen.jobs.iter().find(|job| job.name == current);
+        run.progress = match job.map(|job| &job.state) {
+            Some(JobState::Running { pod_uid, .. }) => context.tails.of(pod_uid),
+            _ => None,
+        };
+    }
+    decision
 }

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 pub use crate::api::Invalid;
 use crate::api::duration::parse_positive;
 use crate::api::restore_drill::{Check, DrillMode, ScratchPostgres, Select};
-use crate::api::rules::named;
+use crate::api::rules::{is_locale, named};
 use crate::api::{REQUESTED_AT, RestoreDrill};
 use crate::schedule::upkeep::requested_at;
 use crate::schedule::{Cron, Tiers, Zone};
@@ -247,6 +247,12 @@ fn server(postgres: &ScratchPostgres, settings: &Settings) -> Result<(), Invalid
         if OWN_PARAMETERS.contains(&name.as_str()) {
             return Err(Invalid::new(field, "Lifeboat sets it itself: remove it"));
         }
+    }
+    if let Some(name) = postgres.locales.iter().find(|name| !is_locale(name)) {
+        return Err(Invalid::new(
+            "spec.postgres.locales",
+            format!("`{name}` is not the name of a locale: write for example es_CL.UTF-8"),
+        ));
     }
     let size = postgres.storage.as_ref().and_then(|s| s.size.as_ref());
     if let Some(size) = size

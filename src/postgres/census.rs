@@ -117,7 +117,7 @@ impl Census {
     /// Reads every row and large object again and writes their hashes down (G21, G22). On the
     /// coordinator's own connection: who holds the locks waits for nobody who queues behind them (G9).
     /// With `like`, which a backup recorded, rows are read as they were read then: in its encoding,
-    /// with its order of columns.
+    /// with its order of columns; a table that has no hash there is not read.
     ///
     /// # Errors
     /// Those of a query; `QueryFailed` if a table gave another number of rows than were counted (G3).
@@ -133,7 +133,7 @@ impl Census {
         let settings = &like.unwrap_or(&contents).settings;
         let encoding = settings.get("server_encoding").cloned();
         let encoding = encoding.unwrap_or_default();
-        let orders = like.map(orders).unwrap_or_default();
+        let recorded = like.map(recorded).unwrap_or_default();
         let columns = content::columns(client, &encoding).await?;
         content::speak(client, &encoding).await?;
         let total = rows_of(&contents);
@@ -141,7 +141,11 @@ impl Census {
         for table in self.tables {
             let mut columns = columns.get(&table.oid).cloned().unwrap_or_default();
             let relation = contents.relations.get(table.at);
-            if let Some(order) = relation.and_then(|r| orders.get(&(&r.schema, &r.name))) {
+            let was = relation.and_then(|r| recorded.get(&(&r.schema, &r.name)));
+            if was.is_some_and(|was| was.hash.is_none()) {
+                continue;
+            }
+            if let Some(order) = was.and_then(|was| was.columns.as_deref()) {
                 columns.sort_by_key(|c| order.iter().position(|name| *name == c.name));
             }
             let (schema, name) = (text_of(&table.schema)?, text_of(&table.name)?);
@@ -192,14 +196,11 @@ fn rows_of(contents: &Contents) -> u64 {
     rows.filter_map(|n| u64::try_from(n).ok()).sum()
 }
 
-type Orders<'a> = HashMap<(&'a Name, &'a Name), &'a [Name]>;
+type Recorded<'a> = HashMap<(&'a Name, &'a Name), &'a Relation>;
 
-/// In which order each table's columns were read.
-fn orders(contents: &Contents) -> Orders<'_> {
+fn recorded(contents: &Contents) -> Recorded<'_> {
     let tables = contents.relations.iter();
-    tables
-        .filter_map(|r| Some(((&r.schema, &r.name), r.columns.as_deref()?)))
-        .collect()
+    tables.map(|r| ((&r.schema, &r.name), r)).collect()
 }
 
 /// Two ways of reading under one snapshot give one number of rows (G3).

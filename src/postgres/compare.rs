@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use super::compare_tables::NO_HASH;
 use super::compare_tables::{full, tables};
 pub use super::differences::{Comparison, Difference};
 use crate::manifest::{Contents, LargeObjects, Name, SchemaEntry};

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::differences::Comparison;
 use crate::manifest::{Contents, Name, Relation};
 
+/// Why the content of some tables was not compared.
+pub const NO_HASH: &str = "which have no hash to compare with";
+
 pub(super) fn full(schema: &Name, name: &Name) -> String {
     format!("{}.{}", schema.display(), name.display())
 }
@@ -120,9 +123,12 @@ pub(super) fn tables<'a>(
         }
     }
     if unhashed > 0 {
-        result.not_compared.push(format!(
-            "the content of {unhashed} of the tables, because the backup has no hashes (contentHash: Off)"
-        ));
+        let why = match expected.line_key {
+            None => "because the backup has no hashes (contentHash: Off)",
+            Some(_) => NO_HASH,
+        };
+        let text = format!("the content of {unhashed} of the tables, {why}");
+        result.not_compared.push(text);
     }
     for (key, table) in &is {
         if !was.contains_key(key) {

@@ -36,6 +36,7 @@ mod libpq;
 pub mod load;
 mod load_statements;
 pub mod local;
+pub mod locales;
 mod locks;
 mod names;
 pub mod pg_restore;

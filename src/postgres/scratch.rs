@@ -8,6 +8,7 @@ use tokio::process::{Child, Command};
 
 use super::connect::connect;
 use super::error::PgError;
+use super::locales;
 pub use super::scratch_database::{allow_login, create_database};
 pub use super::scratch_order::ScratchOrder;
 use super::target::{DEFAULT_PORT, Target};
@@ -27,6 +28,9 @@ const TAIL: usize = 1_000;
 const LOG: &str = "postgres.log";
 /// Name of its data folder.
 const DATA: &str = "data";
+/// Name of the folder with locales that the image lacks.
+const LOCALES: &str = "locales";
+
 /// The one who may enter a scratch server over its socket.
 #[must_use]
 pub fn target(socket: &Path, superuser: &str, dbname: &str) -> Target {
@@ -48,13 +52,49 @@ pub fn log_of(socket: &Path) -> PathBuf {
     socket.join(LOG)
 }
 
+/// Who runs it, and where it finds locales that the image lacks.
+#[derive(Debug, Clone)]
+struct User {
+    owner: Option<(u32, u32)>,
+    locales: Option<PathBuf>,
+}
+
+impl User {
+    /// A program that sees nothing of our environment.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", MINIMAL_PATH)
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(locales) = &self.locales {
+            command.env("LOCPATH", locales);
+        }
+        if let Some((uid, gid)) = self.owner {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    fn clean(&self, data: &Path) {
+        for folder in std::iter::once(data).chain(self.locales.as_deref()) {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
 /// A server that runs. Dropping it kills it.
 #[derive(Debug)]
 pub struct ScratchServer {
     child: Child,
     programs: PathBuf,
     data: PathBuf,
-    owner: Option<(u32, u32)>,
+    user: User,
     /// Preload libraries of the source that are not here.
     pub missing: Vec<String>,
 }
@@ -71,10 +111,17 @@ impl ScratchServer {
         socket: &Path,
     ) -> Result<Self, PgError> {
         let data = folder.join(DATA);
-        let owner = initdb(programs, order, folder, &data, socket).await?;
-        let started = Self::start_in(programs, order, &data, socket, owner).await;
+        let locales = locales::make(&order.locales, &folder.join(LOCALES)).await;
+        let mut user = User {
+            owner: None,
+            locales,
+        };
+        let started = match initdb(programs, order, folder, &data, socket, &mut user).await {
+            Ok(()) => Self::start_in(programs, order, &data, socket, &user).await,
+            Err(error) => Err(error),
+        };
         if started.is_err() {
-            let _ = std::fs::remove_dir_all(&data);
+            user.clean(&data);
         }
         started
     }
@@ -84,7 +131,7 @@ impl ScratchServer {
         order: &ScratchOrder,
         data: &Path,
         socket: &Path,
-        owner: Option<(u32, u32)>,
+        user: &User,
     ) -> Result<Self, PgError> {
         let (preload, missing) = libraries(programs, &order.preload);
         write(&data.join("pg_hba.conf"), &order.hba())?;
@@ -94,10 +141,10 @@ impl ScratchServer {
             let config = format!("{base}\n{}", order.config(socket, &preload, with_optional));
             write(&data.join("postgresql.conf"), &config)?;
             let mut started = Self {
-                child: spawn(programs, data, socket, owner)?,
+                child: spawn(programs, data, socket, user)?,
                 programs: programs.to_owned(),
                 data: data.to_owned(),
-                owner,
+                user: user.clone(),
                 missing: missing.clone(),
             };
             match started.ready(socket, &order.superuser).await {
@@ -143,7 +190,7 @@ impl ScratchServer {
 
     /// Stops it, in no order: nothing of it is kept, and its data goes.
     pub async fn stop(mut self) {
-        let mut stop = command(&self.programs.join("pg_ctl"), self.owner);
+        let mut stop = self.user.command(&self.programs.join("pg_ctl"));
         stop.args(["stop", "-s", "-w", "-m", "immediate", "-t"])
             .arg(STOP.as_secs().to_string())
             .arg("-D")
@@ -153,26 +200,8 @@ impl ScratchServer {
             let _ = self.child.start_kill();
         }
         let _ = self.child.wait().await;
-        let _ = std::fs::remove_dir_all(&self.data);
+        self.user.clean(&self.data);
     }
-}
-
-/// A program that sees nothing of our environment.
-fn command(program: &Path, owner: Option<(u32, u32)>) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("PATH", MINIMAL_PATH)
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    if let Some((uid, gid)) = owner {
-        command.uid(uid).gid(gid);
-    }
-    command
 }
 
 /// Makes the data folder. PostgreSQL refuses uid 0: then the folders are given to a user without rights, who runs it.
@@ -182,10 +211,10 @@ async fn initdb(
     folder: &Path,
     data: &Path,
     socket: &Path,
-) -> Result<Option<(u32, u32)>, PgError> {
-    let mut owner = None;
+    user: &mut User,
+) -> Result<(), PgError> {
     loop {
-        let mut initdb = command(&programs.join("initdb"), owner);
+        let mut initdb = user.command(&programs.join("initdb"));
         initdb
             .args([
                 "--auth=trust",
@@ -204,10 +233,10 @@ async fn initdb(
             .await
             .map_err(|e| failed(&format!("initdb did not start: {e}")))?;
         if output.status.success() {
-            return Ok(owner);
+            return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if owner.is_some() || !said.contains("cannot be run as root") {
+        if user.owner.is_some() || !said.contains("cannot be run as root") {
             return Err(failed(&format!(
                 "initdb ended with {}: {said}",
                 output.status
@@ -220,7 +249,7 @@ async fn initdb(
             std::os::unix::fs::chown(path, Some(somebody.0), Some(somebody.1))
                 .map_err(|e| failed(&format!("failed to give {} away: {e}", path.display())))?;
         }
-        owner = Some(somebody);
+        user.owner = Some(somebody);
     }
 }
 
@@ -238,18 +267,13 @@ fn somebody() -> Option<(u32, u32)> {
     of("postgres").or_else(|| of("nobody"))
 }
 
-fn spawn(
-    programs: &Path,
-    data: &Path,
-    socket: &Path,
-    owner: Option<(u32, u32)>,
-) -> Result<Child, PgError> {
+fn spawn(programs: &Path, data: &Path, socket: &Path, user: &User) -> Result<Child, PgError> {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(log_of(socket))
         .map_err(|e| failed(&format!("failed to make its log: {e}")))?;
-    command(&programs.join("postgres"), owner)
+    user.command(&programs.join("postgres"))
         .arg("-D")
         .arg(data)
         .current_dir(data)

@@ -1,12 +1,13 @@
 //! What a scratch server is told: pure, and without a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::judge::LOG_MARK;
+use super::locales;
 use super::names::quote_ident;
 use super::target::DEFAULT_PORT;
 use crate::manifest::Contents;
@@ -61,6 +62,8 @@ pub struct ScratchOrder {
     pub optional: BTreeMap<String, String>,
     /// Settings.
     pub settings: BTreeMap<String, String>,
+    /// Locales that it needs: those that the image lacks are made, where it has their sources (G25).
+    pub locales: BTreeSet<String>,
     /// Libraries to preload, where the image has them (G18).
     pub preload: Vec<String>,
     /// A role that comes with a password; all others need none on this socket.
@@ -94,6 +97,7 @@ impl ScratchOrder {
                 .to_owned(),
             optional,
             settings,
+            locales: locales::named(contents),
             preload: preload
                 .split(',')
                 .map(|name| name.trim().trim_matches('"').to_owned())
@@ -149,6 +153,7 @@ mod tests {
                 ("a.b".to_owned(), "it's \\ one".to_owned()),
                 ("log_line_prefix".to_owned(), format!("{LOG_MARK}%e ")),
             ]),
+            locales: BTreeSet::new(),
             preload: Vec::new(),
             application_role: Some("o\"dd".to_owned()),
         };

@@ -45,6 +45,9 @@ pub struct DrillTask {
     pub minimum_score: i32,
     /// Settings of the scratch server.
     pub parameters: BTreeMap<String, String>,
+    /// Locales that it needs besides those that the backup names.
+    #[serde(default)]
+    pub locales: Vec<String>,
     /// Image of the scratch server, for the report.
     pub image: String,
     /// Major of that image, where Lifeboat chose it.

@@ -15,6 +15,7 @@ use crate::manifest::{
     ProofDifference,
 };
 use crate::objects::{ObjectStore, join};
+use crate::postgres::content::LineKey;
 use crate::postgres::{Observer, PgError, Step, Toc, TocParser};
 
 /// Largest `contents.json` and roles that are read, in bytes.
@@ -157,6 +158,11 @@ pub async fn read_contents(
             "it has format {}, this version reads up to {FORMAT_VERSION}",
             contents.format
         );
+        return Err(damaged(&info.name, what));
+    }
+    let key = contents.line_key.as_deref();
+    if key.is_some_and(|key| LineKey::from_hex(key).is_none()) {
+        let what = "the key of its hashes cannot be read".to_owned();
         return Err(damaged(&info.name, what));
     }
     Ok(contents)

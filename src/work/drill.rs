@@ -62,6 +62,8 @@ pub struct Plan {
     pub minimum_score: i32,
     /// Settings of the scratch server.
     pub parameters: BTreeMap<String, String>,
+    /// Locales that it needs besides those that the backup names.
+    pub locales: Vec<String>,
     /// Its image, for the report.
     pub image: String,
     /// What the policy promises for the time to restore.
@@ -217,6 +219,7 @@ async fn restored(
     clock.lap("open");
     observer.reached(Step::StartingServer).await;
     let mut order = ScratchOrder::of(&archive.contents, &plan.parameters);
+    order.locales.extend(plan.locales.iter().cloned());
     order.application_role = plan.application_role.clone();
     let database = &archive.manifest.server.database;
     let (server, socket) = start(plan, &tool, &order, database).await?;

@@ -103,6 +103,7 @@ fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
         check_timeout: crate::postgres::checks::TIMEOUT,
         minimum_score: task.minimum_score,
         parameters: task.parameters.clone(),
+        locales: task.locales.clone(),
         image: task.image.clone(),
         rto_objective: seconds(task.rto_objective_seconds),
         rpo_objective: seconds(task.rpo_objective_seconds),

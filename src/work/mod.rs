@@ -17,6 +17,7 @@ pub mod progress;
 pub mod proof;
 pub mod random;
 pub mod restore;
+mod sample;
 mod scratched;
 pub mod verdict;
 pub mod verify;

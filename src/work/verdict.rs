@@ -22,6 +22,8 @@ pub struct Findings<'a> {
     pub errors: &'a [Judged],
     /// What differs.
     pub comparison: &'a Comparison,
+    /// The parts of the backup contradict each other; [`Findings::comparison`] names where.
+    pub contradicts: bool,
     /// The user's checks.
     pub checks: &'a [CheckProof],
     /// The drill fails below this score.
@@ -87,7 +89,7 @@ fn wanted(compare: &Compare) -> (bool, bool, bool) {
     (
         compare.schema.unwrap_or(true),
         compare.rows.unwrap_or_default() == CompareRows::Exact,
-        compare.content.unwrap_or_default() == CompareContent::Full,
+        compare.content.unwrap_or_default() != CompareContent::Off,
     )
 }
 
@@ -101,8 +103,10 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
             .filter(move |e| e.error.judged == verdict)
             .collect::<Vec<_>>()
     };
-    // What the server lacks explains what else went wrong after it.
-    if let Some(first) = of(Verdict::Inconclusive).first() {
+    let different = &findings.comparison.differences;
+    // What the server lacks explains what else went wrong after it, but not that the backup contradicts itself: that was
+    // known before, and a role that is missing in it looks like one that the server lacks.
+    if let (Some(first), false) = (of(Verdict::Inconclusive).first(), findings.contradicts) {
         return Judgement {
             result: Verdict::Inconclusive,
             reason: first.reason,
@@ -118,7 +122,6 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
         };
     }
     let failed = of(Verdict::Failed);
-    let different = &findings.comparison.differences;
     let checks: Vec<&CheckProof> = findings
         .checks
         .iter()
@@ -127,7 +130,8 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
     let unequal = !failed.is_empty() || !different.is_empty() || !checks.is_empty();
     let score = score(&parts, unequal);
     let whole = findings.comparison.proves();
-    let (result, reason, message) = if let Some(first) = failed.first() {
+    let blocked = is_blocked(findings);
+    let (result, reason, message) = if let (Some(first), false) = (failed.first(), blocked) {
         let text = sentence(
             "the backup could not be restored whole",
             first,
@@ -166,6 +170,12 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
         score: Some(score),
         parts,
     }
+}
+
+/// The server could not hold the backup, so that nothing in it was compared.
+fn is_blocked(findings: &Findings<'_>) -> bool {
+    let mut errors = findings.errors.iter();
+    errors.any(|e| e.error.judged == Verdict::Inconclusive)
 }
 
 fn sentence(head: &str, first: &Judged, all: usize) -> String {
@@ -227,11 +237,13 @@ fn parts(findings: &Findings<'_>) -> Vec<ScorePart> {
         .comparison
         .not_compared
         .iter()
-        .any(|n| n.starts_with("the content"));
+        .any(|n| n.starts_with("the content"))
+        || findings.compare.content == Some(CompareContent::Sample);
     let restored = findings
         .errors
         .iter()
         .all(|e| e.error.judged == Verdict::Passed);
+    let compared = !is_blocked(findings);
     let part = |what: &str, weight, passed| ScorePart {
         what: what.to_owned(),
         weight,
@@ -240,11 +252,11 @@ fn parts(findings: &Findings<'_>) -> Vec<ScorePart> {
     let mut parts = vec![
         part("restore", 30, Some(restored)),
         part("schema", 15, schema.then(|| none(Kind::Schema))),
-        part("rows", 25, rows.then(|| none(Kind::Rows))),
+        part("rows", 25, (rows && compared).then(|| none(Kind::Rows))),
         part(
             "content",
             25,
-            (content && hashed).then(|| none(Kind::Content)),
+            (content && hashed && compared).then(|| none(Kind::Content)),
         ),
     ];
     parts.extend(

@@ -57,6 +57,7 @@ fn judged(
         compare,
         errors,
         comparison: &asked_for(comparison, compare),
+        contradicts: false,
         checks,
         minimum_score,
     })

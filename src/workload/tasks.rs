@@ -51,6 +51,7 @@ pub(super) fn drill(
     expected_major: Option<i32>,
 ) -> Task {
     let spec = drill.spec.clone();
+    let postgres = spec.postgres.unwrap_or_default();
     let objectives = policy.spec.objectives.as_ref();
     Task {
         version: TASK_VERSION,
@@ -68,7 +69,8 @@ pub(super) fn drill(
             application_role: spec.application_role,
             checks: spec.checks,
             minimum_score: spec.minimum_score.unwrap_or_default(),
-            parameters: spec.postgres.map(|p| p.parameters).unwrap_or_default(),
+            locales: postgres.locales,
+            parameters: postgres.parameters,
             image: image.to_owned(),
             expected_major,
             rto_objective_seconds: objectives.and_then(|o| promised(o.rto.as_deref())),

@@ -74,6 +74,7 @@ pub fn drill_plan(store: Arc<dyn ObjectStore>, at: &str, major: i32, folders: &F
         checks: Vec::new(),
         check_timeout: lifeboat::postgres::checks::TIMEOUT,
         minimum_score: 0,
+        locales: Vec::new(),
         parameters: std::collections::BTreeMap::default(),
         image: String::new(),
         rto_objective: None,

@@ -38,6 +38,7 @@ use crate::fixtures;
     "postgres: {parameters: {listen_addresses: '*'}}",
     "spec.postgres.parameters[listen_addresses]"
 )]
+#[case::locale("postgres: {locales: [../es_CL]}", "spec.postgres.locales")]
 #[case::size("postgres: {storage: {size: 1.5Gi}}", "spec.postgres.storage.size")]
 #[case::deadline("deadline: 0s", "spec.deadline")]
 #[case::history("history: 51", "spec.history")]
