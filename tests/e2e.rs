@@ -16,6 +16,8 @@
 mod cluster;
 #[path = "support/demo.rs"]
 mod demo;
+#[path = "e2e/drill_places.rs"]
+mod drill_places;
 #[path = "e2e/drills.rs"]
 mod drills;
 #[path = "e2e/lives.rs"]

@@ -108,7 +108,6 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         image: String::new(),
         rto_objective: None,
         rpo_objective: None,
-        source: None,
         server: Place::Here(socket.path().to_owned()),
         volume: volume.path().to_owned(),
         scratch: scratch.path().to_owned(),

@@ -77,6 +77,19 @@ pub struct Contents {
     /// Content of all large objects together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub large_objects: Option<LargeObjects>,
+    /// Where the server was reached, unless over a socket: a drill tells whether it could reach it (G30).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// Where a server was reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
 }
 
 /// One entry of the dump's table of contents.

@@ -10,6 +10,7 @@ use super::error::PgError;
 use super::uri::{Uri, parse_port};
 use crate::api::Reason;
 use crate::api::backup_policy::{DatabaseKeys, TlsMode};
+use crate::manifest::Source;
 use crate::task::DatabaseTask;
 
 /// Port of PostgreSQL.
@@ -50,6 +51,15 @@ pub(crate) struct Pieces {
 }
 
 impl Target {
+    /// Where the server is; a socket is nowhere else.
+    #[must_use]
+    pub fn address(&self) -> Option<Source> {
+        (!self.host.starts_with('/')).then(|| Source {
+            host: self.host.clone(),
+            port: self.port,
+        })
+    }
+
     /// From a task: the Secret's folder, and what the spec says beside it. The spec wins (K37).
     /// Reads the folders of the Secret and of the authority.
     ///

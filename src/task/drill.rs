@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseTask, StoreTask};
+use super::StoreTask;
 use crate::api::restore_drill::{Check, Compare, DrillMode, DrilledTables, Rto, Select, Verdict};
 
 /// Folder of the Secret with the age identity.
@@ -56,32 +56,10 @@ pub struct DrillTask {
     pub rto_objective_seconds: Option<u64>,
     /// What the policy promises for the age of the data, in seconds.
     pub rpo_objective_seconds: Option<u64>,
-    /// Where the source is said to be: whether it can be reached from here is told (G30). Its Secret is not mounted.
-    pub source: Option<SourceAddress>,
     /// The store.
     pub store: StoreTask,
     /// The identity.
     pub identity: Option<IdentityTask>,
-}
-
-/// Where the source database is said to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SourceAddress {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: i32,
-}
-
-impl SourceAddress {
-    /// From what the spec says; the Secret may know better, but a drill has no business with it (P9).
-    #[must_use]
-    pub fn of(database: &DatabaseTask) -> Option<Self> {
-        let host = database.host.clone()?;
-        let port = database.port.unwrap_or(5432);
-        Some(Self { host, port })
-    }
 }
 
 /// The age identity.

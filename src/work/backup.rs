@@ -189,6 +189,7 @@ pub async fn run(
     };
     witness::compare(&contents, &toc)?;
     witness::record(&mut contents, &toc)?;
+    contents.source = plan.target.address();
     coordinator.prove().await?;
 
     let mut objects = finish(open).await?;

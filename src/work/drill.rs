@@ -24,7 +24,7 @@ use super::verdict::Judgement;
 use crate::api::Reason;
 use crate::api::restore_drill::{Check, Compare, DrillMode, Verdict};
 use crate::codec::Identities;
-use crate::manifest::{Objective, Phase, Proof};
+use crate::manifest::{Objective, Phase, Proof, Source};
 use crate::objects::ObjectStore;
 use crate::postgres::running::Running;
 use crate::postgres::scratch::{ScratchOrder, ScratchServer};
@@ -70,8 +70,6 @@ pub struct Plan {
     pub rto_objective: Option<Duration>,
     /// What the policy promises for the age of the data.
     pub rpo_objective: Option<Duration>,
-    /// Where the source is said to be (G30).
-    pub source: Option<(String, u16)>,
     /// Where the server is.
     pub server: Place,
     /// Folder for the dump, and the server's data where it is made here.
@@ -115,11 +113,11 @@ pub struct Drilled {
 pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Drilled, Failure> {
     let mut clock = Phases::begin(plan.choice.decided_at);
     let at = pick(plan.store.as_ref(), &plan.choice).await?;
-    let isolated = is_isolated(plan.source.as_ref()).await;
     let (manifest, manifest_sha256) = super::archive::manifest(plan.store.as_ref(), &at).await?;
     let mut facts = Facts::new(plan, &at, &manifest, manifest_sha256, clock.started);
-    let mut wrong_major = None;
-    let judgement = match restored(plan, &at, &mut facts, &mut clock, observer).await {
+    let (mut wrong_major, mut isolated) = (None, None);
+    let told = &mut isolated;
+    let judgement = match restored(plan, &at, &mut facts, &mut clock, told, observer).await {
         Ok(judgement) => judgement,
         Err(failure) => {
             wrong_major = failure
@@ -210,11 +208,13 @@ async fn restored(
     at: &str,
     facts: &mut Facts,
     clock: &mut Phases,
+    isolated: &mut Option<bool>,
     observer: &dyn Observer,
 ) -> Result<Judgement, Failure> {
     let began = Instant::now();
     let archive = Archive::open(plan.store.as_ref(), at, plan.identities.as_deref()).await?;
     facts.open(&archive);
+    *isolated = is_isolated(archive.contents.source.as_ref()).await;
     let tool = PgDump::find(archive.manifest.server.major, &plan.postgres_folders).await?;
     clock.lap("open");
     observer.reached(Step::StartingServer).await;
@@ -275,10 +275,10 @@ async fn start(
     }
 }
 
-/// Whether the source cannot be reached from here (G30); not tried where nobody knows where it is.
-async fn is_isolated(source: Option<&(String, u16)>) -> Option<bool> {
-    let (host, port) = source?;
-    let reach = tokio::net::TcpStream::connect((host.as_str(), *port));
+/// Whether the source cannot be reached from here (G30); not tried where the backup does not say where it was.
+async fn is_isolated(source: Option<&Source>) -> Option<bool> {
+    let source = source?;
+    let reach = tokio::net::TcpStream::connect((source.host.as_str(), source.port));
     let reached = tokio::time::timeout(REACH, reach).await;
     Some(!reached.is_ok_and(|stream| stream.is_ok()))
 }

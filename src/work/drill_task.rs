@@ -83,7 +83,6 @@ fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
         }
     };
     let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-    let source = task.source.as_ref();
     Ok(Plan {
         store: super::open_store(&task.store)?,
         identities,
@@ -107,7 +106,6 @@ fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
         image: task.image.clone(),
         rto_objective: seconds(task.rto_objective_seconds),
         rpo_objective: seconds(task.rpo_objective_seconds),
-        source: source.and_then(|s| Some((s.host.clone(), u16::try_from(s.port).ok()?))),
         server: Place::Beside(PathBuf::from(SERVER_DIR)),
         volume: PathBuf::from(VOLUME_DIR),
         scratch: place.scratch.clone(),

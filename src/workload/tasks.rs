@@ -9,8 +9,8 @@ use crate::api::shared::CaRef;
 use crate::api::{Backup, BackupPolicy, BackupStore, BackupStoreSpec, RestoreDrill};
 use crate::task::{
     BackupTask, CaTask, CheckTask, DATABASE_CA_DIR, DATABASE_DIR, DatabaseTask, DrillTask,
-    IDENTITY_DIR, IdentityTask, ProbeTask, STORE_CA_DIR, STORE_DIR, SourceAddress, StoreTask,
-    TASK_VERSION, Task, Work,
+    IDENTITY_DIR, IdentityTask, ProbeTask, STORE_CA_DIR, STORE_DIR, StoreTask, TASK_VERSION, Task,
+    Work,
 };
 
 pub(super) fn backup(
@@ -75,7 +75,6 @@ pub(super) fn drill(
             expected_major,
             rto_objective_seconds: objectives.and_then(|o| promised(o.rto.as_deref())),
             rpo_objective_seconds: objectives.and_then(|o| promised(o.rpo.as_deref())),
-            source: SourceAddress::of(&database(&policy.spec.database)),
             store: store_task(&store.spec),
             identity: spec.identity_ref.map(|secret| IdentityTask {
                 secret_name: secret.name,

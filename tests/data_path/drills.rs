@@ -79,7 +79,6 @@ pub fn drill_plan(store: Arc<dyn ObjectStore>, at: &str, major: i32, folders: &F
         image: String::new(),
         rto_objective: None,
         rpo_objective: None,
-        source: None,
         server: Place::Here(PathBuf::from(folders.socket.path())),
         volume: PathBuf::from(folders.volume.path()),
         scratch: PathBuf::from(folders.scratch.path()),

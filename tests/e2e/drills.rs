@@ -8,14 +8,20 @@ use serde_json::Value;
 use crate::cluster::{Story, condition};
 use crate::{A_RUN, POLICY, STORE, demo};
 
-const DRILL: &str = "restoredrills.lifeboat.dev";
+pub const DRILL: &str = "restoredrills.lifeboat.dev";
 /// Every kind of object, as on the data path.
 const EVERYTHING: &str = include_str!("../data_path/everything.sql");
 
 /// A namespace with an encrypted store, a policy and one complete backup.
-fn backed_up(name: &str, secret: &[(&str, Option<&str>)]) -> Story {
+pub fn backed_up(name: &str, secret: &[(&str, Option<&str>)]) -> Story {
     demo::installed();
     let story = Story::begin(name);
+    back_up(&story, secret, "");
+    story
+}
+
+/// An encrypted store, a policy and one complete backup, in a namespace that is there.
+pub fn back_up(story: &Story, secret: &[(&str, Option<&str>)], tls: &str) {
     let (public, identity) = key_pair();
     story.copy_secret("s3-writer", "s3-writer", &[]);
     story.apply(
@@ -28,7 +34,11 @@ fn backed_up(name: &str, secret: &[(&str, Option<&str>)]) -> Story {
     story.copy_secret("flights-ca", "ca", &[]);
     story.copy_secret("flights-db", "db", secret);
     let policy = POLICY.replace("NAME", "shop").replace("SECRET", "db");
-    story.apply(&policy.replace("CA,", "ca,"));
+    story.apply(
+        &policy
+            .replace("CA,", "ca,")
+            .replace("tls: {", &format!("tls: {{{tls}")),
+    );
     story.apply("apiVersion: lifeboat.dev/v1alpha1\nkind: Backup\nmetadata: {name: by-hand}\nspec: {policyRef: {name: shop}}\n");
     story.await_condition(
         "backups.lifeboat.dev",
@@ -38,7 +48,6 @@ fn backed_up(name: &str, secret: &[(&str, Option<&str>)]) -> Story {
         "",
         A_RUN,
     );
-    story
 }
 
 /// An age key pair: public key, and the identity file.
@@ -58,27 +67,27 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn drill(story: &Story, name: &str, more: &str) {
+pub fn drill(story: &Story, name: &str, more: &str) {
     story.apply(&format!(
         "apiVersion: lifeboat.dev/v1alpha1\nkind: RestoreDrill\nmetadata: {{name: {name}}}\nspec:\n  policyRef: {{name: shop}}\n{more}"
     ));
 }
 
 /// The drill, once a run of it has ended.
-fn ended(story: &Story, name: &str) -> Value {
+pub fn ended(story: &Story, name: &str) -> Value {
     story.await_object(DRILL, name, "a run that ended", A_RUN, |o| {
         o["status"]["last"]["run"].is_string()
     })
 }
 
-fn assert_said(object: &Value, status: &str, reason: &str) {
+pub fn assert_said(object: &Value, status: &str, reason: &str) {
     let passed = condition(object, "Passed");
     let said = passed.map(|c| (c["status"].as_str(), c["reason"].as_str()));
     assert_eq!(said, Some((Some(status), Some(reason))), "{object:#}");
 }
 
 /// No pod, claim or Job of a drill is left once its outcome stands in the status.
-fn assert_gone(story: &Story) {
+pub fn assert_gone(story: &Story) {
     let none = |kind: &str| {
         story.await_none(kind, "lifeboat.dev/task=drill", A_RUN);
     };
@@ -87,7 +96,7 @@ fn assert_gone(story: &Story) {
     none("persistentvolumeclaims");
 }
 
-const WITH_KEY: &str = "  identityRef: {name: age-key}\n";
+pub const WITH_KEY: &str = "  identityRef: {name: age-key}\n";
 
 /// P10: the backup is proven, says so, and the policy with it; the proof lies in the bucket.
 #[test]

@@ -5,7 +5,7 @@ use lifeboat::api::backup::BackupReason;
 use lifeboat::manifest::{
     Base, Collation, Contents, Counts, EncryptionInfo, FORMAT_VERSION, LargeObjects, LeftOut,
     Manifest, ManifestError, Name, ObjectInfo, ObjectRole, Position, Relation, Role, SchemaEntry,
-    Sequence, Server, SnapshotIds,
+    Sequence, Server, SnapshotIds, Source,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -203,6 +203,7 @@ fn contents() -> impl Strategy<Value = Contents> {
     );
     let large_objects = (any::<i64>(), any::<i64>(), text())
         .prop_map(|(count, bytes, hash)| LargeObjects { count, bytes, hash });
+    let source = (text(), any::<u16>()).prop_map(|(host, port)| Source { host, port });
     let left_out =
         (name(), name(), text(), any::<i64>()).prop_map(|(schema, name, why, rows)| LeftOut {
             schema,
@@ -216,7 +217,7 @@ fn contents() -> impl Strategy<Value = Contents> {
         btree_map(text(), any::<i64>(), 0..4),
         vec((text(), text()), 0..3),
         btree_map(text(), text(), 0..4),
-        (of(text()), of(large_objects)),
+        (of(text()), of(large_objects), of(source)),
         (
             vec(entry, 0..3),
             vec(sequence, 0..3),
@@ -234,6 +235,7 @@ fn contents() -> impl Strategy<Value = Contents> {
                 settings,
                 line_key: content.0,
                 large_objects: content.1,
+                source: content.2,
                 entries: schema.0,
                 sequences: schema.1,
                 roles: schema.2,

@@ -1,0 +1,161 @@
+//! Where drills run: killed in each of their phases, on a volume of their own, with and without a way to the source.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cluster::{Story, condition};
+use crate::drills::{DRILL, WITH_KEY, assert_gone, assert_said, back_up, backed_up, drill, ended};
+use crate::{A_RUN, demo};
+
+/// Between two looks at a log.
+const LOOK: Duration = Duration::from_millis(300);
+const PODS: [&str; 2] = ["-l", "lifeboat.dev/task=drill"];
+
+/// Waits until the worker says that it has come to a step.
+fn await_step(story: &Story, step: &str) {
+    let began = Instant::now();
+    let said = format!("\"step\":\"{step}\"");
+    loop {
+        let log = [&["logs", "-c", "work", "--tail=-1"][..], &PODS].concat();
+        let output = story.command(&[&["-n", &story.namespace], &log[..]].concat());
+        let output = { output }.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if text.contains(&said) {
+            return;
+        }
+        assert!(began.elapsed() < A_RUN, "no {step} in the log:\n{text}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn is_inconclusive(object: &Value) -> bool {
+    condition(object, "Passed").is_some_and(|c| c["status"] == "Unknown")
+}
+
+/// K13, P10: whenever its pod is killed, a drill cannot tell, and leaves nothing. Before its end it says how far it is.
+#[test]
+fn a_drill_that_is_killed_in_any_phase_cannot_tell_and_leaves_nothing() {
+    let story = backed_up("drill-killed", &[]);
+    // Each session waits a little before it begins, so that each phase is long enough to be met.
+    let slow = "  postgres: {parameters: {post_auth_delay: '2'}}\n";
+    for (name, step) in [
+        ("server", "StartingServer"),
+        ("schema", "LoadingSchema"),
+        ("data", "LoadingData"),
+        ("indexes", "Indexing"),
+        ("verify", "Counted"),
+    ] {
+        drill(&story, name, &format!("{WITH_KEY}{slow}"));
+        await_step(&story, step);
+        story.kubectl(
+            &[
+                &["delete", "pods", "--grace-period=0", "--force"],
+                &PODS[..],
+            ]
+            .concat(),
+        );
+        let object = ended(&story, name);
+        assert!(is_inconclusive(&object), "{name}: {object:#}");
+        assert_gone(&story);
+    }
+    let asking = "  checks: [{name: a, sql: 'select pg_sleep(55) is null'}, {name: b, sql: 'select pg_sleep(56) is null'}]\n";
+    drill(&story, "checks", &format!("{WITH_KEY}{asking}"));
+    story.await_object(
+        DRILL,
+        "checks",
+        "progress in its status (K15)",
+        A_RUN,
+        |o| o["status"]["running"]["progress"]["step"] == "Checking",
+    );
+    story.kubectl(
+        &[
+            &["delete", "pods", "--grace-period=0", "--force"],
+            &PODS[..],
+        ]
+        .concat(),
+    );
+    let object = ended(&story, "checks");
+    assert!(is_inconclusive(&object), "{object:#}");
+    assert_gone(&story);
+    story.end();
+}
+
+/// A volume of a class of its own goes with the pod, and the drill is as good on it.
+#[test]
+fn a_drill_on_a_volume_of_a_storage_class_gives_it_back() {
+    let story = backed_up("drill-class", &[]);
+    let disk = tempfile::tempdir_in("/var/tmp").unwrap();
+    let class = format!("{}-disk", story.namespace);
+    let node = story.plain(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]);
+    // Static: there is no provisioner in this cluster, and none is needed.
+    story.apply(&format!(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: {class}}}\nspec:\n  storageClassName: {class}\n  capacity: {{storage: 2Gi}}\n  \
+         accessModes: [ReadWriteOnce]\n  persistentVolumeReclaimPolicy: Retain\n  local: {{path: {}}}\n  nodeAffinity: {{required: {{nodeSelectorTerms: \
+         [{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{node}]}}]}}]}}}}\n",
+        disk.path().display(),
+    ));
+    let storage = format!("  postgres: {{storage: {{size: 1Gi, className: {class}}}}}\n");
+    drill(&story, "weekly", &format!("{WITH_KEY}{storage}"));
+    assert_said(&ended(&story, "weekly"), "True", "Succeeded");
+    assert_gone(&story);
+    let volume = story.await_object("persistentvolume", &class, "given back", A_RUN, |o| {
+        o["status"]["phase"] == "Released"
+    });
+    assert!(
+        volume["spec"]["claimRef"]["name"].is_string(),
+        "it was used: {volume:#}"
+    );
+    assert!(
+        !disk.path().join("data").exists(),
+        "nothing of the database stays on it"
+    );
+    story.plain(&["delete", "persistentvolume", &class]);
+    story.end();
+}
+
+/// G30: whether the source can be reached from a drill's pod is told, and is never a verdict.
+#[test]
+fn g30_a_way_from_a_drill_to_the_source_is_told_and_decides_nothing() {
+    demo::installed();
+    let story = Story::begin("drill-way");
+    // The source under a name of the story's own, which can be cut off.
+    let address = story.plain(&[
+        "-n",
+        "demo",
+        "get",
+        "pod",
+        "flights-db-0",
+        "-o",
+        "jsonpath={.status.podIP}",
+    ]);
+    let way = |address: &str| {
+        story.apply(&format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: source, labels: {{kubernetes.io/service-name: source}}}}\n\
+             addressType: IPv4\nports: [{{port: 5432}}]\nendpoints: [{{addresses: [{address}]}}]\n"
+        ));
+    };
+    story.apply(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: source}\nspec: {ports: [{port: 5432}]}\n",
+    );
+    way(&address);
+    // Its certificate is of another name.
+    let host = format!("source.{}.svc", story.namespace);
+    back_up(&story, &[("host", Some(&host))], "mode: Require, ");
+    let isolated = |object: &Value| {
+        let told = condition(object, "Isolated").unwrap();
+        (told["status"].clone(), told["reason"].clone())
+    };
+    drill(&story, "open", WITH_KEY);
+    let object = ended(&story, "open");
+    assert_said(&object, "True", "Succeeded");
+    assert_eq!(isolated(&object), ("False".into(), "NotIsolated".into()));
+    // Nobody is there (TEST-NET-1).
+    way("192.0.2.1");
+    drill(&story, "closed", WITH_KEY);
+    let object = ended(&story, "closed");
+    assert_said(&object, "True", "Succeeded");
+    assert_eq!(isolated(&object).0, "True", "{object:#}");
+    assert_gone(&story);
+    story.end();
+}
