@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::connect::{Connection, connect_with};
 use super::error::PgError;
-use super::judge::{Judged, judge, judge_one};
+use super::judge::{Judged, judge, judge_one, of_extension};
 use super::load_statements::{Statements, properties, role_statements};
 use super::names::quote_ident;
 use super::pg_restore::{RestoreOrder, Section, ToolError, restore};
@@ -63,6 +63,8 @@ pub struct LoadOrder<'a> {
     pub log: Option<&'a Path>,
     /// The server's collations are of another version than the source's.
     pub collation_differs: bool,
+    /// Relations that extensions own and fill (G4).
+    pub of_extensions: BTreeSet<(&'a Name, &'a Name)>,
 }
 
 /// How it went.
@@ -198,11 +200,31 @@ async fn section(
     .await?;
     if !errors.is_empty() {
         let log = read_log(order.log, before);
+        let judged = judge(errors, &log, order.collation_differs).into_iter();
         loaded
             .errors
-            .extend(judge(errors, &log, order.collation_differs));
+            .extend(judged.map(|error| match fills_extension(order, &error) {
+                true => of_extension(error),
+                false => error,
+            }));
     }
     Ok(())
+}
+
+/// Whether it speaks of the data of a relation that an extension makes.
+fn fills_extension(order: &LoadOrder<'_>, error: &Judged) -> bool {
+    let entry = error.error.entry.replace('"', "");
+    order.of_extensions.iter().any(|(schema, name)| {
+        let full = format!("{}.{}", schema.display(), name.display());
+        let of = |kind: &str| entry.strip_prefix(kind).and_then(|e| e.strip_prefix(&full));
+        // Sessions beside each other name the statement, or only the table.
+        let copy = format!("COPY failed for table \"{}\":", name.display());
+        of("TABLE DATA ")
+            .or(of("SEQUENCE SET "))
+            .is_some_and(str::is_empty)
+            || of("COPY ").is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            || entry.is_empty() && error.error.message.contains(&copy)
+    })
 }
 
 fn log_length(log: Option<&Path>) -> u64 {

@@ -91,6 +91,7 @@ pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failu
             toc: &fetched.toc,
             globals: &fetched.globals,
             roles: plan.roles,
+            of_extensions: archive.contents.of_extensions(),
             left_out: |_, _| false,
             jobs: plan.jobs,
             rows: archive.manifest.counts.rows,

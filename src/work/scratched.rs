@@ -19,6 +19,7 @@ use crate::postgres::compare::{Comparison, Difference, compare};
 use crate::postgres::empty::look;
 use crate::postgres::globals::roles_called;
 use crate::postgres::load::{LoadOrder, Loaded, Roles, load, reaches_out};
+use crate::postgres::money;
 use crate::postgres::scratch;
 use crate::postgres::{LockPatience, Observer, PgDump, PgError, Step, Target, connect};
 
@@ -184,8 +185,13 @@ impl Scratch {
             application_name: NAME,
             log: Some(&log),
             collation_differs: self.collation_differs(archive, target).await?,
+            of_extensions: archive.contents.of_extensions(),
         };
-        Ok(load(&order, observer).await?)
+        let loaded = load(&order, observer).await?;
+        // Money read in another locale may be another amount, or an error that is no fault of the backup (G14).
+        let session = connect(target, NAME).await?;
+        money::loaded_alike(&session.client, &archive.contents).await?;
+        Ok(loaded)
     }
 
     async fn collation_differs(&self, archive: &Archive, target: &Target) -> Result<bool, Failure> {

@@ -77,6 +77,7 @@ pub fn asked_for(mut comparison: Comparison, compare: &Compare) -> Comparison {
     ] {
         if !wanted {
             comparison.differences.retain(|d| kind(d) != of);
+            comparison.undecided.retain(|d| kind(d) != of);
             comparison.not_compared.push(what.to_owned());
         }
     }
@@ -110,7 +111,7 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
                 "the scratch server could not hold the backup",
                 first,
                 findings.errors.len(),
-            ),
+            ) + remedy(first.reason),
             proves: false,
             score: None,
             // Nothing was compared.
@@ -136,6 +137,19 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
         (Verdict::Failed, Reason::RestoreFailed, text)
     } else if !different.is_empty() {
         (Verdict::Failed, Reason::Differs, differs(different))
+    } else if let Some(first) = findings.comparison.undecided.first() {
+        // Not even the checks' answers: they ask the same tables (G18).
+        return Judgement {
+            result: Verdict::Inconclusive,
+            reason: Reason::ExtensionVersion,
+            message: format!(
+                "an extension makes things otherwise here, so it cannot be told: {}; name an image with the source's version in spec.postgres.image",
+                first.sentence()
+            ),
+            proves: false,
+            score: None,
+            parts: Vec::new(),
+        };
     } else if let Some(first) = checks.first() {
         (Verdict::Failed, Reason::CheckFailed, check(first))
     } else if i64::from(score) < i64::from(findings.minimum_score) {
@@ -165,6 +179,15 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
         message,
         score: Some(score),
         parts,
+    }
+}
+
+fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ExtensionMissing | Reason::ExtensionVersion | Reason::LocaleMissing => {
+            "; name an image that has it as the source does in spec.postgres.image"
+        }
+        _ => "",
     }
 }
 
