@@ -23,6 +23,8 @@ mod cuts;
 mod drills;
 #[path = "data_path/hashes.rs"]
 mod hashes;
+#[path = "data_path/kinds.rs"]
+mod kinds;
 #[path = "support/minio.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod minio;

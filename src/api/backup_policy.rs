@@ -74,6 +74,9 @@ pub struct BackupPolicySpec {
     /// `Full` reads every row once more beside the dump and records a hash for each table, so that a restore can be compared with it; `Off` only counts the rows. Default `Full`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_hash: Option<ContentHash>,
+    /// What is known to be missing from the backups, and not worth an alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<Accept>,
     /// How much may be lost and how long a restore may take. What is given is watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<Objectives>,
@@ -96,6 +99,17 @@ pub enum ContentHash {
     Full,
     /// None.
     Off,
+}
+
+/// What somebody has looked at and found good enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Accept {
+    /// Tables of extensions, as `schema.table`, whose rows no dump holds: pg_dump leaves out what an extension does not mark as
+    /// its configuration. Others with rows raise `ExtensionDataNotDumped`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 3, max = 300)))]
+    pub extension_data: Vec<String>,
 }
 
 /// How a database is reached. What the Secret lacks may stand beside it (K37).
@@ -300,6 +314,10 @@ pub struct DatabaseFacts {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 160)))]
     pub extensions: Vec<String>,
+    /// Tables of extensions that hold rows and are in no dump, at most 100, as `schema.table`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 300)))]
+    pub extension_data: Vec<String>,
     /// `None` or `Session`; transaction poolers are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]

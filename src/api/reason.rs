@@ -171,6 +171,8 @@ reasons! {
     WrongIdentity,
     /// The scratch server's image lacks an extension or library.
     ExtensionMissing,
+    /// The scratch server has another version of an extension, and what depends on it is unequal.
+    ExtensionVersion,
     /// The scratch server's image lacks a locale or collation.
     LocaleMissing,
     /// The scratch server's volume or memory is too small.
@@ -204,6 +206,8 @@ reasons! {
     ObjectiveUnreachable,
     /// There are backups, and no drill has proven one.
     NeverProven,
+    /// Tables of an extension hold rows that no dump holds.
+    ExtensionDataNotDumped,
     // Ends of an attempt.
     /// The deadline passed.
     DeadlineExceeded,

@@ -93,6 +93,8 @@ async fn without_an_identity_the_manifest_is_shown_and_with_it_the_tables() {
             hash: None,
             loaded_through: None,
             extension: None,
+            lines: None,
+            types_of: Vec::new(),
         }],
         left_out: vec![LeftOut {
             schema: name("ext"),

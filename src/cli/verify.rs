@@ -72,7 +72,8 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     } else {
         print!("{}", text(&backup, &comparison));
     }
-    match (comparison.differences.len(), comparison.not_compared.len()) {
+    let open = comparison.not_compared.len() + comparison.undecided.len();
+    match (comparison.differences.len(), open) {
         (0, 0) if !backup.faults.is_empty() => {
             Err("the database is what was backed up, but the backup itself is damaged".into())
         }
@@ -133,6 +134,9 @@ fn text(backup: &Backup, comparison: &Comparison) -> String {
     }
     for what in &comparison.not_compared {
         let _ = writeln!(out, "not compared: {}", backups::plain(what));
+    }
+    for what in &comparison.undecided {
+        let _ = writeln!(out, "cannot be told: {}", backups::plain(&what.sentence()));
     }
     let rows = usize::try_from(comparison.rows).unwrap_or_default();
     let _ = writeln!(

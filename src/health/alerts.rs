@@ -14,7 +14,7 @@ use crate::cluster::decision::Notice;
 use crate::schedule::{later, longest_gap};
 
 /// Every alert there is, worst first among those of one severity. Each has a page in `docs/runbooks`.
-pub const ALERTS: [Reason; 10] = [
+pub const ALERTS: [Reason; 11] = [
     Reason::BackupOverdue,
     Reason::DrillFailed,
     Reason::RecoveryPointOld,
@@ -25,6 +25,7 @@ pub const ALERTS: [Reason; 10] = [
     Reason::DrillInconclusive,
     Reason::ObjectiveUnreachable,
     Reason::NeverProven,
+    Reason::ExtensionDataNotDumped,
 ];
 
 /// How far back failures count.
@@ -82,6 +83,13 @@ pub fn assess(
     round.failures(rules, signals);
     round.durations(rules, signals);
     round.objective(rules, signals);
+    if !signals.not_dumped.is_empty() {
+        let tables = signals.not_dumped.join("`, `");
+        let message = format!(
+            "no backup holds the rows of `{tables}`: an extension owns the table and does not mark it as its configuration, so pg_dump leaves it out; where that is known and good enough, name it in spec.accept.extensionData"
+        );
+        round.turn_on(Reason::ExtensionDataNotDumped, Severity::Warning, message);
+    }
     round
         .alerts
         .sort_by_key(|(rank, alert)| (std::cmp::Reverse(alert.severity), *rank));

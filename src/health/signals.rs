@@ -32,6 +32,8 @@ pub struct Signals<'a> {
     pub restore: Option<Took>,
     /// Drills whose last run failed.
     pub failed: Vec<Told>,
+    /// Tables of extensions whose rows are in no dump, and that nobody accepted (G4).
+    pub not_dumped: Vec<String>,
     /// Drills whose last run could not tell.
     pub inconclusive: Vec<Told>,
 }

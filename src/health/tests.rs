@@ -54,6 +54,7 @@ fn well(tiers: &Tiers) -> Signals<'_> {
             seconds: 3_600,
         }),
         failed: Vec::new(),
+        not_dumped: Vec::new(),
         inconclusive: Vec::new(),
     }
 }

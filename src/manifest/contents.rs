@@ -92,6 +92,15 @@ pub struct Source {
     pub port: u16,
 }
 
+impl Contents {
+    /// Schema and name of what belongs to extensions.
+    #[must_use]
+    pub fn of_extensions(&self) -> std::collections::BTreeSet<(&Name, &Name)> {
+        let owned = self.relations.iter().filter(|r| r.extension.is_some());
+        owned.map(|r| (&r.schema, &r.name)).collect()
+    }
+}
+
 /// One entry of the dump's table of contents.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -188,6 +197,14 @@ pub struct Relation {
     /// The extension that owns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<String>,
+    /// Of an extension's configuration table with at most 100,000 rows: the hash of each line, ordered. They add up to `hash`.
+    /// The extension may add rows of its own, so a sum alone could not tell whether one is missing (G4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Vec<String>>,
+    /// Extensions whose types its columns have: another version may write their values otherwise (G18). Read from the database
+    /// that is held against a backup, and not recorded.
+    #[serde(skip)]
+    pub types_of: Vec<String>,
 }
 
 /// A relation whose data is not in the dump.

@@ -125,6 +125,12 @@ fn learnt(outcome: &Outcome) -> Option<DatabaseFacts> {
             .take(100)
             .map(|e| first(e, 160))
             .collect(),
+        extension_data: facts
+            .extension_data
+            .into_iter()
+            .take(100)
+            .map(|table| first(table, 300))
+            .collect(),
     })
 }
 

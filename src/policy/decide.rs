@@ -134,12 +134,14 @@ fn live(
     let last_backup = last_backup(&seen.backups, old.last_backup.as_ref());
     let recovery_point = recovery_point(&seen.backups, old.recovery_point);
     let last_proven = last_proven(&seen.drills, old.last_proven.as_ref());
+    let database = database(&check, ended.as_ref(), old.database.as_ref());
     let signals = signals(
         valid,
         seen,
         last_backup.as_ref(),
         recovery_point,
         last_proven.as_ref(),
+        database.as_ref(),
     );
     let health = assess(&valid.rules, &signals, &old.alerts, now);
     if let Some(at) = health.next {
@@ -166,7 +168,7 @@ fn live(
         conditions,
         last_schedule_time,
         skipped,
-        database: database(&check, ended.as_ref(), old.database.as_ref()),
+        database,
         running: running(&seen.backups),
         next: dues,
         failures: Some(failures(&seen.backups, last_backup.as_ref())),

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use super::decide::Observed;
 use super::history::is_of;
 use super::validate::ValidPolicy;
-use crate::api::backup_policy::LastBackup;
+use crate::api::backup_policy::{DatabaseFacts, LastBackup};
 use crate::api::condition::{COMPLETE, FAILED, is_true};
 use crate::api::health::LastProven;
 use crate::api::restore_drill::{DrillOutcome, DrillRecord, Verdict};
@@ -22,6 +22,7 @@ pub fn signals<'a>(
     last_backup: Option<&LastBackup>,
     recovery_point: Option<Timestamp>,
     proven: Option<&LastProven>,
+    database: Option<&DatabaseFacts>,
 ) -> Signals<'a> {
     let newest = last_backup.and_then(|l| seen.backups.iter().find(|b| b.name_any() == l.name));
     Signals {
@@ -39,8 +40,16 @@ pub fn signals<'a>(
         ended: ended(valid, &seen.backups),
         restore: restore(&seen.drills),
         failed: told(&seen.drills, Verdict::Failed),
+        not_dumped: not_dumped(valid, database),
         inconclusive: told(&seen.drills, Verdict::Inconclusive),
     }
+}
+
+/// What the check found, but for what the spec accepts (G4).
+fn not_dumped(valid: &ValidPolicy, database: Option<&DatabaseFacts>) -> Vec<String> {
+    let found = database.iter().flat_map(|facts| &facts.extension_data);
+    let open = found.filter(|table| !valid.accepted.contains(table));
+    open.cloned().collect()
 }
 
 /// When the newest complete backup's first attempt began: its data is at least as new. The status remembers one that is gone.

@@ -56,6 +56,8 @@ pub struct ValidPolicy {
     pub store: String,
     /// The user's own image, whose major nobody chooses but the user.
     pub own_image: bool,
+    /// Tables of extensions whose rows need not be in a backup (G4).
+    pub accepted: Vec<String>,
     /// Value of `lifeboat.dev/requestedAt`.
     pub requested_at: Option<String>,
 }
@@ -118,6 +120,11 @@ pub fn validate(policy: &BackupPolicy, settings: &Settings) -> Result<ValidPolic
         suspended: spec.suspend.unwrap_or_default(),
         store: spec.store_ref.name.clone(),
         own_image,
+        accepted: spec
+            .accept
+            .as_ref()
+            .map(|accept| accept.extension_data.clone())
+            .unwrap_or_default(),
         requested_at: requested_at(policy.annotations().get(REQUESTED_AT)),
     })
 }

@@ -1,21 +1,20 @@
 //! The census: what the catalogue says is there, and how many rows, under the dump's snapshot (G3).
 //! A witness that is not the stream.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
 use super::content::{self, Content, LineKey, Rows};
 use super::coordinator::Coordinator;
+use super::counts;
 use super::error::PgError;
 use super::facts;
+use super::money;
 use super::names::{NAME_BYTES, raw_ident, statement_bytes, text_of};
 use super::step::{Observer, Step};
 use crate::api::Reason;
 use crate::manifest::{Contents, FORMAT_VERSION, LargeObjects, LeftOut, Name, Relation};
-
-/// What pg_dump never dumps: the system's schemas.
-const OF_USERS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 
 /// Why data is not in the dump, as `leftOut` says it.
 mod why {
@@ -25,6 +24,10 @@ mod why {
     pub const UNLOGGED: &str = "unlogged table: it cannot be read on a standby";
     pub const SYSTEM: &str = "table in information_schema: pg_dump does not dump it";
 }
+
+/// Most lines of an extension's table whose hashes are kept one by one (G4); of a database that is held against a backup
+/// more, because a newer extension may have brought more.
+const KEPT: usize = 100_000;
 
 /// Rows of `leftOut` where they cannot be counted.
 pub const NOT_COUNTED: i64 = -1;
@@ -57,9 +60,10 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
     let client = coordinator.client();
     let mut tables = Vec::new();
     let found = relations(coordinator).await?;
+    let mut types_of = facts::types_of(client).await?;
     let mut contents = Contents {
         format: FORMAT_VERSION,
-        census: objects(coordinator).await?,
+        census: counts::objects(client).await?,
         extensions: facts::extensions(client).await?,
         settings: facts::settings(client).await?,
         roles: super::globals::roles(client).await?,
@@ -104,6 +108,8 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
             hash: None,
             loaded_through: None,
             extension: one.extension,
+            lines: None,
+            types_of: types_of.remove(&one.oid).unwrap_or_default(),
         });
     }
     contents
@@ -136,6 +142,9 @@ impl Census {
         let recorded = like.map(recorded).unwrap_or_default();
         let columns = content::columns(client, &encoding).await?;
         content::speak(client, &encoding).await?;
+        if let Some(like) = like {
+            money::speak(client, like).await?;
+        }
         let total = rows_of(&contents);
         let mut done = 0_u64;
         for table in self.tables {
@@ -158,8 +167,13 @@ impl Census {
                 table: &quoted,
                 columns: &columns,
                 filter: &table.filter,
+                keep: match relation.is_some_and(|r| r.extension.is_some()) {
+                    true if like.is_some() => 2 * KEPT,
+                    true => KEPT,
+                    false => 0,
+                },
             };
-            let found = content::hash(client, &rows, key).await?;
+            let (found, lines) = content::hash(client, &rows, key).await?;
             coordinator.quiet()?;
             let Some(relation) = contents.relations.get_mut(table.at) else {
                 continue;
@@ -169,6 +183,7 @@ impl Census {
             relation.columns = Some(stored.map(|c| c.name.clone()).collect());
             relation.bytes = i64::try_from(found.bytes).ok();
             relation.hash = Some(found.to_hex());
+            relation.lines = lines;
             done = done.saturating_add(found.rows);
             // Beside a dump it is the dump's own rows that are shown.
             if like.is_some() {
@@ -321,68 +336,4 @@ fn found(row: &Row, standby: bool) -> Result<Found, tokio_postgres::Error> {
 /// A `"char"` of the catalogue.
 pub(super) fn letter(code: i8) -> char {
     u8::try_from(code).map_or('?', char::from)
-}
-
-async fn objects(coordinator: &Coordinator) -> Result<BTreeMap<String, i64>, PgError> {
-    let failed = |e: tokio_postgres::Error| PgError::query("read the census of objects", &e);
-    let in_schema = |table: &str, column: &str| {
-        format!(
-            "(SELECT count(*) FROM pg_catalog.{table} x JOIN pg_catalog.pg_namespace n ON n.oid = x.{column} WHERE {OF_USERS})"
-        )
-    };
-    let on_relation = |table: &str, column: &str, also: &str| {
-        format!(
-            "(SELECT count(*) FROM pg_catalog.{table} x JOIN pg_catalog.pg_class c ON c.oid = x.{column} \
-              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {OF_USERS} {also})"
-        )
-    };
-    // What an extension brings along may differ with its version; what comes with another object is counted there.
-    let own = |table: &str, column: &str, also: &str| {
-        format!(
-            "(SELECT count(*) FROM pg_catalog.{table} x JOIN pg_catalog.pg_namespace n ON n.oid = x.{column} WHERE {OF_USERS} {also} \
-              AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.{table}'::pg_catalog.regclass \
-              AND d.objid = x.oid AND d.deptype IN ('e', 'i')))"
-        )
-    };
-    let asked = [
-        ("constraints", in_schema("pg_constraint", "connamespace")),
-        (
-            "disabledTriggers",
-            on_relation(
-                "pg_trigger",
-                "tgrelid",
-                "AND x.tgisinternal AND x.tgenabled <> 'O'",
-            ),
-        ),
-        ("functions", own("pg_proc", "pronamespace", "")),
-        ("indexes", on_relation("pg_index", "indrelid", "")),
-        (
-            "invalidIndexes",
-            on_relation("pg_index", "indrelid", "AND NOT x.indisvalid"),
-        ),
-        (
-            "largeObjects",
-            "(SELECT count(*) FROM pg_catalog.pg_largeobject_metadata)".to_owned(),
-        ),
-        ("policies", on_relation("pg_policy", "polrelid", "")),
-        (
-            "triggers",
-            on_relation("pg_trigger", "tgrelid", "AND NOT x.tgisinternal"),
-        ),
-        (
-            "types",
-            own("pg_type", "typnamespace", "AND x.typisdefined"),
-        ),
-    ];
-    let columns: Vec<&str> = asked.iter().map(|(_, sql)| sql.as_str()).collect();
-    let row = coordinator
-        .client()
-        .query_one(&format!("SELECT {}", columns.join(", ")), &[])
-        .await
-        .map_err(failed)?;
-    asked
-        .iter()
-        .enumerate()
-        .map(|(at, (name, _))| Ok(((*name).to_owned(), row.try_get(at).map_err(failed)?)))
-        .collect()
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use super::compare_tables::NO_HASH;
 use super::compare_tables::{full, tables};
 pub use super::differences::{Comparison, Difference};
+use super::extensions::pairs;
 use crate::manifest::{Contents, LargeObjects, Name, SchemaEntry};
 
 /// Compares a database with a backup.
@@ -47,15 +48,25 @@ fn sequences(expected: &Contents, found: &Contents, result: &mut Comparison) {
     };
     let (was, is) = (of(expected), of(found));
     let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    let mut owned = expected.of_extensions();
+    owned.extend(found.of_extensions());
     for key in keys {
         if was.get(key) != is.get(key) {
             let text = |value: Option<&String>| value.map_or("missing", String::as_str).to_owned();
-            result.differs(
-                "sequence",
-                full(&key.0, &key.1),
-                text(was.get(key)),
-                text(is.get(key)),
-            );
+            let name = full(&key.0, &key.1);
+            let (was, is) = (was.get(key), is.get(key));
+            match owned.contains(&(&key.0, &key.1)) {
+                true if was.is_none() => result.notes.push(format!(
+                    "{name}: only the version of the extension here makes this sequence"
+                )),
+                true if is.is_none() => result.undecided.push(Difference::new(
+                    "sequence",
+                    name,
+                    text(was),
+                    "not one that this version of its extension has dumped",
+                )),
+                _ => result.differs("sequence", name, text(was), text(is)),
+            }
         }
     }
 }
@@ -319,11 +330,5 @@ fn definitions(contents: &Contents) -> BTreeMap<&str, &[String]> {
     let roles = contents.roles.iter();
     roles
         .map(|role| (role.name.as_str(), role.statements.as_slice()))
-        .collect()
-}
-
-fn pairs(list: &[(String, String)]) -> BTreeMap<&str, &str> {
-    list.iter()
-        .map(|(name, version)| (name.as_str(), version.as_str()))
         .collect()
 }

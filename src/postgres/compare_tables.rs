@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::differences::Comparison;
+use super::differences::{Comparison, Difference};
+use super::extensions::{self, Versions};
 use crate::manifest::{Contents, Name, Relation};
 
 /// Why the content of some tables was not compared.
@@ -30,12 +31,21 @@ pub(super) fn tables<'a>(
         .map(|l| (&l.schema, &l.name))
         .collect();
     let (was, is) = (of(expected), of(found));
+    let versions = Versions::of(expected, found);
     let mut absent = BTreeSet::new();
     let mut unhashed = 0_usize;
     let mut roots: BTreeMap<&(Name, Name), (Whole, Whole)> = BTreeMap::new();
     for (key, table) in &was {
         let name = full(key.0, key.1);
+        if !extensions::adds_up(table) {
+            result.differs("contents.json", name, "lines of its hash", "others");
+            continue;
+        }
         let Some(now) = is.get(key) else {
+            if table.extension.is_some() {
+                extensions::alone(table, false, left_out.contains(key), &versions, result);
+                continue;
+            }
             result.differs("table", name, rows(table), "missing");
             absent.insert(*key);
             continue;
@@ -54,7 +64,12 @@ pub(super) fn tables<'a>(
             continue;
         }
         result.tables += 1;
-        let before = result.differences.len();
+        if table.extension.is_some() && table.extension == now.extension {
+            extensions::table(table, now, &versions, result);
+            unhashed += usize::from(table.hash.is_none());
+            continue;
+        }
+        let before = result.differences.len() + result.undecided.len();
         match (&table.hash, &now.hash) {
             _ if table.rows != now.rows => {
                 result.differs("rows", name, rows(table), rows(now));
@@ -71,7 +86,14 @@ pub(super) fn tables<'a>(
                         r.hash.as_deref().unwrap_or_default()
                     )
                 };
-                result.differs("content", name, text(table), text(now));
+                let differs = Difference::new("content", name, text(table), text(now));
+                match versions.of_types(now) {
+                    Some(other) => result.undecided.push(Difference {
+                        found: format!("{} ({other})", differs.found),
+                        ..differs
+                    }),
+                    None => result.differences.push(differs),
+                }
             }
             (Some(_), None) => {
                 result.differs(
@@ -87,7 +109,7 @@ pub(super) fn tables<'a>(
                 continue;
             }
         }
-        if result.differences.len() == before {
+        if result.differences.len() + result.undecided.len() == before {
             result.equal += 1;
             result.rows = result.rows.saturating_add(table.rows.unwrap_or_default());
         }
@@ -131,7 +153,9 @@ pub(super) fn tables<'a>(
         result.not_compared.push(text);
     }
     for (key, table) in &is {
-        if !was.contains_key(key) {
+        if !was.contains_key(key) && table.extension.is_some() {
+            extensions::alone(table, true, false, &versions, result);
+        } else if !was.contains_key(key) {
             result.differs("table", full(key.0, key.1), "missing", rows(table));
             absent.insert(*key);
         }

@@ -150,6 +150,8 @@ mod tests {
             hash: None,
             loaded_through: None,
             extension: None,
+            lines: None,
+            types_of: Vec::new(),
         };
         let toc = Toc {
             format: (1, 16),

@@ -16,12 +16,40 @@ pub struct Difference {
     pub found: String,
 }
 
+impl Difference {
+    pub(super) fn new(
+        what: &str,
+        object: String,
+        expected: impl ToString,
+        found: impl ToString,
+    ) -> Self {
+        Self {
+            what: what.to_owned(),
+            object,
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
+
+    /// In a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        format!(
+            "{} {}: {} instead of {}",
+            self.what, self.object, self.found, self.expected
+        )
+    }
+}
+
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Comparison {
     /// Every inequality, tables first.
     pub differences: Vec<Difference>,
+    /// What is unequal because the server has another version of an extension, or may be: it cannot be told (G18).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undecided: Vec<Difference>,
     /// Worth knowing, and no inequality: another version of an extension, of a collation.
     pub notes: Vec<String>,
     /// What could not be compared because the backup does not say it; empty: everything was (G28).
@@ -38,7 +66,7 @@ impl Comparison {
     /// Everything was compared and is equal.
     #[must_use]
     pub fn proves(&self) -> bool {
-        self.differences.is_empty() && self.not_compared.is_empty()
+        self.differences.is_empty() && self.undecided.is_empty() && self.not_compared.is_empty()
     }
 
     pub(super) fn differs(
@@ -48,11 +76,7 @@ impl Comparison {
         expected: impl ToString,
         found: impl ToString,
     ) {
-        self.differences.push(Difference {
-            what: what.to_owned(),
-            object,
-            expected: expected.to_string(),
-            found: found.to_string(),
-        });
+        self.differences
+            .push(Difference::new(what, object, expected, found));
     }
 }

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::census::letter;
 use super::error::PgError;
+use super::names::{NAME_BYTES, statement_bytes, text_of};
 use crate::manifest::{Collation, LeftOut, Name};
 
 pub(super) async fn extensions(client: &Client) -> Result<Vec<(String, String)>, PgError> {
@@ -25,6 +26,55 @@ pub(super) async fn extensions(client: &Client) -> Result<Vec<(String, String)>,
             ))
         })
         .collect()
+}
+
+/// Most tables that are looked into.
+const MOST: i64 = 100;
+
+/// Tables of extensions that hold rows and are in no dump, because they are not among the configuration of their extension (G4).
+pub(super) async fn not_dumped(client: &Client) -> Result<Vec<String>, PgError> {
+    let failed =
+        |e: tokio_postgres::Error| PgError::query("look into the tables of extensions", &e);
+    let sql = format!(
+        "SELECT {NAME_BYTES}, {}, {} FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
+              AND d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
+         JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
+         WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' \
+           AND NOT (c.oid = ANY (coalesce(e.extconfig, '{{}}'))) ORDER BY 2, 3 LIMIT $1",
+        statement_bytes("n.nspname"),
+        statement_bytes("c.relname")
+    );
+    let mut found = Vec::new();
+    for row in client.query(&sql, &[&MOST]).await.map_err(failed)? {
+        let bytes = |at: usize| row.try_get::<_, Vec<u8>>(at).map_err(failed);
+        let name = |at: usize| bytes(at).map(|bytes| Name::from_bytes(&bytes).display());
+        let sql = format!("SELECT EXISTS (SELECT FROM ONLY {})", text_of(&bytes(0)?)?);
+        let row = client.query_one(&sql, &[]).await.map_err(failed)?;
+        if row.try_get::<_, bool>(0).map_err(failed)? {
+            found.push(format!("{}.{}", name(1)?, name(2)?));
+        }
+    }
+    Ok(found)
+}
+
+/// By table: the extensions whose types its columns have, or arrays or domains of them (G18).
+pub(super) async fn types_of(client: &Client) -> Result<HashMap<u32, Vec<String>>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("list the types of extensions", &e);
+    let sql = "\
+        SELECT a.attrelid, e.extname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.deptype = 'e' \
+             AND d.objid IN (t.oid, t.typelem, t.typbasetype) \
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid >= 16384 GROUP BY 1, 2 ORDER BY 1, 2";
+    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let mut all: HashMap<u32, Vec<String>> = HashMap::new();
+    for row in &rows {
+        let name = row.try_get(1).map_err(failed)?;
+        let table = row.try_get(0).map_err(failed)?;
+        all.entry(table).or_default().push(name);
+    }
+    Ok(all)
 }
 
 /// Collations that anything but the system itself refers to.
@@ -55,7 +105,7 @@ pub(super) async fn settings(client: &Client) -> Result<BTreeMap<String, String>
         .query(
             "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('lc_monetary', 'lc_numeric', 'lc_time', \
                'server_encoding', 'server_version', 'TimeZone', 'DateStyle', 'IntervalStyle', 'xmloption', \
-               'default_text_search_config', 'shared_preload_libraries', 'data_checksums', 'block_size', \
+               'default_text_search_config', 'shared_preload_libraries', 'session_preload_libraries', 'data_checksums', 'block_size', \
                'max_locks_per_transaction', 'standard_conforming_strings') AND reset_val IS NOT NULL \
              UNION ALL SELECT 'bootstrap_role', rolname::text FROM pg_catalog.pg_roles WHERE oid = 10 \
              UNION ALL SELECT k, v FROM pg_catalog.pg_database d, \

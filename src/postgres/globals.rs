@@ -29,7 +29,11 @@ const ROLE: &str = "\
     r.oid, r.rolname::text, r.rolinherit, r.rolcanlogin, r.rolcreatedb, r.rolcreaterole, r.rolsuper, \
     r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, \
     (SELECT t.setconfig FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0), \
-    pg_catalog.shobj_description(r.oid, 'pg_authid')";
+    pg_catalog.shobj_description(r.oid, 'pg_authid'), \
+    (SELECT pg_catalog.array_agg(l.provider ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
+      WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass), \
+    (SELECT pg_catalog.array_agg(l.label ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
+      WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass)";
 
 const MEMBERSHIPS: &str = "\
     SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option) \
@@ -237,6 +241,15 @@ fn role(
         line(format!(
             "COMMENT ON ROLE {name} IS {}",
             quote_literal(&comment)
+        ));
+    }
+    let texts = |at: usize| row.try_get::<_, Option<Vec<String>>>(at);
+    let (providers, labels) = (texts(13)?, texts(14)?);
+    for (provider, label) in providers.iter().flatten().zip(labels.iter().flatten()) {
+        line(format!(
+            "SECURITY LABEL FOR {} ON ROLE {name} IS {}",
+            quote_ident(provider),
+            quote_literal(label)
         ));
     }
     sql.push('\n');

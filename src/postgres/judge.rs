@@ -68,6 +68,25 @@ fn take_state(states: &mut Vec<(String, String)>, said: &str) -> String {
     at.map(|at| states.remove(at).0).unwrap_or_default()
 }
 
+/// Data of a table that an extension made, in its version's way and with its own rows (G4, G18): that it has other columns, or
+/// holds the key already, is not the backup's doing.
+#[must_use]
+pub fn of_extension(error: Judged) -> Judged {
+    const MADE_OTHERWISE: [&str; 6] = ["42703", "42P01", "42809", "23502", "23505", "23514"];
+    if error.error.judged != Verdict::Failed
+        || !MADE_OTHERWISE.contains(&error.error.sqlstate.as_str())
+    {
+        return error;
+    }
+    Judged {
+        error: RestoreError {
+            judged: Verdict::Inconclusive,
+            ..error.error
+        },
+        reason: Reason::ExtensionVersion,
+    }
+}
+
 fn meaning(error: &ToolError, sqlstate: &str, collation_differs: bool) -> (Verdict, Reason) {
     let says = |text: &str| error.message.contains(text);
     let class = sqlstate.get(..2).unwrap_or_default();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::connect::{Connection, connect_with};
 use super::error::PgError;
-use super::judge::{Judged, judge, judge_one};
+use super::judge::{Judged, judge, judge_one, of_extension};
 use super::load_statements::{Statements, properties, role_statements};
 use super::names::quote_ident;
 use super::pg_restore::{RestoreOrder, Section, ToolError, restore};
@@ -49,8 +49,8 @@ pub struct LoadOrder<'a> {
     pub globals: &'a str,
     /// What becomes of them.
     pub roles: Roles,
-    /// Says of an entry's kind and name whether it is left out (G18, G30).
-    pub left_out: fn(&str, &Name) -> bool,
+    /// Entries that are left out, by their number in the dump (G18, G30).
+    pub left_out: BTreeSet<i64>,
     /// Sessions at the same time.
     pub jobs: usize,
     /// Rows in all, for progress.
@@ -63,6 +63,8 @@ pub struct LoadOrder<'a> {
     pub log: Option<&'a Path>,
     /// The server's collations are of another version than the source's.
     pub collation_differs: bool,
+    /// Relations that extensions own and fill (G4).
+    pub of_extensions: BTreeSet<(&'a Name, &'a Name)>,
 }
 
 /// How it went.
@@ -162,7 +164,7 @@ fn write_list(order: &LoadOrder<'_>, list: &Path) -> Result<(), PgError> {
         .toc
         .entries
         .iter()
-        .filter(|e| !(order.left_out)(&e.desc, &e.tag));
+        .filter(|e| !order.left_out.contains(&e.dump_id));
     let text: String = wanted.map(|e| format!("{};\n", e.dump_id)).collect();
     std::fs::write(list, text).map_err(|e| {
         PgError::later(
@@ -198,11 +200,31 @@ async fn section(
     .await?;
     if !errors.is_empty() {
         let log = read_log(order.log, before);
+        let judged = judge(errors, &log, order.collation_differs).into_iter();
         loaded
             .errors
-            .extend(judge(errors, &log, order.collation_differs));
+            .extend(judged.map(|error| match fills_extension(order, &error) {
+                true => of_extension(error),
+                false => error,
+            }));
     }
     Ok(())
+}
+
+/// Whether it speaks of the data of a relation that an extension makes.
+fn fills_extension(order: &LoadOrder<'_>, error: &Judged) -> bool {
+    let entry = error.error.entry.replace('"', "");
+    order.of_extensions.iter().any(|(schema, name)| {
+        let full = format!("{}.{}", schema.display(), name.display());
+        let of = |kind: &str| entry.strip_prefix(kind).and_then(|e| e.strip_prefix(&full));
+        // Sessions beside each other name the statement, or only the table.
+        let copy = format!("COPY failed for table \"{}\":", name.display());
+        of("TABLE DATA ")
+            .or(of("SEQUENCE SET "))
+            .is_some_and(str::is_empty)
+            || of("COPY ").is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            || entry.is_empty() && error.error.message.contains(&copy)
+    })
 }
 
 fn log_length(log: Option<&Path>) -> u64 {

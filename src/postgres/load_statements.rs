@@ -33,9 +33,13 @@ pub(super) fn role_statements(
             continue;
         }
         let scratch = roles == Roles::NoLogin;
+        let label = line
+            .strip_prefix("SECURITY LABEL FOR ")
+            .and_then(|rest| rest.split_once(" ON ROLE "));
         let exists = ["CREATE ROLE ", "ALTER ROLE ", "COMMENT ON ROLE "]
             .iter()
             .filter_map(|verb| line.strip_prefix(verb))
+            .chain(label.map(|(_, rest)| rest))
             .any(|rest| {
                 let mut names = there
                     .iter()
@@ -47,7 +51,8 @@ pub(super) fn role_statements(
             continue;
         }
         let entry = line.split(" WITH ").next().unwrap_or(line);
-        let entry = entry.split(" SET ").next().unwrap_or(entry).to_owned();
+        let entry = entry.split(" SET ").next().unwrap_or(entry);
+        let entry = entry.split(" IS ").next().unwrap_or(entry).to_owned();
         let alters = line.starts_with("ALTER ROLE ");
         if scratch && is_password(line) {
             continue;

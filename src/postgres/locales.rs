@@ -49,16 +49,19 @@ pub fn named(contents: &Contents) -> BTreeSet<String> {
         .collect()
 }
 
-/// Makes in `folder` what the system lacks of `wanted`. Answers where programs find it (`LOCPATH`), if anything was made.
+/// Makes in `folder` what the system lacks of `wanted`, with the programs beside PostgreSQL's where they are, else with the system's. Answers where programs find it (`LOCPATH`), if anything was made.
 /// A folder named so hides the system's archive of locales: those that are wanted from there are made anew, and where
 /// one of them cannot be, nothing is.
-pub async fn make(wanted: &BTreeSet<String>, folder: &Path) -> Option<PathBuf> {
-    let here = installed().await;
+pub async fn make(wanted: &BTreeSet<String>, programs: &Path, folder: &Path) -> Option<PathBuf> {
+    if wanted.is_empty() {
+        return None;
+    }
+    let here = installed(programs).await;
     if wanted.iter().all(|name| here.contains(&key(name))) {
         return None;
     }
     let supported = std::fs::read_to_string(SUPPORTED).unwrap_or_default();
-    let made = all(wanted, &here, &supported, folder).await;
+    let made = all(wanted, &here, &supported, (programs, folder)).await;
     if made.is_none() {
         let _ = std::fs::remove_dir_all(folder);
     }
@@ -69,13 +72,13 @@ async fn all(
     wanted: &BTreeSet<String>,
     here: &BTreeSet<String>,
     supported: &str,
-    folder: &Path,
+    (programs, folder): (&Path, &Path),
 ) -> Option<PathBuf> {
     std::fs::create_dir_all(folder).ok()?;
     let mut made = 0;
     for name in wanted.iter().filter(|name| is_locale(name)).take(MAX) {
         let is_here = here.contains(&key(name));
-        match one(name, supported, folder).await {
+        match one(name, supported, (programs, folder)).await {
             Some(()) => made += usize::from(!is_here),
             None if is_here => return None,
             None => {}
@@ -90,10 +93,10 @@ async fn all(
     (made > 0).then(|| folder.to_owned())
 }
 
-async fn one(name: &str, supported: &str, folder: &Path) -> Option<()> {
+async fn one(name: &str, supported: &str, (programs, folder): (&Path, &Path)) -> Option<()> {
     let recipe = Recipe::of(name, supported)?;
     let at = folder.join(&recipe.folder);
-    let mut localedef = command("localedef");
+    let mut localedef = command(programs, "localedef");
     localedef
         .args([
             "--no-archive",
@@ -114,8 +117,8 @@ async fn one(name: &str, supported: &str, folder: &Path) -> Option<()> {
 }
 
 /// Names of what is installed, each as [`key`] writes it.
-async fn installed() -> BTreeSet<String> {
-    let mut locale = command("locale");
+async fn installed(programs: &Path) -> BTreeSet<String> {
+    let mut locale = command(programs, "locale");
     locale.arg("-a").stdout(Stdio::piped());
     let output = tokio::time::timeout(MAKE, locale.output()).await;
     let said = match output {
@@ -125,8 +128,12 @@ async fn installed() -> BTreeSet<String> {
     said.lines().map(key).collect()
 }
 
-fn command(program: &str) -> Command {
-    let mut command = Command::new(program);
+fn command(programs: &Path, program: &str) -> Command {
+    let own = programs.join(program);
+    let mut command = match own.exists() {
+        true => Command::new(own),
+        false => Command::new(program),
+    };
     command
         .env_clear()
         .env("PATH", MINIMAL_PATH)
@@ -175,7 +182,8 @@ impl Recipe {
                     without == input && normal(charset) == normal(wanted)
                 }
             })
-            .map(|(_, charset)| charset.to_owned())?;
+            .map(|(_, charset)| charset.to_owned())
+            .or_else(|| plain_charset(codeset))?;
         let folder = match codeset {
             None => input.clone(),
             Some(codeset) => format!("{language}.{}{modifier}", normal(codeset)),
@@ -186,6 +194,15 @@ impl Recipe {
             folder,
         })
     }
+}
+
+/// Where there is no list: a character set that is named is itself, but for the many spellings of one.
+fn plain_charset(codeset: Option<&str>) -> Option<String> {
+    let codeset = codeset?;
+    Some(match normal(codeset).as_str() {
+        "utf8" => "UTF-8".to_owned(),
+        _ => codeset.to_ascii_uppercase(),
+    })
 }
 
 /// A character set as glibc compares it: letters and digits, small.
@@ -223,7 +240,8 @@ mod tests {
     #[case("de_DE@euro", Some(("de_DE@euro", "ISO-8859-15", "de_DE@euro")))]
     #[case("ca_ES.UTF-8@valencia", Some(("ca_ES@valencia", "UTF-8", "ca_ES.utf8@valencia")))]
     #[case("zh_TW.big5", Some(("zh_TW", "BIG5", "zh_TW.big5")))]
-    #[case("xx_XX.UTF-8", None)]
+    #[case("fr_FR.utf8", Some(("fr_FR", "UTF-8", "fr_FR.utf8")))]
+    #[case("xx_XX", None)]
     fn a_locale_is_made_from_its_language_and_its_character_set(
         #[case] name: &str,
         #[case] recipe: Option<(&str, &str, &str)>,

@@ -4,6 +4,7 @@ use tokio_postgres::{Client, Row};
 
 use super::connect::connect;
 use super::error::PgError;
+use super::facts;
 use super::pooler::{self, Pooler};
 use super::privileges;
 use super::target::Target;
@@ -68,7 +69,7 @@ pub async fn preflight(target: &Target, application_name: &str) -> Result<Prefli
         .query_one(FACTS, &[])
         .await
         .map_err(|e| PgError::query("ask the server what it is", &e))?;
-    let found =
+    let mut found =
         read_facts(&row, pooler).map_err(|e| PgError::query("ask the server what it is", &e))?;
     let major = found.facts.major;
     if !MAJORS.contains(&major) {
@@ -87,6 +88,9 @@ pub async fn preflight(target: &Target, application_name: &str) -> Result<Prefli
         .await
         .map_err(|e| e.with_major(major))?;
     privileges::check(client)
+        .await
+        .map_err(|e| e.with_major(major))?;
+    found.facts.extension_data = facts::not_dumped(client)
         .await
         .map_err(|e| e.with_major(major))?;
     client
@@ -119,6 +123,7 @@ fn read_facts(row: &Row, pooler: Pooler) -> Result<Preflight, tokio_postgres::Er
                 .into_iter()
                 .map(|e| e.chars().take(160).collect())
                 .collect(),
+            extension_data: Vec::new(),
             pooler: Some(pooler.as_str().to_owned()),
         },
         version: row

@@ -10,6 +10,7 @@ use super::connect::connect;
 use super::error::PgError;
 use super::locales;
 pub use super::scratch_database::{allow_login, create_database};
+use super::scratch_order::Carried;
 pub use super::scratch_order::ScratchOrder;
 use super::target::{DEFAULT_PORT, Target};
 use super::tools::MINIMAL_PATH;
@@ -111,7 +112,7 @@ impl ScratchServer {
         socket: &Path,
     ) -> Result<Self, PgError> {
         let data = folder.join(DATA);
-        let locales = locales::make(&order.locales, &folder.join(LOCALES)).await;
+        let locales = locales::make(&order.locales, programs, &folder.join(LOCALES)).await;
         let mut user = User {
             owner: None,
             locales,
@@ -133,13 +134,14 @@ impl ScratchServer {
         socket: &Path,
         user: &User,
     ) -> Result<Self, PgError> {
-        let (preload, missing) = libraries(programs, &order.preload);
+        let (mut preload, mut missing) = libraries(programs, &order.preload);
         write(&data.join("pg_hba.conf"), &order.hba())?;
-        let mut server = None;
         let base = read(&data.join("postgresql.conf"))?;
-        for with_optional in [true, false] {
-            let config = format!("{base}\n{}", order.config(socket, &preload, with_optional));
+        let mut carried = Carried::All;
+        loop {
+            let config = format!("{base}\n{}", order.config(socket, &preload, carried));
             write(&data.join("postgresql.conf"), &config)?;
+            let before = std::fs::metadata(log_of(socket)).map_or(0, |log| log.len());
             let mut started = Self {
                 child: spawn(programs, data, socket, user)?,
                 programs: programs.to_owned(),
@@ -147,17 +149,29 @@ impl ScratchServer {
                 user: user.clone(),
                 missing: missing.clone(),
             };
-            match started.ready(socket, &order.superuser).await {
-                Ok(()) => {
-                    server = Some(started);
-                    break;
+            let Err(error) = started.ready(socket, &order.superuser).await else {
+                return Ok(started);
+            };
+            if matches!(started.child.try_wait(), Ok(None)) {
+                return Err(error);
+            }
+            // What of the source this image lacks is left out: what depends on it says so later, by name.
+            let log = std::fs::read(log_of(socket)).unwrap_or_default();
+            let at = usize::try_from(before).unwrap_or_default();
+            let said = String::from_utf8_lossy(log.get(at..).unwrap_or_default()).into_owned();
+            let lacks = |name: &String| said.contains(&format!("could not access file \"{name}\""));
+            match (preload.iter().position(lacks), carried) {
+                (Some(at), _) => missing.push(preload.remove(at)),
+                (None, Carried::All) => carried = Carried::NoLocales,
+                (None, Carried::NoLocales) => carried = Carried::None,
+                // A library may be there and refuse to be loaded here.
+                (None, Carried::None) if !preload.is_empty() => {
+                    missing.append(&mut preload);
+                    carried = Carried::All;
                 }
-                // A locale or zone of the source that this image lacks: what depends on it says so later, by name.
-                Err(_) if with_optional => {}
-                Err(error) => return Err(error),
+                (None, Carried::None) => return Err(error),
             }
         }
-        server.ok_or_else(|| failed("it did not start"))
     }
 
     /// Waits until it answers.
@@ -283,7 +297,7 @@ fn spawn(programs: &Path, data: &Path, socket: &Path, user: &User) -> Result<Chi
         .map_err(|e| failed(&format!("postgres did not start: {e}")))
 }
 
-/// Which of the libraries are here, and which are not.
+/// Which of the libraries may be here, and which are surely not.
 fn libraries(programs: &Path, wanted: &[String]) -> (Vec<String>, Vec<String>) {
     let real = std::fs::canonicalize(programs.join("postgres"));
     let bin = real.ok().and_then(|path| path.parent().map(Path::to_owned));
@@ -300,12 +314,13 @@ fn libraries(programs: &Path, wanted: &[String]) -> (Vec<String>, Vec<String>) {
         .map(|near| base.join(near))
         .find(|folder| folder.join("plpgsql.so").exists());
     let Some(folder) = folder else {
-        return (Vec::new(), wanted.to_vec());
+        // The server will say.
+        return (wanted.to_vec(), Vec::new());
     };
     let here = |name: &String| {
-        folder
-            .join(format!("{}.so", name.trim_start_matches("$libdir/")))
-            .exists()
+        let file = format!("{}.so", name.trim_start_matches("$libdir/"));
+        // The source may have other folders for them (`dynamic_library_path`); a path stands for itself.
+        folder.join(file).exists() || Path::new(name).is_absolute()
     };
     wanted.iter().cloned().partition(here)
 }

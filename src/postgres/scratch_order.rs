@@ -52,6 +52,27 @@ const CARRIED: [&str; 8] = [
     "lc_time",
 ];
 
+/// How much of the optional settings a server starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// All.
+    All,
+    /// Not the locales: of all settings they are the likeliest to be missing, and CHECKs depend on the time zone.
+    NoLocales,
+    /// None.
+    None,
+}
+
+impl Carried {
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::NoLocales => !name.starts_with("lc_"),
+            Self::None => false,
+        }
+    }
+}
+
 /// How a scratch server is to be; no secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -90,7 +111,18 @@ impl ScratchOrder {
         let optional = carried
             .filter_map(|name| Some(((*name).to_owned(), setting(name)?.clone())))
             .collect();
-        let preload = setting("shared_preload_libraries").map_or("", String::as_str);
+        // Those of a session too: a provider of security labels may come with either (G18). Loaded at the start, so that one
+        // that is not there is found then, and not by every session.
+        let mut preload: Vec<String> = Vec::new();
+        for name in ["shared_preload_libraries", "session_preload_libraries"] {
+            let names = setting(name).map_or("", String::as_str).split(',');
+            let names = names.map(|name| name.trim().trim_matches('"').to_owned());
+            for name in names.filter(|name| !name.is_empty()) {
+                if !preload.contains(&name) {
+                    preload.push(name);
+                }
+            }
+        }
         Self {
             superuser: setting("bootstrap_role")
                 .map_or("postgres", String::as_str)
@@ -98,16 +130,12 @@ impl ScratchOrder {
             optional,
             settings,
             locales: locales::named(contents),
-            preload: preload
-                .split(',')
-                .map(|name| name.trim().trim_matches('"').to_owned())
-                .filter(|name| !name.is_empty())
-                .collect(),
+            preload,
             application_role: None,
         }
     }
 
-    pub(super) fn config(&self, socket: &Path, preload: &[String], with_optional: bool) -> String {
+    pub(super) fn config(&self, socket: &Path, preload: &[String], carried: Carried) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             // A configuration file knows no E'': control characters are written in octal.
@@ -120,8 +148,8 @@ impl ScratchOrder {
         for (name, value) in &self.settings {
             line(name, value);
         }
-        if with_optional {
-            for (name, value) in &self.optional {
+        for (name, value) in &self.optional {
+            if carried.has(name) {
                 line(name, value);
             }
         }
@@ -148,7 +176,10 @@ mod tests {
     fn a_setting_is_written_so_that_the_server_reads_it_as_it_is() {
         let order = ScratchOrder {
             superuser: "postgres".to_owned(),
-            optional: BTreeMap::from([("TimeZone".to_owned(), "Europe/Berlin".to_owned())]),
+            optional: BTreeMap::from([
+                ("TimeZone".to_owned(), "Europe/Berlin".to_owned()),
+                ("lc_monetary".to_owned(), "es_CL".to_owned()),
+            ]),
             settings: BTreeMap::from([
                 ("a.b".to_owned(), "it's \\ one".to_owned()),
                 ("log_line_prefix".to_owned(), format!("{LOG_MARK}%e ")),
@@ -157,15 +188,14 @@ mod tests {
             preload: Vec::new(),
             application_role: Some("o\"dd".to_owned()),
         };
-        let text = order.config(Path::new("/s"), &["x".to_owned()], true);
+        let text = order.config(Path::new("/s"), &["x".to_owned()], Carried::NoLocales);
         assert!(text.contains("a.b = 'it''s \\\\ one'\n"), "{text}");
         assert!(text.contains("log_line_prefix = '\\036%e '\n"), "{text}");
         assert!(text.contains("TimeZone = 'Europe/Berlin'\n"), "{text}");
-        assert!(
-            !order
-                .config(Path::new("/s"), &[], false)
-                .contains("TimeZone")
-        );
+        assert!(!text.contains("lc_monetary"), "{text}");
+        let config = |carried| order.config(Path::new("/s"), &[], carried);
+        assert!(config(Carried::All).contains("lc_monetary = 'es_CL'\n"));
+        assert!(!config(Carried::None).contains("TimeZone"));
         assert!(
             order
                 .hba()

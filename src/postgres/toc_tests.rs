@@ -125,6 +125,8 @@ fn each_table_of_the_census_stands_in_the_dump_or_among_what_was_left_out() {
         hash: None,
         loaded_through: None,
         extension: None,
+        lines: None,
+        types_of: Vec::new(),
     };
     let mut contents = Contents {
         relations: vec![table("a", 'r'), table("parent", 'p'), table("view", 'v')],

@@ -14,7 +14,7 @@ use crate::manifest::{
     ProofDifference, ProvenBackup, ProvenObject, RestoreError, ScratchServer, TableProof,
 };
 use crate::objects::{ObjectStore, join, put_new};
-use crate::postgres::compare::Comparison;
+use crate::postgres::compare::{Comparison, Difference};
 use crate::postgres::judge::Judged;
 
 /// Most inequalities and errors that a proof names.
@@ -161,6 +161,9 @@ impl Facts {
             .map(|e| e.error)
             .collect();
         self.not_compared = comparison.not_compared;
+        let undecided = comparison.undecided.iter().take(MAX_NAMED);
+        self.not_compared
+            .extend(undecided.map(Difference::sentence));
         self.notes.extend(comparison.notes);
     }
 }

@@ -25,6 +25,7 @@ pub fn draw(expected: &mut Contents, compare: &Compare, due: Timestamp) -> Optio
     for relation in &mut expected.relations {
         if relation.hash.is_some() && !drawn.contains(&whole(relation)) {
             relation.hash = None;
+            relation.lines = None;
             left += 1;
         }
     }
@@ -77,6 +78,8 @@ mod tests {
             loaded_through: (n < 3)
                 .then(|| (Name::from_bytes(b"public"), Name::from_bytes(b"root"))),
             extension: None,
+            lines: None,
+            types_of: Vec::new(),
         };
         Contents {
             line_key: Some("00".to_owned()),

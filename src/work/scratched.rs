@@ -1,5 +1,6 @@
 //! A backup in a scratch server: restored, read again, compared, asked (P10).
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -18,7 +19,10 @@ use crate::postgres::checks;
 use crate::postgres::compare::{Comparison, Difference, NO_HASH, compare};
 use crate::postgres::empty::look;
 use crate::postgres::globals::roles_called;
+use crate::postgres::judge::Judged;
 use crate::postgres::load::{LoadOrder, Loaded, Roles, load, reaches_out};
+use crate::postgres::money;
+use crate::postgres::providers::{has_rows, leave_out, makes, provider_of};
 use crate::postgres::scratch;
 use crate::postgres::{LockPatience, Observer, PgDump, PgError, Step, Target, connect};
 
@@ -75,7 +79,8 @@ impl Scratch {
         clock: &mut Phases,
         observer: &dyn Observer,
     ) -> Result<Judgement, Failure> {
-        facts.server(self.look(archive).await?, &plan.image);
+        let (version, left) = self.look(archive).await?;
+        facts.server(version, &plan.image);
         room(&plan.volume, archive)?;
         let store = plan.store.as_ref();
         let fetched = archive
@@ -88,7 +93,7 @@ impl Scratch {
         self.create(&fetched, &name).await?;
         let target = self.target(&name);
         let loaded = self
-            .load(plan, archive, &fetched, &target, observer)
+            .load(plan, archive, &fetched, (&target, &left), observer)
             .await?;
         // Room may be short.
         drop(dump);
@@ -101,7 +106,7 @@ impl Scratch {
         let mut comparison = match blocked {
             true => Comparison::default(),
             false => {
-                self.compare(plan, archive, &loaded, &target, observer)
+                self.compare(plan, archive, &loaded, (&target, &left), observer)
                     .await?
             }
         };
@@ -130,12 +135,17 @@ impl Scratch {
         Ok(judgement)
     }
 
-    /// Its version, and whether it has the extensions (P10: a missing one is no fault of the backup).
-    async fn look(&self, archive: &Archive) -> Result<String, Failure> {
+    /// Its version, and whether it has the extensions (P10: a missing one is no fault of the backup). Answers those that
+    /// only their provider has and that hold nothing: they are left out (G18).
+    async fn look(&self, archive: &Archive) -> Result<(String, BTreeSet<String>), Failure> {
         let empty = look(&self.target("template1"), NAME).await?;
-        let missing = empty.lacks(&archive.contents);
+        let (left, missing): (Vec<&str>, Vec<&str>) = empty
+            .lacks(&archive.contents)
+            .into_iter()
+            .partition(|name| provider_of(name).is_some() && !has_rows(&archive.contents, name));
         if missing.is_empty() {
-            return Ok(empty.version);
+            let left = left.into_iter().map(str::to_owned).collect();
+            return Ok((empty.version, left));
         }
         Err(Failure::Postgres(PgError::never(
             Reason::ExtensionMissing,
@@ -162,7 +172,7 @@ impl Scratch {
         plan: &Plan,
         archive: &Archive,
         fetched: &Fetched,
-        target: &Target,
+        (target, left): (&Target, &BTreeSet<String>),
         observer: &dyn Observer,
     ) -> Result<Loaded, Failure> {
         let program = self.tool.beside("pg_restore").ok_or_else(|| {
@@ -173,6 +183,11 @@ impl Scratch {
         })?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let log = scratch::log_of(&self.socket);
+        let entries = fetched.toc.entries.iter();
+        let left_out = entries
+            .filter(|e| reaches_out(&e.desc, &e.tag) || makes(left, &e.desc, &e.tag))
+            .map(|e| e.dump_id)
+            .collect();
         let order = LoadOrder {
             target,
             program,
@@ -181,15 +196,24 @@ impl Scratch {
             toc: &fetched.toc,
             globals: &fetched.globals,
             roles: Roles::NoLogin,
-            left_out: reaches_out,
+            left_out,
             jobs: cores.min(MAX_JOBS),
             rows: archive.manifest.counts.rows,
             scratch: &plan.scratch,
             application_name: NAME,
             log: Some(&log),
             collation_differs: self.collation_differs(archive, target).await?,
+            of_extensions: archive.contents.of_extensions(),
         };
-        Ok(load(&order, observer).await?)
+        let mut loaded = load(&order, observer).await?;
+        if !left.is_empty() {
+            // It may hang on an extension that was left out: then nobody can tell here.
+            loaded.errors = loaded.errors.into_iter().map(may_hang_on_it).collect();
+        }
+        // Money read in another locale may be another amount, or an error that is no fault of the backup (G14).
+        let session = connect(target, NAME).await?;
+        money::loaded_alike(&session.client, &archive.contents).await?;
+        Ok(loaded)
     }
 
     async fn collation_differs(&self, archive: &Archive, target: &Target) -> Result<bool, Failure> {
@@ -204,7 +228,7 @@ impl Scratch {
         plan: &Plan,
         archive: &Archive,
         loaded: &Loaded,
-        target: &Target,
+        (target, left): (&Target, &BTreeSet<String>),
         observer: &dyn Observer,
     ) -> Result<Comparison, Failure> {
         let subject = verify::Subject {
@@ -220,6 +244,11 @@ impl Scratch {
         let names: Vec<String> = expected.roles.iter().map(|r| r.name.clone()).collect();
         found.roles = roles_called(target, NAME, &names).await?;
         let mut notes = Vec::new();
+        leave_out(&mut expected, left);
+        notes.extend(left.iter().map(|name| {
+            let provider = provider_of(name).unwrap_or("its provider");
+            format!("extension {name}: only {provider} has it; it holds no rows, and was left out")
+        }));
         not_restored(&mut expected, loaded, &mut notes);
         without_login(&mut expected);
         without_login(&mut found);
@@ -266,6 +295,15 @@ impl Scratch {
         }
         Ok(checks::ask(&target, &plan.checks, dump_time, plan.check_timeout).await)
     }
+}
+
+/// An error in a server that lacks an extension which the backup has.
+fn may_hang_on_it(mut error: Judged) -> Judged {
+    if error.error.judged == Verdict::Failed {
+        error.error.judged = Verdict::Inconclusive;
+        error.reason = Reason::ExtensionMissing;
+    }
+    error
 }
 
 /// Where the parts of the backup contradict each other.

@@ -79,6 +79,7 @@ pub fn asked_for(mut comparison: Comparison, compare: &Compare) -> Comparison {
     ] {
         if !wanted {
             comparison.differences.retain(|d| kind(d) != of);
+            comparison.undecided.retain(|d| kind(d) != of);
             comparison.not_compared.push(what.to_owned());
         }
     }
@@ -114,7 +115,7 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
                 "the scratch server could not hold the backup",
                 first,
                 findings.errors.len(),
-            ),
+            ) + remedy(first.reason),
             proves: false,
             score: None,
             // Nothing was compared.
@@ -140,6 +141,19 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
         (Verdict::Failed, Reason::RestoreFailed, text)
     } else if !different.is_empty() {
         (Verdict::Failed, Reason::Differs, differs(different))
+    } else if let Some(first) = findings.comparison.undecided.first() {
+        // Not even the checks' answers: they ask the same tables (G18).
+        return Judgement {
+            result: Verdict::Inconclusive,
+            reason: Reason::ExtensionVersion,
+            message: format!(
+                "an extension makes things otherwise here, so it cannot be told: {}; name an image with the source's version in spec.postgres.image",
+                first.sentence()
+            ),
+            proves: false,
+            score: None,
+            parts: Vec::new(),
+        };
     } else if let Some(first) = checks.first() {
         (Verdict::Failed, Reason::CheckFailed, check(first))
     } else if i64::from(score) < i64::from(findings.minimum_score) {
@@ -176,6 +190,15 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
 fn is_blocked(findings: &Findings<'_>) -> bool {
     let mut errors = findings.errors.iter();
     errors.any(|e| e.error.judged == Verdict::Inconclusive)
+}
+
+fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ExtensionMissing | Reason::ExtensionVersion | Reason::LocaleMissing => {
+            "; name an image that has it as the source does in spec.postgres.image"
+        }
+        _ => "",
+    }
 }
 
 fn sentence(head: &str, first: &Judged, all: usize) -> String {

@@ -21,6 +21,8 @@ use crate::whole::Key;
 
 /// Every kind of object.
 pub const EVERYTHING: &str = include_str!("everything.sql");
+/// Its security labels, which need a provider.
+const LABELS: &str = include_str!("labels.sql");
 
 /// Folders of a drill; gone with it.
 pub struct Folders {
@@ -138,10 +140,11 @@ async fn p10_a_backup_with_every_kind_of_object_is_proven(
     #[case] major: i32,
     #[case] encoding: &str,
 ) {
-    let (source, minio, key) = (Server::start(major, &[]), minio::start().await, Key::new());
+    let source = Server::start(major, &["shared_preload_libraries=lifeboat_label"]);
+    let (minio, key) = (minio::start().await, Key::new());
     let more = format!("TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
     source.database("every", &more).await;
-    run_file(&source, "every", EVERYTHING);
+    run_file(&source, "every", &[EVERYTHING, LABELS].concat());
     let made = backed_up(&source, "every", major, &minio, Some(&key)).await;
     drop(source);
     let folders = Folders::new();

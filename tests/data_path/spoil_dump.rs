@@ -101,6 +101,12 @@ pub const OF_THE_DUMP: &[(&str, &str, Spoil)] = &[
     ("comment", "missing", |b, c| {
         remove(&mut b.dump, c, &["COMMENT"], "")
     }),
+    ("label", "a letter", |b, c| {
+        letter(&mut b.dump, c, &["SECURITY LABEL"], "")
+    }),
+    ("label", "missing", |b, c| {
+        remove(&mut b.dump, c, &["SECURITY LABEL"], "")
+    }),
     ("sequence", "its value", |b, c| {
         let at = one(&b.dump, c, |e| e.desc == "SEQUENCE SET");
         let entry = &mut b.dump.entries[at];

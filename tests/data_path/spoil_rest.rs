@@ -37,6 +37,16 @@ pub const OF_THE_ROLES: &[(&str, &str, Spoil)] = &[
             format!("{head} IS {}", c.other(words))
         })
     }),
+    ("label", "of a role", |b, c| {
+        let label = |line: &str| line.starts_with("SECURITY LABEL ");
+        change(b, c, label, |line, c| {
+            let (head, words) = line.split_once(" IS ").unwrap();
+            format!("{head} IS {}", c.other(words))
+        })
+    }),
+    ("label", "of a role missing", |b, c| {
+        take(b, c, |line| line.starts_with("SECURITY LABEL "))
+    }),
     ("role", "missing", |b, c| {
         let role = *c.of(&["\"shop_reader\"", "\"shop_app\"", "\"shop_group\""]);
         let lines = b.globals.lines().filter(|line| !line.contains(role));

@@ -113,6 +113,7 @@ impl Past {
         Signals {
             created: Some(ago(self.created)),
             suspended: false,
+            not_dumped: Vec::new(),
             tiers,
             deadline: Duration::from_secs(7_200),
             backup: self.backup.map(|age| Done {

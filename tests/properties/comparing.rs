@@ -38,6 +38,8 @@ fn recorded(tables: u8, seed: u64) -> Contents {
         hash: Some(hash(seed.wrapping_add(u64::from(n)))),
         loaded_through: None,
         extension: None,
+        lines: None,
+        types_of: Vec::new(),
     };
     let entry = |n: u8| SchemaEntry {
         desc: "TABLE".to_owned(),

@@ -174,6 +174,8 @@ fn contents() -> impl Strategy<Value = Contents> {
             hash: content.2,
             loaded_through: None,
             extension,
+            lines: None,
+            types_of: Vec::new(),
         });
     let entry = (text(), name(), name(), name(), text()).prop_map(
         |(desc, namespace, tag, owner, fingerprint)| SchemaEntry {
