@@ -1,3 +1,5 @@
+//! Sums of lines: what counts, what does not, and that parts add up.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use lifeboat::api::backup_policy::{Accept, DatabaseFacts};
 use lifeboat::api::health::{AlertThresholds, Objectives, TimeThreshold};
 use lifeboat::api::restore_drill::{DrillOutcome, DrillRecord, Rto, Select, Verdict};
 use lifeboat::api::{BackupPolicyStatus, Reason, RestoreDrill, RestoreDrillStatus};
@@ -118,6 +119,37 @@ fn p13_a_policy_is_healthy_only_with_a_backup_that_a_drill_has_proven() {
     let proven = decision.status.last_proven.unwrap();
     assert_eq!(proven.data_at, now());
     assert_eq!(proven.backup, "backup-of-2026-11-21T02:00:05Z");
+}
+
+/// G4: what the check found of rows that no dump holds is told until the policy accepts each by name.
+#[test]
+fn g4_rows_of_extensions_that_nobody_dumps_are_told_unless_they_are_accepted() {
+    let mut world = proven();
+    world.settle(after(9_000));
+    let facts = DatabaseFacts {
+        major: 17,
+        extension_data: vec!["cron.runs".to_owned(), "public.added".to_owned()],
+        ..DatabaseFacts::default()
+    };
+    let status = world.0.policy.status.as_mut().unwrap();
+    status.database = Some(facts);
+    let decision = world.look(after(9_010));
+    assert_eq!(healthy(&decision), "False/ExtensionDataNotDumped");
+    assert_eq!(heard(&decision), ["+ExtensionDataNotDumped"]);
+    let message = &decision.status.alerts[0].message;
+    assert!(message.contains("`cron.runs`, `public.added`"), "{message}");
+    assert!(message.contains("spec.accept.extensionData"), "{message}");
+    let mut accept = |tables: &[&str]| {
+        let extension_data = tables.iter().map(|t| (*t).to_owned()).collect();
+        world.0.policy.spec.accept = Some(Accept { extension_data });
+        world.look(after(9_020))
+    };
+    let some = accept(&["cron.runs"]);
+    assert_eq!(healthy(&some), "False/ExtensionDataNotDumped");
+    assert!(!some.status.alerts[0].message.contains("cron.runs"));
+    let all = accept(&["cron.runs", "public.added"]);
+    assert_eq!(healthy(&all), "True/Healthy");
+    assert_eq!(heard(&all), ["-ExtensionDataNotDumped"]);
 }
 
 #[test]
