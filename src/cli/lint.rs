@@ -70,7 +70,8 @@ pub fn run(args: &Args) -> ExitCode {
     let report = lint(&files, &context, &acknowledged);
     match args.format {
         Format::Text => {
-            let colour = std::io::stdout().is_terminal() && super::environment("NO_COLOR").is_none();
+            let colour =
+                std::io::stdout().is_terminal() && super::environment("NO_COLOR").is_none();
             print!("{}", text(&report, colour));
         }
         Format::Json => match serde_json::to_string_pretty(&document(&files, &report)) {
@@ -158,7 +159,11 @@ fn acknowledgements(path: &Path) -> Result<Vec<Acknowledgement>, CommandError> {
     for (at, entry) in list.iter().enumerate() {
         let unbounded = entry.object.is_none() && entry.file.is_none();
         if unbounded || entry.reason.trim().is_empty() {
-            let why = format!("entry {} ({}) needs an object or a file, and a reason", at + 1, entry.rule);
+            let why = format!(
+                "entry {} ({}) needs an object or a file, and a reason",
+                at + 1,
+                entry.rule
+            );
             return Err(failed(&why).into());
         }
     }
@@ -229,7 +234,10 @@ fn text(report: &Report, colour: bool) -> String {
     for unused in &report.unused {
         let about = unused.object.as_ref().or(unused.file.as_ref());
         let about = about.map(String::as_str).unwrap_or_default();
-        let line = format!("note: the acknowledgement of {} for {about} took nothing\n", unused.rule);
+        let line = format!(
+            "note: the acknowledgement of {} for {about} took nothing\n",
+            unused.rule
+        );
         out.push_str(&plain(&line));
     }
     let c = &report.counts;
@@ -264,14 +272,28 @@ fn one(out: &mut String, finding: &Finding, paint: &Paint) {
     let Finding { rule, file, at, .. } = finding;
     let place = format!("{}:{}:{}", plain(file), at.line, at.column);
     let id = paint.dye("1", rule.id());
-    let _ = writeln!(out, "{place}: {id} {}: {}", paint.level(finding), rule.title());
+    let _ = writeln!(
+        out,
+        "{place}: {id} {}: {}",
+        paint.level(finding),
+        rule.title()
+    );
     // Tabs become one space each, so that the caret stands below.
     let line: String = plain(&finding.line_text);
     if !line.trim().is_empty() {
         let (line, before) = window(&line, at.column - 1);
-        let caret = "^".repeat(finding.width.clamp(1, line.chars().count().saturating_sub(before).max(1)));
+        let caret = "^".repeat(
+            finding
+                .width
+                .clamp(1, line.chars().count().saturating_sub(before).max(1)),
+        );
         let _ = writeln!(out, "  | {line}");
-        let _ = writeln!(out, "  | {}{}", " ".repeat(before), paint.dye("1;31", &caret));
+        let _ = writeln!(
+            out,
+            "  | {}{}",
+            " ".repeat(before),
+            paint.dye("1;31", &caret)
+        );
     }
     let _ = writeln!(out, "  {}", plain(&finding.message));
     match &finding.acknowledged {
@@ -279,7 +301,12 @@ fn one(out: &mut String, finding: &Finding, paint: &Paint) {
             let _ = writeln!(out, "  acknowledged: {}", plain(reason));
         }
         None => {
-            let _ = writeln!(out, "  {} {}", paint.dye("32", "instead:"), plain(&finding.fix));
+            let _ = writeln!(
+                out,
+                "  {} {}",
+                paint.dye("32", "instead:"),
+                plain(&finding.fix)
+            );
         }
     }
     out.push('\n');
