@@ -21,6 +21,7 @@
 //! | [`postgres`] | connect, preflight, locks, census, dump, hash, compare |
 //! | [`work`] | what a Job's container runs |
 //! | [`report`] | proofs as documents for auditors: Markdown, HTML (pure) |
+//! | [`sql`] | migrations read, cut and linted; the parser (pure) |
 //! | [`cli`] | commands for people |
 //! | [`telemetry`] | logs, metrics, probes |
 //!
@@ -39,6 +40,7 @@ pub mod policy;
 pub mod postgres;
 pub mod report;
 pub mod schedule;
+pub mod sql;
 pub mod store;
 pub mod task;
 pub mod telemetry;

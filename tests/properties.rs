@@ -22,6 +22,8 @@ mod crons;
 mod documents;
 #[path = "properties/due_times.rs"]
 mod due_times;
+#[path = "properties/migrations.rs"]
+mod migrations;
 #[path = "properties/names.rs"]
 mod names;
 #[path = "properties/owing.rs"]

@@ -10,6 +10,7 @@ mod differences;
 pub mod drill;
 pub mod inspect;
 pub mod install;
+pub mod lint;
 pub mod list;
 pub mod operator;
 mod proofs;
@@ -43,6 +44,8 @@ enum Command {
     Operator(operator::Args),
     /// Hold manifests against schema, rules and sense, offline. Exit code 1 when something is wrong.
     Validate(validate::Args),
+    /// Hold SQL migrations against the rules for production, offline. Exit code 1 when something blocks.
+    Lint(lint::Args),
     /// Back a database up from this shell: the same data path as in the cluster.
     Backup(backup::Args),
     /// List the backups in a store.
@@ -79,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Install(args) => install::run(&args),
         Command::Operator(args) => return block_on(finish(operator::run(args))),
         Command::Validate(args) => validate::run(&args),
+        Command::Lint(args) => return lint::run(&args),
         Command::Backup(args) => return block_on(finish(backup::run(args))),
         Command::List(args) => return block_on(finish(list::run(args))),
         Command::Inspect(args) => return block_on(finish(inspect::run(args))),

@@ -1,0 +1,107 @@
+//! `lifeboat lint` on files in a folder.
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn args(parts: &[&str]) -> Args {
+    Line::try_parse_from(std::iter::once(&"lint").chain(parts))
+        .unwrap()
+        .args
+}
+
+fn report(files: &[(&str, &str)]) -> Report {
+    let files: Vec<File> = files
+        .iter()
+        .map(|(name, sql)| File::read(name, sql.as_bytes()))
+        .collect();
+    lint(&files, &Context::default(), &[])
+}
+
+#[test]
+fn a_finding_shows_place_line_reason_and_the_safe_way() {
+    let shown = text(
+        &report(&[("db/1_a.sql", "SELECT 1;\n  CREATE INDEX i ON orders (a);\n")]),
+        false,
+    );
+    let want = "\
+db/1_a.sql:2:3: LB101 block: an index built while writes wait
+  |   CREATE INDEX i ON orders (a);
+  |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  writes to orders wait until the index is built
+  instead: CREATE INDEX CONCURRENTLY, with a name
+
+refused: 2 statements in 1 file: 1 block, 0 acknowledged, 0 warn, 0 info
+`lifeboat lint --explain LB101` says more
+";
+    assert_eq!(shown, want);
+}
+
+#[test]
+fn a_file_steers_no_terminal() {
+    let shown = text(&report(&[("1_a.sql", "DROP TABLE \"\x1b[2Jx\";")]), false);
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+    assert!(text(&report(&[("1_a.sql", "SELECT 1")]), true).contains("\x1b[1;32mpassed"));
+}
+
+#[test]
+fn a_folder_is_read_in_order_and_acknowledgements_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("10_b.sql", "ALTER TABLE orders DROP COLUMN legacy;");
+    write("9_a.sql", "SELECT 1;");
+    write("9_a.sql.down", "SELECT 2;");
+    write("notes.txt", "no SQL");
+    write(
+        "ack.yaml",
+        "- {rule: LB202, object: public.orders.legacy, reason: unused since v41}\n",
+    );
+    write(
+        "bad.yaml",
+        "acknowledge: [{rule: LB202, reason: because}]\n",
+    );
+    let path = folder.path().display().to_string();
+    let (files, _) = inputs(&args(&[&path])).unwrap();
+    let names: Vec<&str> = files
+        .iter()
+        .map(|f| f.name.rsplit('/').next().unwrap())
+        .collect();
+    assert_eq!(names, ["9_a.sql", "9_a.sql.down", "10_b.sql"]);
+    assert_eq!(run(&args(&[&path])), ExitCode::from(FAILED));
+    let taken = args(&[
+        &path,
+        "--acknowledge",
+        &format!("{path}/ack.yaml"),
+        "--format",
+        "json",
+    ]);
+    assert_eq!(run(&taken), ExitCode::SUCCESS);
+    let bad = inputs(&args(&[
+        &path,
+        "--acknowledge",
+        &format!("{path}/bad.yaml"),
+    ]))
+    .unwrap_err();
+    assert!(
+        bad.to_string()
+            .contains("entry 1 (LB202) needs an object or a file"),
+        "{bad}"
+    );
+    assert_eq!(
+        run(&args(&[&format!("{path}/none.sql")])),
+        ExitCode::from(USAGE)
+    );
+}
+
+#[test]
+fn a_page_is_printed_without_files() {
+    assert_eq!(run(&args(&["--explain", "lb403"])), ExitCode::SUCCESS);
+    assert!(Line::try_parse_from(["lint"]).is_err());
+    assert!(Line::try_parse_from(["lint", "--explain", "LB999"]).is_err());
+}

@@ -1,0 +1,224 @@
+//! A file of a migration: decoded, cut into statements and segments, hashed.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::class::Class;
+use super::guard;
+use super::hit::Hit;
+use super::lint::Rule;
+use super::name::{Name, Object};
+use super::order;
+use super::place::{Lines, Position};
+use super::segment::{self, Segment};
+use super::tree;
+
+/// Largest sum of all files of a migration, in bytes (a ConfigMap holds one MiB).
+pub const MOST_BYTES: usize = 900 * 1024;
+
+/// A statement of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Statement {
+    /// From 0, in the file.
+    pub index: usize,
+    /// Bytes in the file, without the semicolon.
+    pub span: Range<usize>,
+    /// Where it begins.
+    pub at: Position,
+    /// What it is, in PostgreSQL's words: `CREATE INDEX`.
+    pub verb: String,
+    /// How it is run.
+    pub class: Class,
+    /// Exactly what is sent to the server.
+    pub text: String,
+    /// SHA-256 of `text`, hex.
+    pub sha256: String,
+    /// What it touches, as far as its text shows.
+    pub objects: Vec<Object>,
+    /// The table that it locks against everybody, readers too, as far as its text shows.
+    pub exclusive: Option<Name>,
+    /// Its time grows with a table.
+    pub slow: bool,
+    #[serde(skip)]
+    pub(super) perhaps: bool,
+    #[serde(skip)]
+    pub(super) partitioned: bool,
+    #[serde(skip)]
+    pub(super) row_security: bool,
+}
+
+impl Statement {
+    /// Its first line, for people.
+    #[must_use]
+    pub fn first_line(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+}
+
+/// A statement as it comes from the tree.
+#[derive(Debug)]
+pub(super) struct Raw {
+    pub(super) span: Range<usize>,
+    pub(super) verb: String,
+    pub(super) class: Class,
+    pub(super) objects: Vec<Object>,
+    pub(super) exclusive: Option<Name>,
+    pub(super) slow: bool,
+    pub(super) perhaps: bool,
+    pub(super) partitioned: bool,
+    pub(super) row_security: bool,
+    pub(super) text: String,
+}
+
+/// All that needed the tree.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) statements: Vec<Raw>,
+    pub(super) hits: Vec<Hit>,
+}
+
+/// A file that was read, well or not: what is wrong with it are findings of [`lint`](super::lint::lint).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// As it was given: a path, or a key of a ConfigMap.
+    pub name: String,
+    /// SHA-256 of all its bytes, hex.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub bytes: usize,
+    /// It leads back: what it is for is to undo.
+    pub down: bool,
+    /// Its text, without a byte order mark. Empty if it is no text.
+    pub text: String,
+    /// Its statements. Not to be run while [`refused`](Self::refused).
+    pub statements: Vec<Statement>,
+    /// Its segments.
+    pub segments: Vec<Segment>,
+    pub(super) hits: Vec<Hit>,
+    pub(super) lines: Lines,
+}
+
+impl File {
+    /// Reads a file. Never fails: what cannot be read has no statements, and says why when linted.
+    #[must_use]
+    pub fn read(name: &str, bytes: &[u8]) -> Self {
+        let down = order::version(name).down;
+        let (text, mut hits) = decode(bytes);
+        let mut statements = Vec::new();
+        let lines = Lines::of(&text);
+        if hits.iter().all(|h| !h.refused) {
+            let guarded = guard::guard(&text);
+            hits.extend(guarded.hits);
+            if !guarded.too_deep {
+                let facts = tree::read(&guarded.text, down);
+                hits.extend(facts.hits);
+                statements = take(facts.statements, &text, &lines);
+            }
+            if statements.is_empty() && hits.is_empty() {
+                let why =
+                    "no statement: a migration that does nothing is a mistake more often than not";
+                hits.push(Hit::new(Rule::Lb410, 0..0, why).refused());
+            }
+        }
+        hits.sort_by_key(|h| (h.span.start, h.rule));
+        hits.dedup_by(|a, b| {
+            a.rule == b.rule && a.span.start == b.span.start && a.object == b.object
+        });
+        Self {
+            name: name.to_owned(),
+            sha256: sha256(bytes),
+            bytes: bytes.len(),
+            down,
+            segments: segment::segments(&statements),
+            statements,
+            hits,
+            lines,
+            text,
+        }
+    }
+
+    /// Something in it can never be run, whatever is acknowledged.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.hits.iter().any(|h| h.refused || h.rule == Rule::Lb410)
+    }
+
+    /// The statement that holds the byte.
+    pub(super) fn statement_at(&self, at: usize) -> Option<&Statement> {
+        let after = self.statements.partition_point(|s| s.span.start <= at);
+        let statement = self.statements.get(after.checked_sub(1)?)?;
+        (at <= statement.span.end).then_some(statement)
+    }
+}
+
+fn take(raw: Vec<Raw>, text: &str, lines: &Lines) -> Vec<Statement> {
+    let numbered = raw.into_iter().enumerate();
+    numbered
+        .map(|(index, raw)| {
+            // The parser saw blanks where a comment stood; the server is sent what was written.
+            let text_of = text.get(raw.span.clone()).map_or(raw.text, str::to_owned);
+            Statement {
+                index,
+                at: lines.position(text, raw.span.start),
+                sha256: sha256(text_of.as_bytes()),
+                text: text_of,
+                span: raw.span,
+                verb: raw.verb,
+                class: raw.class,
+                objects: raw.objects,
+                exclusive: raw.exclusive,
+                slow: raw.slow,
+                perhaps: raw.perhaps,
+                partitioned: raw.partitioned,
+                row_security: raw.row_security,
+            }
+        })
+        .collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+fn decode(bytes: &[u8]) -> (String, Vec<Hit>) {
+    let refuse = |why: &str| Hit::new(Rule::Lb410, 0..0, why).refused();
+    if bytes.len() > MOST_BYTES {
+        let why = format!(
+            "{} KiB: all files of a migration together are at most {} KiB; load data otherwise",
+            bytes.len().div_ceil(1024),
+            MOST_BYTES / 1024
+        );
+        return (String::new(), vec![refuse(&why)]);
+    }
+    let (bytes, mut hits) = match bytes.strip_prefix(b"\xEF\xBB\xBF") {
+        Some(rest) => {
+            let why = "a byte order mark at the beginning: save the file as UTF-8 without one";
+            let mut hit = refuse(why);
+            // The rest is looked at all the same.
+            hit.refused = false;
+            (rest, vec![hit])
+        }
+        None => (bytes, Vec::new()),
+    };
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text.to_owned(), hits),
+        Err(error) => {
+            let at = error.valid_up_to();
+            let byte = bytes.get(at).copied().unwrap_or_default();
+            let offset = at + if hits.is_empty() { 0 } else { 3 };
+            let why = format!("not UTF-8: byte {offset} is 0x{byte:02x}");
+            let text = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default());
+            hits.push(Hit::new(Rule::Lb410, at..at, &why).refused());
+            (text.into_owned(), hits)
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! LB201-206: what is gone afterwards.
+
+use squawk_syntax::SyntaxKind as K;
+
+use super::rule::{Level, Rule};
+use crate::sql::hit::Hit;
+use crate::sql::name::{Name, Object, ObjectKind, Touch, objects};
+use crate::sql::tree::{Node, span, words};
+
+/// Drops that LB206 speaks of. Indexes are LB102.
+const OTHERS: [K; 20] = [
+    K::DROP_TYPE,
+    K::DROP_DOMAIN,
+    K::DROP_SEQUENCE,
+    K::DROP_EXTENSION,
+    K::DROP_VIEW,
+    K::DROP_MATERIALIZED_VIEW,
+    K::DROP_FUNCTION,
+    K::DROP_PROCEDURE,
+    K::DROP_ROUTINE,
+    K::DROP_AGGREGATE,
+    K::DROP_POLICY,
+    K::DROP_TRIGGER,
+    K::DROP_RULE,
+    K::DROP_FOREIGN_TABLE,
+    K::DROP_ROLE,
+    K::DROP_USER,
+    K::DROP_SERVER,
+    K::DROP_OPERATOR,
+    K::DROP_CAST,
+    K::DROP_EVENT_TRIGGER,
+];
+
+/// What the statement loses. In a file that leads back it is what the file is for: told, not blocked.
+pub(super) fn hits(node: &Node, down: bool) -> Vec<Hit> {
+    let mut hits = found(node);
+    if down {
+        hits = hits.into_iter().map(|h| h.level(Level::Warn)).collect();
+    }
+    hits
+}
+
+fn found(node: &Node) -> Vec<Hit> {
+    let hit = |rule, message: &str| Hit::new(rule, node.span.clone(), message);
+    let mut hits = Vec::new();
+    let dropped = || {
+        let all: Vec<Object> = objects(&node.syntax);
+        all.into_iter()
+            .filter(|o| matches!(o.touch, Touch::Drops | Touch::Writes))
+    };
+    match node.kind {
+        K::DROP_TABLE => {
+            hits.extend(dropped().map(|o| {
+                hit(
+                    Rule::Lb201,
+                    &format!("{} and its rows are gone with the commit", o.name),
+                )
+                .on(Some(&o.name))
+            }));
+        }
+        K::TRUNCATE => {
+            hits.extend(dropped().map(|o| {
+                hit(
+                    Rule::Lb205,
+                    &format!(
+                        "every row of {} is gone with the commit, while everything waits",
+                        o.name
+                    ),
+                )
+                .on(Some(&o.name))
+            }));
+        }
+        K::DROP_OWNED => hits.push(hit(
+            Rule::Lb203,
+            "everything that the role owns in this database goes with it",
+        )),
+        kind if OTHERS.contains(&kind) => {
+            let what = format!("{kind:?}")
+                .replace("DROP_", "")
+                .replace('_', " ")
+                .to_lowercase();
+            let names: Vec<Object> = dropped().collect();
+            let message =
+                |name: &str| format!("what uses the {what} {name} fails from the commit on");
+            hits.extend(names.iter().map(|o| {
+                let name = plain(o);
+                // The table of a trigger may be new; a type is no table.
+                let table = (o.kind == ObjectKind::OfTable).then(|| of_table(&o.name));
+                hit(Rule::Lb206, &message(&name))
+                    .about(&name)
+                    .on(table.as_ref())
+            }));
+            if names.is_empty() {
+                hits.push(hit(Rule::Lb206, &message("named here")));
+            }
+        }
+        K::ALTER_TABLE | K::ALTER_DOMAIN => {
+            hits.extend(node.all(K::DROP_CONSTRAINT).map(|part| {
+                let constraint = words(&part).into_iter().next_back().unwrap_or_default();
+                let constraint = constraint.trim_matches('"').to_lowercase();
+                let table = node.table.as_ref();
+                let object =
+                    table.map_or_else(|| constraint.clone(), |t| format!("{t}.{constraint}"));
+                Hit::new(
+                    Rule::Lb206,
+                    span(&part),
+                    "what it kept out may come in from the commit on",
+                )
+                .about(object)
+                .on(table)
+            }));
+        }
+        _ => {}
+    }
+    let verb = format!("{:?}", node.kind);
+    if node.has(K::CASCADE)
+        && (verb.starts_with("DROP_") || verb.starts_with("ALTER_") || node.kind == K::TRUNCATE)
+        && node.kind != K::DROP_SCHEMA
+    {
+        let (rule, message) = if node.kind == K::TRUNCATE {
+            (
+                Rule::Lb205,
+                "CASCADE: tables that refer to it are emptied too",
+            )
+        } else {
+            (
+                Rule::Lb203,
+                "CASCADE: everything that depends on it goes too, and which that is depends on the database",
+            )
+        };
+        let part = node.all(K::CASCADE).next().map(|n| span(&n));
+        let hit = Hit::new(rule, part.unwrap_or_else(|| node.span.clone()), message);
+        let object = objects(&node.syntax).into_iter().next();
+        hits.push(object.into_iter().fold(hit, |hit, o| hit.about(o.name)));
+    }
+    hits
+}
+
+/// As people name it. `orders.audit` is two names.
+pub(super) fn plain(object: &Object) -> String {
+    let name = object.name.to_string();
+    if object.kind == ObjectKind::OfTable {
+        name.replace('"', "")
+    } else {
+        name
+    }
+}
+
+/// The table of `orders.audit`, the name of a trigger.
+fn of_table(name: &Name) -> Name {
+    let (table, _) = name.name.rsplit_once('.').unwrap_or((&name.name, ""));
+    Name::new(name.schema.as_deref(), table)
+}

@@ -1,0 +1,28 @@
+//! SQL of migrations: read, cut into statements and segments, linted. Pure, but for a thread with a large stack.
+//!
+//! Owns what Lifeboat knows of SQL, and is the only room that names the parser's crates: their tree changes weekly,
+//! so none of their types leaves. Must never connect anywhere, honour a comment of a file, or give up loudly on one.
+//!
+//! ```text
+//! bytes ─► File::read: decode ─► guard (lex) ─► tree ─► class, name, rules ─► File { statements, segments }
+//! Files, Context, Acknowledgements ─► lint::lint ─► Report { findings }
+//! ```
+
+mod class;
+mod file;
+mod guard;
+mod hit;
+mod lex;
+pub mod lint;
+mod name;
+pub mod order;
+mod place;
+mod segment;
+mod tree;
+
+pub use class::{Apart, Class, Lone, Refusal};
+pub use file::{File, MOST_BYTES, Statement};
+pub use lint::{Acknowledgement, Context, Finding, Level, Report, Rule};
+pub use name::{Name, Object, ObjectKind, Touch};
+pub use place::Position;
+pub use segment::{Segment, SegmentKind};

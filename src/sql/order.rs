@@ -1,0 +1,122 @@
+//! In which order files are applied, by their names: as Supabase, sqlx, golang-migrate and Flyway name them.
+
+/// What a file's name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The numbers before the name: `20260101120000`, or `1.2` of Flyway. Empty: the name says none.
+    pub numbers: Vec<u128>,
+    /// It leads back.
+    pub down: bool,
+    /// Named as Flyway names (`V1__`, `U1__`, `R__`).
+    pub flyway: bool,
+    /// Named `*.down.sql`, as sqlx does and Supabase's own tool does not understand (M2).
+    pub ambiguous: bool,
+}
+
+/// Reads the name of a file, folders left out.
+#[must_use]
+pub fn version(path: &str) -> Version {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let ambiguous = name.ends_with(".down.sql");
+    let mut down = ambiguous || name.ends_with(".sql.down");
+    let mut flyway = false;
+    let mut digits = name;
+    if let Some(rest) = name.strip_prefix(['V', 'U'])
+        && let Some((number, _)) = rest.split_once("__")
+        && number
+            .chars()
+            .all(|c| c.is_ascii_digit() || c == '.' || c == '_')
+        && !number.is_empty()
+    {
+        flyway = true;
+        down |= name.starts_with('U');
+        digits = number;
+    } else if name.starts_with("R__") {
+        flyway = true;
+        digits = "";
+    }
+    let head = if flyway {
+        digits
+    } else {
+        let end = digits.find(|c: char| !c.is_ascii_digit());
+        digits
+            .get(..end.unwrap_or(digits.len()))
+            .unwrap_or_default()
+    };
+    let numbers = head.split(['.', '_']).filter(|n| !n.is_empty());
+    Version {
+        numbers: numbers.map(|n| n.parse().unwrap_or(u128::MAX)).collect(),
+        down,
+        flyway,
+        ambiguous,
+    }
+}
+
+/// Whether a file is a migration by its name.
+#[must_use]
+pub fn is_migration(path: &str) -> bool {
+    path.ends_with(".sql") || path.ends_with(".sql.down")
+}
+
+/// Sorts names: by version as numbers, then by name; names without a version after the others, as Flyway's
+/// repeatable ones. Files that lead back stand beside the one that they undo.
+pub fn sort<T>(files: &mut [T], name: impl Fn(&T) -> String) {
+    files.sort_by_cached_key(|file| {
+        let name = name(file);
+        let version = version(&name);
+        (
+            version.numbers.is_empty(),
+            version.numbers,
+            version.down,
+            name,
+        )
+    });
+}
+
+/// Names `*.down.sql` without a `*.up.sql` beside them: a tool that does not know the ending runs them upwards (M2).
+#[must_use]
+pub fn run_upwards<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let downs = names.iter().filter(|n| version(n).ambiguous);
+    let alone = downs.filter(|down| {
+        let up = format!("{}.up.sql", down.trim_end_matches(".down.sql"));
+        !names.contains(&up.as_str())
+    });
+    alone.copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_numbers_and_downs_stand_beside_their_ups() {
+        let mut names = vec![
+            "10_c.sql",
+            "R__views.sql",
+            "9_b.sql.down",
+            "V3__x.sql",
+            "V1.10__y.sql",
+            "V1.9__z.sql",
+            "9_b.sql",
+            "002_a.up.sql",
+            "002_a.down.sql",
+            "notes.sql",
+        ];
+        sort(&mut names, |n| (*n).to_owned());
+        let want = [
+            "V1.9__z.sql",
+            "V1.10__y.sql",
+            "002_a.up.sql",
+            "002_a.down.sql",
+            "V3__x.sql",
+            "9_b.sql",
+            "9_b.sql.down",
+            "10_c.sql",
+            "R__views.sql",
+            "notes.sql",
+        ];
+        assert_eq!(names, want);
+        assert_eq!(run_upwards(&names), Vec::<&str>::new());
+        assert_eq!(run_upwards(&["1_a.sql", "1_a.down.sql"]), ["1_a.down.sql"]);
+    }
+}
