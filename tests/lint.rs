@@ -312,7 +312,13 @@ fn all_files_together_are_bounded() {
         File::read("1_a.sql", half.as_bytes()),
         File::read("2_b.sql", half.as_bytes()),
     ];
-    let report = lint(&files, &Context::default(), &[]);
+    // A folder with a history of years is no run.
+    assert_eq!(told(&lint(&files, &Context::default(), &[])), "");
+    let context = Context {
+        most_bytes: Some(lifeboat::sql::MOST_BYTES),
+        ..Context::default()
+    };
+    let report = lint(&files, &context, &[]);
     assert_eq!(told(&report), "LB410");
     assert!(
         report.findings[0].message.contains("in 2 files"),

@@ -104,8 +104,29 @@ fn inputs(args: &Args) -> Result<(Vec<File>, Vec<Acknowledgement>), CommandError
     }
     sql::order::sort(&mut paths, |path| path.display().to_string());
     paths.dedup();
-    let files: Result<Vec<File>, CommandError> = paths.iter().map(|path| read(path)).collect();
-    Ok((files?, acknowledged))
+    Ok((read_all(&paths)?, acknowledged))
+}
+
+/// Reads the files on all processors; a folder may hold the history of years.
+fn read_all(paths: &[PathBuf]) -> Result<Vec<File>, CommandError> {
+    let hands = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = paths.len().div_ceil(hands).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = paths
+            .chunks(share)
+            .map(|part| scope.spawn(|| part.iter().map(|path| read(path)).collect::<Vec<_>>()))
+            .collect();
+        let mut files = Vec::with_capacity(paths.len());
+        for part in parts {
+            let part = part
+                .join()
+                .map_err(|_| "failed to read the files: a reader gave up")?;
+            for file in part {
+                files.push(file?);
+            }
+        }
+        Ok(files)
+    })
 }
 
 fn folder(path: &Path) -> Result<Vec<PathBuf>, CommandError> {

@@ -3,6 +3,7 @@
 //! A tree is as deep as its text is nested, and walking or dropping it takes stack. The thread has plenty, and
 //! should the parser ever give up loudly, the thread's end is a finding and not ours.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::thread;
@@ -32,6 +33,8 @@ pub(super) struct Node {
     pub(super) span: Range<usize>,
     /// Its tokens in upper case, comments left out. Literals and quoted names stay as they are.
     pub(super) words: Vec<String>,
+    /// What kinds of nodes there are in it: most rules need not look further.
+    kinds: BTreeSet<K>,
     /// The table that an ALTER TABLE, CREATE INDEX or the like is about.
     pub(super) table: Option<name::Name>,
 }
@@ -47,6 +50,7 @@ impl Node {
         });
         Self {
             kind: syntax.kind(),
+            kinds: syntax.descendants().map(|n| n.kind()).collect(),
             words: words(&syntax),
             table: table.and_then(|n| name::Name::of_node(&n)),
             span,
@@ -61,11 +65,15 @@ impl Node {
 
     /// Every node of a kind in it.
     pub(super) fn all(&self, kind: K) -> impl Iterator<Item = SyntaxNode> + use<> {
-        self.syntax.descendants().filter(move |n| n.kind() == kind)
+        let inside = self.has(kind).then(|| self.syntax.descendants());
+        inside
+            .into_iter()
+            .flatten()
+            .filter(move |n| n.kind() == kind)
     }
 
     pub(super) fn has(&self, kind: K) -> bool {
-        self.all(kind).next().is_some()
+        self.kinds.contains(&kind)
     }
 }
 

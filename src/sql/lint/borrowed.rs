@@ -47,8 +47,8 @@ fn ours(violation: &Violation, nodes: &[Node]) -> Option<Hit> {
     let node = nodes.get(after.checked_sub(1)?)?;
     let found = node.syntax.descendants().find(|n| {
         // Their range leaves out what stands before the first token.
-        let range = crate::sql::tree::span(n);
-        range.start == start && usize::from(n.text_range().end()) == end
+        let ends = usize::from(n.text_range().end()) == end;
+        ends && crate::sql::tree::span(n).start == start
     });
     let part = found.unwrap_or_else(|| node.syntax.clone());
     let span = start..end.min(node.span.end);

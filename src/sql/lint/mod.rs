@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use report::{Counts, Finding, Report};
 pub use rule::{Level, Rule, UnknownRule};
 
-use super::file::{File, MOST_BYTES};
+use super::file::File;
 use super::hit::Hit;
 use super::name::Name;
 use super::order;
@@ -39,6 +39,8 @@ pub struct Context {
     pub created: BTreeSet<Name>,
     /// Schemas that an API shows to everybody, as Supabase does `public`.
     pub exposed: BTreeSet<String>,
+    /// Bytes of all files together. A run has [`MOST_BYTES`](super::MOST_BYTES); a folder with a whole history has none.
+    pub most_bytes: Option<usize>,
     /// Extensions that may be created besides the harmless ones.
     pub extensions: BTreeSet<String>,
 }
@@ -151,15 +153,14 @@ pub fn lint(files: &[File], context: &Context, acknowledged: &[Acknowledgement])
                 .push(report::finding(file, hit, acknowledged));
         }
     }
-    if sum > MOST_BYTES
-        && files.iter().all(|f| f.bytes <= MOST_BYTES)
+    if let Some(most) = context.most_bytes.filter(|most| sum > *most)
         && let Some(last) = files.last()
     {
         let why = format!(
             "{} KiB in {} files: all files of a migration together are at most {} KiB",
             sum.div_ceil(1024),
             files.len(),
-            MOST_BYTES / 1024
+            most / 1024
         );
         let hit = Hit::new(Rule::Lb410, 0..0, &why).refused();
         report.findings.push(report::finding(last, hit, &[]));

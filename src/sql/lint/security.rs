@@ -352,7 +352,7 @@ fn opaque(node: &Node) -> Option<Hit> {
 }
 
 fn secret(node: &Node) -> Option<Hit> {
-    let literals = node.syntax.descendants().filter(|n| n.kind() == K::LITERAL);
+    let literals = node.all(K::LITERAL);
     let hit = |n: &SyntaxNode| {
         let message = "a password or key stands here in plain text";
         Some(Hit::new(Rule::Lb408, span(n), message))
