@@ -117,6 +117,8 @@ reasons! {
     UnsafeSetting,
     /// The server is older or newer than what is supported.
     UnsupportedVersion,
+    /// The backup is of a format that a later version of Lifeboat writes.
+    UnknownFormat,
     /// The image's tools are of another major.
     WrongMajor,
     /// pg_dump is not in the image.

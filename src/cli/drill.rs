@@ -9,8 +9,10 @@ use super::database::{ProgramsArgs, Scratch, explain_failure};
 use super::inspect::read_identity;
 use super::restore::phases;
 use super::{CommandError, backups, differences};
+use crate::api::Reason;
 use crate::api::restore_drill::{Check, Compare, DrillMode, Select, Verdict};
 use crate::api::rules::is_locale;
+use crate::drill::validate::OWN_PARAMETERS;
 use crate::manifest::Proof;
 use crate::objects::Location;
 use crate::postgres::compare::Difference;
@@ -18,7 +20,7 @@ use crate::work::drill::{Place, Plan};
 use crate::work::failure::Failure;
 use crate::work::pick::Choice;
 use crate::work::progress::{Progress, Show};
-use crate::work::{clock, drill, human, proof, stopped};
+use crate::work::{clock, drill, human, proof, random, stopped};
 
 /// Arguments of `lifeboat drill`.
 #[derive(Debug, clap::Args)]
@@ -58,10 +60,27 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let (name, value) = pair.ok_or("write name=value, for example maintenance_work_mem=1GB")?;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c);
+    if OWN_PARAMETERS.contains(&name) {
+        return Err(format!("{name} is set by Lifeboat itself"));
+    }
     if !name.chars().all(plain) || value.contains(['\n', '\r', '\0']) {
         return Err(format!("{name} is not the name of a setting"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A manifest that cannot be read is a verdict too.
+fn unreadable(failure: &Failure) -> CommandError {
+    let why = explain_failure(failure);
+    match failure.reason() {
+        Reason::BackupDamaged => format!("Failed: {why}").into(),
+        _ => why,
+    }
+}
+
+fn random() -> std::io::Result<String> {
+    let bytes: [u8; 2] = random::bytes()?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 fn locale(text: &str) -> Result<String, String> {
@@ -94,7 +113,8 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
             decided_at: now,
             due: now,
         },
-        run: format!("cli-{}", now.strftime("%Y%m%dt%H%M%Sz")),
+        // Two may begin in one second.
+        run: format!("cli-{}-{}", now.strftime("%Y%m%dt%H%M%Sz"), random()?),
         drill: String::new(),
         namespace: String::new(),
         mode: DrillMode::Verify,
@@ -115,21 +135,20 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     };
     let progress = Progress::new(Show::Person);
     let outcome = tokio::select! {
-        outcome = drill::run(&plan, &progress) => outcome.map_err(|e: Failure| explain_failure(&e)),
+        outcome = drill::run(&plan, &progress) => outcome.map_err(|e: Failure| unreadable(&e)),
         () = stopped() => Err("stopped".into()),
     };
     progress.finish();
     let drilled = outcome?;
-    if args.keep_proof {
-        proof::write(plan.store.as_ref(), &drilled.at, &drilled.proof)
-            .await
-            .map_err(|e| explain_failure(&e))?;
-    }
     let proof = drilled.proof;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&proof)?);
     } else {
         print!("{}", text(&proof));
+    }
+    if args.keep_proof {
+        let kept = proof::write(plan.store.as_ref(), &drilled.at, &proof).await;
+        kept.map_err(|e| format!("the proof could not be kept: {}", explain_failure(&e)))?;
     }
     match proof.result {
         Verdict::Passed if proof.proves => Ok(()),
@@ -199,10 +218,13 @@ fn text(proof: &Proof) -> String {
     let score = proof
         .score
         .map_or(String::new(), |s| format!(", score {s}"));
-    let version = proof.server.as_ref().map_or("", |s| s.version.as_str());
+    let version = proof
+        .server
+        .as_ref()
+        .map_or(String::new(), |s| format!(", on PostgreSQL {}", s.version));
     let _ = writeln!(
         out,
-        "{}{score}: {} of {} equal, {} in them; {} as of {}, restored on PostgreSQL {version}",
+        "{}{score}: {} of {} equal, {} in them; {} as of {}{version}",
         proof.result.as_str(),
         human::thousands(equal),
         human::count(proof.tables.len(), "table"),

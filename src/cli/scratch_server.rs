@@ -15,7 +15,7 @@ pub struct Args {
     /// Folder for the data.
     #[arg(long, default_value = VOLUME_DIR, value_name = "FOLDER")]
     volume: PathBuf,
-    /// Folder with PostgreSQL's programs, instead of looking on PATH and under /usr/lib/postgresql.
+    /// Folder where PostgreSQL's programs are looked for first, then on PATH and under /usr/lib/postgresql.
     #[arg(long, value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
 }

@@ -23,7 +23,8 @@ const MAX_CHECKS: usize = 16;
 /// Most bytes of checks and parameters as they stand in the task, which has 64 KiB in all (K8).
 const MAX_WORDS: usize = 40 * 1024;
 /// Settings of the scratch server that are Lifeboat's own: with others it would not be found, or not be alone.
-const OWN_PARAMETERS: [&str; 9] = [
+/// What a scratch server is told by Lifeboat alone.
+pub const OWN_PARAMETERS: [&str; 9] = [
     "config_file",
     "data_directory",
     "external_pid_file",

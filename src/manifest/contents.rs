@@ -77,6 +77,9 @@ pub struct Contents {
     /// Content of all large objects together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub large_objects: Option<LargeObjects>,
+    /// The recovery point, as the manifest says it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_at: Option<jiff::Timestamp>,
     /// Where the server was reached, unless over a socket: a drill tells whether it could reach it (G30).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,

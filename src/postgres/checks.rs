@@ -17,7 +17,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// What a session to it may take besides.
 const GRACE: Duration = Duration::from_secs(10);
 /// What says the time of the drill, where the time of the dump is meant.
-const CLOCKS: &str = r"(?i)(^|[^a-z0-9_])(now\s*\(|current_timestamp|current_date|current_time|localtime|localtimestamp|clock_timestamp\s*\(|statement_timestamp\s*\(|transaction_timestamp\s*\(|timeofday\s*\()";
+const CLOCKS: &str = r"(?i)(^|[^a-z0-9_])(now\s*\(|current_timestamp|current_date|current_time|localtime|localtimestamp|clock_timestamp\s*\(|statement_timestamp\s*\(|transaction_timestamp\s*\(|timeofday\s*\(|'\s*(now|today|tomorrow|yesterday)\s*'|age\s*\([^(),]*\))";
 /// Longest answer that is shown, in characters.
 const MAX_ANSWER: usize = 200;
 
@@ -111,6 +111,9 @@ mod tests {
             "select now() - max(at) < interval '1 day' from t",
             "select CURRENT_DATE = d",
             "select clock_timestamp ()",
+            "select max(at) < 'now'::timestamptz from t",
+            "select max(at) > date 'Today' from t",
+            "select age(max_at) < interval '1 day' from t",
         ] {
             assert!(says_the_time(sql), "{sql}");
         }
@@ -118,6 +121,8 @@ mod tests {
             "select snow(1)",
             "select my_current_date from t",
             "select known",
+            "select age(at, :dump_time) from t",
+            "select average(a) from t where b = 'now and then'",
             "select max(at) > :dump_time - interval '1 day' from t",
         ] {
             assert!(!says_the_time(sql), "{sql}");

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use super::connect::connect;
 use super::error::PgError;
 use super::locales;
-pub use super::scratch_database::{allow_login, create_database};
+pub use super::scratch_database::{allow_login, create_database, make_reader};
 use super::scratch_order::Carried;
 pub use super::scratch_order::ScratchOrder;
 use super::target::{DEFAULT_PORT, Target};

@@ -95,6 +95,36 @@ pub async fn allow_login(server: &Target, role: &str, password: &str) -> Result<
     })
 }
 
+/// Makes a role that may log in and read everything, and nothing more: it has no part of the superuser's ways to the
+/// server's files and programs.
+///
+/// # Errors
+/// Those of the statements.
+pub async fn make_reader(server: &Target, role: &str) -> Result<(), PgError> {
+    let session = connect(server, "lifeboat/scratch").await?;
+    let (name, text) = (quote_ident(role), quote_literal(role));
+    // In a statement of its own: it counts from the next transaction on. The database's own event triggers have no say.
+    let open = "SET default_transaction_read_only = off; SET session_replication_role = replica";
+    // Functions of extensions keep the rights that they came with.
+    let sql = format!(
+        "CREATE ROLE {name} LOGIN BYPASSRLS; GRANT pg_monitor TO {name}; ALTER ROLE {name} SET lo_compat_privileges = on; \
+         DO $lifeboat$ DECLARE s record; BEGIN \
+         FOR s IN SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP \
+           EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', s.nspname, {text}); \
+           EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', s.nspname, {text}); \
+           EXECUTE pg_catalog.format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', s.nspname, {text}); \
+         END LOOP; \
+         FOR s IN SELECT p.oid::pg_catalog.regprocedure AS name FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
+           WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d \
+             WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e') LOOP \
+           EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %I', s.name, {text}); \
+         END LOOP; END $lifeboat$"
+    );
+    let failed = |e| PgError::query("make the role that asks the checks", &e);
+    session.client.batch_execute(open).await.map_err(failed)?;
+    session.client.batch_execute(&sql).await.map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,8 +11,8 @@ use super::failure::Failure;
 use crate::api::Reason;
 use crate::codec::{CodecError, Identities, fetch, read_object};
 use crate::manifest::{
-    Contents, FORMAT_VERSION, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole,
-    ProofDifference,
+    Contents, FORMAT_VERSION, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError, ObjectInfo,
+    ObjectRole, ProofDifference,
 };
 use crate::objects::{ObjectStore, join};
 use crate::postgres::content::LineKey;
@@ -66,7 +66,17 @@ pub async fn manifest(store: &dyn ObjectStore, at: &str) -> Result<(Manifest, St
         }
         Err(error) => return Err(error.into()),
     };
-    let manifest = Manifest::parse(&bytes).map_err(|e| damaged(MANIFEST, e.to_string()))?;
+    let manifest = Manifest::parse(&bytes).map_err(|error| match error {
+        ManifestError::Format(_) => unknown_format(error.to_string()),
+        error => damaged(MANIFEST, error.to_string()),
+    })?;
+    // A name that leads elsewhere is no object of this backup.
+    let plain =
+        |name: &str| !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
+    if let Some(object) = manifest.objects.iter().find(|o| !plain(&o.name)) {
+        let what = format!("it names an object {:?}", object.name);
+        return Err(damaged(MANIFEST, what));
+    }
     Ok((manifest, hex(&Sha256::digest(&bytes))))
 }
 
@@ -154,11 +164,10 @@ pub async fn read_contents(
     let contents: Contents =
         serde_json::from_slice(&bytes).map_err(|e| damaged(&info.name, e.to_string()))?;
     if contents.format != FORMAT_VERSION {
-        let what = format!(
-            "it has format {}, this version reads up to {FORMAT_VERSION}",
-            contents.format
-        );
-        return Err(damaged(&info.name, what));
+        return Err(unknown_format(format!(
+            "{} has format {}, this version reads up to {FORMAT_VERSION}; use a newer lifeboat",
+            info.name, contents.format
+        )));
     }
     let key = contents.line_key.as_deref();
     if key.is_some_and(|key| LineKey::from_hex(key).is_none()) {
@@ -183,6 +192,11 @@ async fn table_of_contents(dump: &Path) -> Result<Toc, Failure> {
         parser.push(piece).map_err(broken)?;
     }
     parser.finish().map_err(broken)
+}
+
+/// Of a later version: no fault of the backup.
+fn unknown_format(text: String) -> Failure {
+    Failure::Postgres(PgError::never(Reason::UnknownFormat, text))
 }
 
 fn damaged(name: &str, what: String) -> Failure {

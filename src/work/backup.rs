@@ -190,6 +190,7 @@ pub async fn run(
     witness::compare(&contents, &toc)?;
     witness::record(&mut contents, &toc)?;
     contents.source = plan.target.address();
+    contents.data_at = Some(coordinator.data_at());
     coordinator.prove().await?;
 
     let mut objects = finish(open).await?;

@@ -79,6 +79,9 @@ fn described(manifest: &Manifest, contents: &Contents, toc: &Toc, found: &mut Fo
         word(&server.pg_dump_version),
         word(&toc.dump_version),
     );
+    if let Some(data_at) = contents.data_at {
+        found.differs("manifest", "recovery point", manifest.data_at, data_at);
+    }
     let age = manifest.objects.iter().all(|o| o.name.contains(".age"));
     let is = if age { "age" } else { "none" };
     found.differs("manifest", "encryption", &manifest.encryption.method, is);
@@ -86,6 +89,10 @@ fn described(manifest: &Manifest, contents: &Contents, toc: &Toc, found: &mut Fo
 
 /// What contents.json says of the dump.
 fn dumped(contents: &Contents, toc: &Toc, found: &mut Found) {
+    let objects = contents.census.get("largeObjects").is_some_and(|n| *n > 0);
+    if objects && contents.line_key.is_some() && contents.large_objects.is_none() {
+        found.differs("contents.json", "large objects", "their hash", "none");
+    }
     let mut dumped = Contents {
         relations: contents.relations.clone(),
         ..Contents::default()

@@ -33,7 +33,14 @@ const MAX_MISMATCH: usize = 120;
 /// [`Failure`], where there is no verdict; the drill is inconclusive then.
 pub(super) async fn run(task: &DrillTask, place: &super::Place) -> Result<TaskResult, Failure> {
     let plan = plan(task, place)?;
-    let drilled = drill::run(&plan, &Progress::new(Show::Json)).await?;
+    let drilled = match drill::run(&plan, &Progress::new(Show::Json)).await {
+        Ok(drilled) => drilled,
+        // Not even its manifest can be read: there is no proof to write, but a verdict.
+        Err(failure) if failure.reason() == Reason::BackupDamaged => {
+            return Ok(unreadable(&failure));
+        }
+        Err(failure) => return Err(failure),
+    };
     if let Some(major) = drilled.wrong_major {
         // Not a verdict: the operator tries again with the right image at once (K20).
         let mut result =
@@ -49,6 +56,24 @@ pub(super) async fn run(task: &DrillTask, place: &super::Place) -> Result<TaskRe
     } = drilled;
     let proof = recorded(plan.store.as_ref(), &at, proof).await?;
     Ok(result(&proof, isolated))
+}
+
+fn unreadable(failure: &Failure) -> TaskResult {
+    let mut result = TaskResult::failed(failure.reason(), Retry::Never, failure.to_string());
+    result.drill = Some(DrillResult {
+        result: Verdict::Failed,
+        proves: false,
+        score: Some(0),
+        backup: None,
+        prefix: None,
+        data_at: None,
+        rto: None,
+        tables: None,
+        isolated: None,
+        reported: false,
+        mismatches: Vec::new(),
+    });
+    result
 }
 
 /// The first proof of a run stands (P2): where another pod of this run was quicker, its word counts.

@@ -10,6 +10,7 @@ pub mod clock;
 mod contradictions;
 pub mod drill;
 mod drill_task;
+mod expected;
 pub mod failure;
 pub mod human;
 pub mod pick;

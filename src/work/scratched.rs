@@ -8,13 +8,14 @@ use jiff::Timestamp;
 
 use super::archive::{Archive, Fetched};
 use super::drill::{Phases, Plan};
+use super::expected::{lies, not_restored, without_login};
 use super::failure::Failure;
 use super::proof::Facts;
 use super::verdict::{self, Findings, Judgement};
 use super::{random, sample, verify};
 use crate::api::Reason;
 use crate::api::restore_drill::{DrillMode, Verdict};
-use crate::manifest::{CheckProof, Contents, SchemaEntry};
+use crate::manifest::{CheckProof, Contents};
 use crate::postgres::checks;
 use crate::postgres::compare::{Comparison, Difference, NO_HASH, compare};
 use crate::postgres::empty::look;
@@ -71,6 +72,10 @@ impl Scratch {
         ))
     }
 
+    /// Fetches, restores, compares, asks.
+    ///
+    /// # Errors
+    /// [`Failure`], where nobody can tell.
     pub(super) async fn judged(
         &self,
         plan: &Plan,
@@ -86,14 +91,53 @@ impl Scratch {
         let fetched = archive
             .fetch(store, plan.identities.clone(), &plan.volume, observer)
             .await?;
+        let examined = self
+            .examined(plan, archive, (&fetched, &left), facts, clock, observer)
+            .await;
+        match examined {
+            // What a server made of a backup that contradicts itself explains nothing.
+            Err(_) if !fetched.contradictions.is_empty() => {
+                let comparison = Comparison {
+                    differences: lies(&fetched).collect(),
+                    ..Comparison::default()
+                };
+                let judgement = verdict::judge(&Findings {
+                    compare: &plan.compare,
+                    errors: &[],
+                    comparison: &comparison,
+                    contradicts: true,
+                    checks: &[],
+                    minimum_score: plan.minimum_score,
+                });
+                facts.found(&archive.contents, comparison, Vec::new());
+                Ok(Judgement {
+                    score: Some(0),
+                    parts: Vec::new(),
+                    ..judgement
+                })
+            }
+            examined => examined,
+        }
+    }
+
+    /// Restores, compares, asks.
+    async fn examined(
+        &self,
+        plan: &Plan,
+        archive: &Archive,
+        (fetched, left): (&Fetched, &BTreeSet<String>),
+        facts: &mut Facts,
+        clock: &mut Phases,
+        observer: &dyn Observer,
+    ) -> Result<Judgement, Failure> {
         // The dump in a file is of no use to anybody else.
         let dump = Fleeting(&fetched.dump);
         clock.lap("fetch");
         let name = archive.manifest.server.database.clone();
-        self.create(&fetched, &name).await?;
+        self.create(fetched, &name).await?;
         let target = self.target(&name);
         let loaded = self
-            .load(plan, archive, &fetched, (&target, &left), observer)
+            .load(plan, archive, fetched, (&target, left), observer)
             .await?;
         // Room may be short.
         drop(dump);
@@ -106,12 +150,12 @@ impl Scratch {
         let mut comparison = match blocked {
             true => Comparison::default(),
             false => {
-                self.compare(plan, archive, &loaded, (&target, &left), observer)
+                self.compare(plan, archive, &loaded, (&target, left), observer)
                     .await?
             }
         };
         // What the parts of the backup say against each other, no server is needed to know.
-        comparison.differences.extend(lies(&fetched));
+        comparison.differences.extend(lies(fetched));
         let comparison = verdict::asked_for(comparison, &plan.compare);
         clock.lap("verify");
         observer.reached(Step::Checking).await;
@@ -283,10 +327,19 @@ impl Scratch {
         target: &Target,
         dump_time: Timestamp,
     ) -> Result<Vec<CheckProof>, Failure> {
+        if plan.checks.is_empty() && plan.application_role.is_none() {
+            return Ok(Vec::new());
+        }
         let mut target = target.clone();
+        let secret: [u8; 16] = random::bytes().map_err(|e| Failure::Internal(e.to_string()))?;
+        let password: String = secret.iter().map(|b| format!("{b:02x}")).collect();
+        if plan.application_role.is_none() {
+            // Not the superuser: a check that COPYs to a program would run it.
+            let reader = format!("lifeboat_{password}");
+            scratch::make_reader(&target, &reader).await?;
+            target.user = reader;
+        }
         if let Some(role) = &plan.application_role {
-            let secret: [u8; 16] = random::bytes().map_err(|e| Failure::Internal(e.to_string()))?;
-            let password: String = secret.iter().map(|b| format!("{b:02x}")).collect();
             scratch::allow_login(&target, role, &password).await?;
             target.user.clone_from(role);
             target.password = Some(password.into());
@@ -304,65 +357,6 @@ fn may_hang_on_it(mut error: Judged) -> Judged {
         error.reason = Reason::ExtensionMissing;
     }
     error
-}
-
-/// Where the parts of the backup contradict each other.
-fn lies(fetched: &Fetched) -> impl Iterator<Item = Difference> {
-    let lies = fetched.contradictions.iter().cloned();
-    lies.map(|lie| Difference {
-        what: lie.what,
-        object: lie.object,
-        expected: lie.expected,
-        found: lie.found,
-    })
-}
-
-/// Takes out of what is expected what a drill does not restore: the dump's text of it was compared already (G30), and
-/// what only a foreign server could fill (G26).
-fn not_restored(expected: &mut Contents, loaded: &Loaded, notes: &mut Vec<String>) {
-    let before = expected.entries.len();
-    expected.entries.retain(|e| !reaches_out(&e.desc, &e.tag));
-    if expected.entries.len() < before {
-        notes.push(format!(
-            "{} subscriptions and user mappings are compared as text and not restored: they would reach other servers",
-            before - expected.entries.len()
-        ));
-    }
-    for error in loaded
-        .errors
-        .iter()
-        .filter(|e| e.error.judged == Verdict::Passed)
-    {
-        let text = &error.error.entry;
-        // By its entry, or by the statement where sessions ran beside each other.
-        let refresh = |e: &SchemaEntry| {
-            let name = format!("{}.{}", e.namespace.display(), e.tag.display());
-            let plain = text.replace('"', "");
-            e.desc == "MATERIALIZED VIEW DATA" && plain.ends_with(&format!(" {name}"))
-        };
-        if expected.entries.iter().any(refresh) {
-            expected.entries.retain(|e| !refresh(e));
-            notes.push(format!(
-                "{text}: not refreshed, because that needs a foreign server"
-            ));
-        }
-    }
-}
-
-/// In a scratch server nobody logs in (G17).
-fn without_login(contents: &mut Contents) {
-    let statements = contents
-        .roles
-        .iter_mut()
-        .flat_map(|role| &mut role.statements);
-    for statement in statements.filter(|s| s.starts_with("ALTER ROLE ") && s.contains("INHERIT ")) {
-        let head = statement
-            .strip_suffix(" NOLOGIN")
-            .or_else(|| statement.strip_suffix(" LOGIN"));
-        if let Some(head) = head {
-            *statement = head.to_owned();
-        }
-    }
 }
 
 /// Whether the dump itself can lie in the volume; whether the database can, the load will show.

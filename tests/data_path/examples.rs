@@ -18,7 +18,7 @@ fn files(ending: &str) -> Vec<File> {
     let entries = std::fs::read_dir(folder()).unwrap().flatten();
     let names = entries.map(|e| e.file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|n| n.ends_with(ending)).collect();
-    order::sort(&mut names, |name| name.as_str());
+    order::sort(&mut names, Clone::clone);
     let read = |name: &String| File::read(name, &std::fs::read(folder().join(name)).unwrap());
     names.iter().map(read).collect()
 }
@@ -73,7 +73,11 @@ async fn m25_the_examples_run_as_they_are_cut(#[values(15, 17)] major: i32) {
         .sql("shop", "CREATE TEMP TABLE audit_log (LIKE public.audit_log); UPDATE orders SET payment_status = 'refunded' WHERE id = (SELECT min(id::text)::uuid FROM orders)")
         .await;
     let audited = "SELECT count(*) FROM public.audit_log WHERE table_name = 'orders' AND record_key IS NOT NULL";
-    assert_eq!(count(audited).await, 1, "no temporary table takes it (LB403)");
+    assert_eq!(
+        count(audited).await,
+        1,
+        "no temporary table takes it (LB403)"
+    );
     let sums = "SELECT count(*) FROM event_analytics AS a WHERE revenue_cents <> (SELECT sum(total_cents) FROM orders AS o WHERE o.event_id = a.event_id)";
     assert_eq!(count(sums).await, 0, "no row is counted twice");
     for file in &down {

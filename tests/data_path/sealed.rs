@@ -6,6 +6,7 @@ use bytes::Bytes;
 use lifeboat::codec::read_pieces;
 use lifeboat::manifest::{Contents, MANIFEST, Manifest, ObjectInfo, ObjectRole};
 use lifeboat::objects::{Memory, ObjectStore, join, put_new};
+use lifeboat::postgres::{TocParser, witness};
 use sha2::{Digest, Sha256};
 
 use crate::custom_format::Dump;
@@ -48,6 +49,15 @@ impl Backup {
             manifest,
             dump,
         }
+    }
+
+    /// contents.json says of the dump what stands in it.
+    pub fn told(&mut self) {
+        self.contents.entries.clear();
+        self.contents.sequences.clear();
+        let mut toc = TocParser::new();
+        toc.push(&self.dump.print()).unwrap();
+        witness::record(&mut self.contents, &toc.finish().unwrap()).unwrap();
     }
 
     /// Its objects, with a manifest that fits them.

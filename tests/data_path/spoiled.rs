@@ -214,6 +214,7 @@ async fn p10_a_damaged_archive_is_the_backups_fault(
 #[case::a_locale("LocaleMissing", &["LOCALE = 'X'", "spec.postgres.image"], |backup: &mut Backup| {
     let database = backup.dump.entries.iter_mut().find(|e| e.desc == "DATABASE").unwrap();
     database.definition = Some(database.sql().replace("LOCALE = 'C'", "LOCALE = 'X'"));
+    backup.told();
 })]
 #[case::programs_of_its_major("WrongMajor", &["12"], |backup: &mut Backup| backup.manifest.server.major = 12)]
 #[tokio::test(flavor = "multi_thread")]

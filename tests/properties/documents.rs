@@ -238,6 +238,7 @@ fn contents() -> impl Strategy<Value = Contents> {
                 line_key: content.0,
                 large_objects: content.1,
                 source: content.2,
+                data_at: None,
                 entries: schema.0,
                 sequences: schema.1,
                 roles: schema.2,
