@@ -232,7 +232,7 @@ pub enum CompareContent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(has(self.asOf) && self.asOf == 'Now') || !self.sql.matches('(?i)(^|[^a-z0-9_])(now *[(]|current_timestamp|current_date|current_time|localtime|clock_timestamp *[(]|statement_timestamp *[(]|transaction_timestamp *[(]|timeofday *[(]|\' *(now|today|tomorrow|yesterday) *\'|age *[(][^(),]*[)])')").message("the check asks the clock, which speaks of the drill and not of the dump: write :dump_time instead of now() and its like, or `asOf: Now`"),
+    validation = Rule::new("(has(self.asOf) && self.asOf == 'Now') || !self.sql.matches('(?i)(^|[^a-z0-9_])(now *[(]|current_timestamp|current_date|current_time|localtime|clock_timestamp *[(]|statement_timestamp *[(]|transaction_timestamp *[(]|timeofday *[(]|\\\\x27 *(now|today|tomorrow|yesterday) *\\\\x27|age *[(][^(),]*[)])')").message("the check asks the clock, which speaks of the drill and not of the dump: write :dump_time instead of now() and its like, or `asOf: Now`"),
 )]
 pub struct Check {
     /// Its name in reports.

@@ -311,6 +311,10 @@ mod tests {
         let mut seen = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            // Folders hold SQL.
+            if path.is_dir() {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             let found = told(&text.replace(PLACEHOLDER, &key));
             assert_eq!(found, Vec::<String>::new(), "{}", path.display());
