@@ -21,6 +21,7 @@
 //! | [`postgres`] | connect, preflight, locks, census, dump, hash, compare |
 //! | [`work`] | what a Job's container runs |
 //! | [`report`] | proofs as documents for auditors: Markdown, HTML (pure) |
+//! | [`plan`] | what a migration run does, in which order, and its hash (pure) |
 //! | [`sql`] | migrations read, cut and linted; the parser (pure) |
 //! | [`cli`] | commands for people |
 //! | [`telemetry`] | logs, metrics, probes |
@@ -36,6 +37,7 @@ pub mod drill;
 pub mod health;
 pub mod manifest;
 pub mod objects;
+pub mod plan;
 pub mod policy;
 pub mod postgres;
 pub mod report;

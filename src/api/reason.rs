@@ -210,6 +210,39 @@ reasons! {
     NeverProven,
     /// Tables of an extension hold rows that no dump holds.
     ExtensionDataNotDumped,
+    // What a migration says.
+    /// An applied file is no longer what was applied.
+    ChecksumChanged,
+    /// A version below one that is applied was never applied.
+    OutOfOrder,
+    /// A version is applied, or taken back, in part.
+    PartlyApplied,
+    /// The history is not what it was when the run was planned.
+    PlanVoid,
+    /// Somebody else wrote into the history of migrations.
+    HistoryTouched,
+    /// A statement was begun on another server, of which this is a copy.
+    ForeignHistory,
+    /// A session of an earlier worker does not end.
+    PriorSessionAlive,
+    /// The lock of migrations was lost.
+    LockLost,
+    /// The server takes no changes.
+    ServerReadOnly,
+    /// A statement of a migration failed.
+    StatementFailed,
+    /// A statement of a migration changed a setting that Lifeboat sets.
+    SettingsChanged,
+    /// Others would wait too long for a migration, or it for them.
+    WouldBlock,
+    /// An autovacuum that must not be ended is in the way.
+    WraparoundVacuum,
+    /// Another index has the name, or the one that was made is not what was rehearsed.
+    IndexDiffers,
+    /// An index that is not valid could not be removed.
+    InvalidIndexLeft,
+    /// The window is over.
+    WindowClosed,
     // Ends of an attempt.
     /// The deadline passed.
     DeadlineExceeded,

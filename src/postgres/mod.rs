@@ -40,6 +40,7 @@ mod load_statements;
 pub mod local;
 pub mod locales;
 mod locks;
+pub mod migrate;
 pub mod money;
 mod names;
 pub mod pg_restore;

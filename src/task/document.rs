@@ -78,8 +78,6 @@ pub struct BackupTask {
     pub directory: String,
     /// Whether every row is read once more and hashed (G22).
     pub content_hash: bool,
-    /// Major of the image that runs the worker; `None` if the user named the image.
-    pub expected_major: Option<i32>,
     /// The database.
     pub database: DatabaseTask,
     /// The store.

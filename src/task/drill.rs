@@ -50,8 +50,6 @@ pub struct DrillTask {
     pub locales: Vec<String>,
     /// Image of the scratch server, for the report.
     pub image: String,
-    /// Major of that image, where Lifeboat chose it.
-    pub expected_major: Option<i32>,
     /// What the policy promises for the time to restore, in seconds.
     pub rto_objective_seconds: Option<u64>,
     /// What the policy promises for the age of the data, in seconds.

@@ -58,13 +58,13 @@ pub fn drill_job(
 ) -> Job {
     let template = policy.spec.template.clone().unwrap_or_default();
     let postgres = drill.spec.postgres.as_ref();
-    let own_image = postgres
+    let image = postgres
         .and_then(|p| p.image.clone())
-        .or_else(|| template.postgres_image.clone());
-    let major = plan.major.unwrap_or(settings.default_major);
-    let expected_major = own_image.is_none().then_some(major);
-    let image = own_image.unwrap_or_else(|| settings.postgres_image_for(major));
-    let task = tasks::drill(policy, store, drill, plan, &image, expected_major);
+        .or_else(|| template.postgres_image.clone())
+        .unwrap_or_else(|| {
+            settings.postgres_image_for(plan.major.unwrap_or(settings.default_major))
+        });
+    let task = tasks::drill(policy, store, drill, plan, &image);
 
     let shared = [
         volumes::empty("server", false, SERVER_LIMIT, SERVER_DIR),

@@ -56,15 +56,10 @@ pub fn backup_job(
     plan: &BackupPlan,
 ) -> Job {
     let template = policy.spec.template.clone().unwrap_or_default();
-    let own_image = template.postgres_image.clone();
-    let image = own_image.clone().unwrap_or_else(|| {
+    let image = template.postgres_image.clone().unwrap_or_else(|| {
         settings.postgres_image_for(plan.major.unwrap_or(settings.default_major))
     });
-    let expected_major = match own_image {
-        Some(_) => None,
-        None => Some(plan.major.unwrap_or(settings.default_major)),
-    };
-    let task = tasks::backup(policy, store, backup, plan, expected_major);
+    let task = tasks::backup(policy, store, backup, plan);
     let mut mounts = volumes::database(&policy.spec.database);
     mounts.extend(volumes::store(&store.spec));
     let spec = pod::spec(

@@ -18,7 +18,6 @@ pub(super) fn backup(
     store: &BackupStore,
     backup: &Backup,
     plan: &BackupPlan,
-    expected_major: Option<i32>,
 ) -> Task {
     Task {
         version: TASK_VERSION,
@@ -34,7 +33,6 @@ pub(super) fn backup(
             due: plan.due,
             directory: plan.directory.clone(),
             content_hash: policy.spec.content_hash.unwrap_or_default() == ContentHash::Full,
-            expected_major,
             database: database(&policy.spec.database),
             store: store_task(&store.spec),
         })),
@@ -48,7 +46,6 @@ pub(super) fn drill(
     drill: &RestoreDrill,
     plan: &DrillPlan,
     image: &str,
-    expected_major: Option<i32>,
 ) -> Task {
     let spec = drill.spec.clone();
     let postgres = spec.postgres.unwrap_or_default();
@@ -72,7 +69,6 @@ pub(super) fn drill(
             locales: postgres.locales,
             parameters: postgres.parameters,
             image: image.to_owned(),
-            expected_major,
             rto_objective_seconds: objectives.and_then(|o| promised(o.rto.as_deref())),
             rpo_objective_seconds: objectives.and_then(|o| promised(o.rpo.as_deref())),
             store: store_task(&store.spec),

@@ -293,29 +293,19 @@ fn k9_where_the_platform_assigns_the_user_none_is_named() {
 }
 
 #[rstest]
-#[case::known(Some(15), None, "docker.io/library/postgres:15", Some(15))]
-#[case::unknown(None, None, "docker.io/library/postgres:17", Some(17))]
-#[case::named(
-    Some(15),
-    Some("postgis/postgis:17-3.5"),
-    "postgis/postgis:17-3.5",
-    None
-)]
+#[case::known(Some(15), None, "docker.io/library/postgres:15")]
+#[case::unknown(None, None, "docker.io/library/postgres:17")]
+#[case::named(Some(15), Some("postgis/postgis:17-3.5"), "postgis/postgis:17-3.5")]
 fn k20_the_image_follows_the_major_unless_the_user_names_one(
     #[case] major: Option<i32>,
     #[case] own: Option<&str>,
     #[case] image: &str,
-    #[case] expected: Option<i32>,
 ) {
     let mut policy = policy();
     policy.spec.template.as_mut().unwrap().postgres_image = own.map(str::to_owned);
     let plan = BackupPlan { major, ..plan() };
     let job = backup_job(&settings(), &policy, &store(), &backup(), &plan);
     assert_eq!(pod(&job).containers[0].image.as_deref(), Some(image));
-    let Work::Backup(task) = task_of(&job).1.work else {
-        unreachable!()
-    };
-    assert_eq!(task.expected_major, expected);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::drills::{Folders, drill_plan, run_file, shown};
 use crate::pg::{Server, host_bin};
 use crate::runs::{FIRST, plan};
 use crate::sealed::Backup;
+use crate::spoiled::assert_says;
 
 /// The majors whose programs are here; the dumps of the first are not compressed inside.
 const MAJORS: [i32; 2] = [15, 17];
@@ -55,19 +56,6 @@ async fn drilled(made: &Made, major: i32, programs: &Path) -> Proof {
 fn passed(proof: &Proof) {
     assert_eq!(proof.result, Verdict::Passed, "{}", shown(proof));
     assert!(proof.proves, "{}", shown(proof));
-}
-
-fn says(proof: &Proof, result: Verdict, reason: &str, words: &[&str]) {
-    let all = shown(proof);
-    assert_eq!(
-        (proof.result, proof.reason.as_str()),
-        (result, reason),
-        "{all}"
-    );
-    assert!(!proof.proves, "{all}");
-    for words in words {
-        assert!(proof.message.contains(words), "{words} is not in {all}");
-    }
 }
 
 /// The same programs in an image without locales, and where it is wanted without what they are made of.
@@ -145,7 +133,7 @@ async fn g18_labels_come_back_where_their_provider_is(
         "security label provider \"lifeboat\" is not loaded",
         "spec.postgres.image",
     ];
-    says(&proof, Verdict::Inconclusive, "ExtensionMissing", &words);
+    assert_says(&proof, Verdict::Inconclusive, "ExtensionMissing", &words);
     assert!(
         proof.errors.iter().all(|e| e.sqlstate == "22023"),
         "{}",
@@ -194,7 +182,7 @@ async fn g14_money_of_another_country_is_proven_or_nobody_can_tell(
     let bare = without_locales(major, false);
     let proof = drilled(&made, major, &bare.path().join("host-bin")).await;
     let words = ["es_CL.UTF-8", "lc_monetary", "spec.postgres.image"];
-    says(&proof, Verdict::Inconclusive, "LocaleMissing", &words);
+    assert_says(&proof, Verdict::Inconclusive, "LocaleMissing", &words);
 }
 
 /// A locale that nothing depends on may be missing, and takes no other setting with it.
@@ -284,7 +272,7 @@ async fn g18_another_version_with_other_columns_cannot_tell(
 ) {
     let made = of_version(major, version).await;
     let proof = drilled(&made, major, &host_bin(major)).await;
-    says(&proof, Verdict::Inconclusive, "ExtensionVersion", words);
+    assert_says(&proof, Verdict::Inconclusive, "ExtensionVersion", words);
 }
 
 type Spoil = fn(&mut Backup);
@@ -320,7 +308,7 @@ async fn g4_a_row_of_an_extension_that_is_lost_is_a_failure(
     spoil(&mut backup);
     made.store = backup.seal().store().await;
     let proof = drilled(&made, MAJORS[0], &host_bin(MAJORS[0])).await;
-    says(&proof, Verdict::Failed, "Differs", &[names]);
+    assert_says(&proof, Verdict::Failed, "Differs", &[names]);
 }
 
 /// G18: what only a provider has is left out where nothing hangs on it, and said; else nobody can tell.
@@ -365,7 +353,7 @@ async fn g18_an_extension_that_only_a_provider_has_is_left_out(
     let noted = proof.notes.iter().any(|n| n.contains("only Amazon has it"));
     match result {
         Verdict::Passed => passed(&proof),
-        _ => says(&proof, result, reason, &["spec.postgres.image"]),
+        _ => assert_says(&proof, result, reason, &["spec.postgres.image"]),
     }
     assert_eq!(noted, result == Verdict::Passed, "{}", shown(&proof));
 }

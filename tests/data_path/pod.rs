@@ -88,7 +88,6 @@ impl Pod {
             due: identity.due,
             directory: identity.directory,
             content_hash: true,
-            expected_major: None,
             database: DatabaseTask {
                 secret_name: "shop-db".into(),
                 dir: dir.to_str().unwrap().into(),

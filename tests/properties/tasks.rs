@@ -86,17 +86,10 @@ fn task() -> impl Strategy<Value = Task> {
         any::<i32>(),
         vec(text(), 0..3),
     );
-    let rest = (
-        reason(),
-        time(),
-        text(),
-        of(any::<i32>()),
-        any::<u64>(),
-        any::<bool>(),
-    );
+    let rest = (reason(), time(), text(), any::<u64>(), any::<bool>());
     (head, rest, database, store).prop_map(|(head, rest, database, store)| Task {
         version: TASK_VERSION,
-        deadline_seconds: rest.4,
+        deadline_seconds: rest.3,
         work: Work::Backup(Box::new(BackupTask {
             namespace: head.0,
             backup: head.1,
@@ -107,8 +100,7 @@ fn task() -> impl Strategy<Value = Task> {
             reason: rest.0,
             due: rest.1,
             directory: rest.2,
-            content_hash: rest.5,
-            expected_major: rest.3,
+            content_hash: rest.4,
             database,
             store,
         })),

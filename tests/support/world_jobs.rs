@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Container;
 use kube::ResourceExt;
 use lifeboat::api::{LABEL_OWNER_UID, LABEL_TASK, Reason};
 use lifeboat::cluster::seen::{JobState, SeenJob};
@@ -72,10 +73,11 @@ impl World {
                 "another attempt after a lost result: {name}"
             );
         }
-        let (due, expected) = match &document.work {
-            Work::Backup(task) => (Some(task.due), task.expected_major),
-            _ => (None, None),
+        let due = match &document.work {
+            Work::Backup(task) => Some(task.due),
+            _ => None,
         };
+        let expected = major_of(job);
         let starts = self.now
             + SignedDuration::from_secs(i64::try_from(1 + self.chance.below(300)).unwrap());
         let deadline = SignedDuration::from_secs(i64::try_from(document.deadline_seconds).unwrap());
@@ -245,14 +247,20 @@ impl World {
     }
 }
 
+fn worker(job: &Job) -> &Container {
+    let template = &job.spec.as_ref().unwrap().template;
+    let containers = &template.spec.as_ref().unwrap().containers;
+    containers.iter().find(|c| c.name == "work").unwrap()
+}
+
+/// Of the image that the operator chose by it.
+fn major_of(job: &Job) -> Option<i32> {
+    let image = worker(job).image.as_deref().unwrap();
+    image.rsplit_once(':')?.1.parse().ok()
+}
+
 fn task_of(job: &Job) -> Task {
-    let pod = job
-        .spec
-        .as_ref()
-        .and_then(|s| s.template.spec.as_ref())
-        .unwrap();
-    let work = pod.containers.iter().find(|c| c.name == "work").unwrap();
-    let env = work
+    let env = worker(job)
         .env
         .iter()
         .flatten()

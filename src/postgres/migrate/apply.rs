@@ -1,0 +1,272 @@
+//! The loop: what does the history lack, apply it, ask again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{Failure, Stop};
+use super::history::{self, ensure};
+use super::session::Sessions;
+use super::takeover::take_over;
+use super::transaction::Segment;
+use super::watchdog::{Blocked, Watchdog};
+use super::{Limits, Measured, Observer, Order, Point};
+use crate::api::Reason;
+use crate::plan::{History, Next, Row};
+use crate::postgres::target::Target;
+use crate::sql::SegmentKind;
+
+/// So often sessions are opened anew before somebody must look.
+const MOST_SESSIONS: u32 = 20;
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The history afterwards.
+    pub history: History,
+    /// Tries that ended because somebody was in the way.
+    pub tries: u32,
+    /// By version and segment, in a rehearsal.
+    pub measured: BTreeMap<(String, usize), Measured>,
+}
+
+/// Applies a plan, from wherever its history stands.
+///
+/// # Errors
+/// Whatever a person must look at. What is applied then stands in the history, and nothing of ours is left half done, unless
+/// the reason says so.
+pub async fn apply(
+    target: &Target,
+    order: &Order,
+    observer: &dyn Observer,
+    stop: &CancellationToken,
+) -> Result<Applied, Stop> {
+    let mut run = Run {
+        target,
+        order,
+        observer,
+        stop,
+        blocked: Blocked::default(),
+        began: Instant::now(),
+        tries: 0,
+        measured: BTreeMap::new(),
+    };
+    let mut last = None;
+    for opened in 0..MOST_SESSIONS {
+        if opened > 0 {
+            run.pause(opened).await?;
+        }
+        match run.session(opened > 0).await {
+            Ok(history) => {
+                return Ok(Applied {
+                    history,
+                    tries: run.tries,
+                    measured: run.measured,
+                });
+            }
+            Err(Failure::Unknown(why)) => {
+                observer.says(&format!("{why}; the history is asked")).await;
+                last = Some(why);
+            }
+            Err(Failure::Again(why) | Failure::Hold(why)) => return Err(why),
+        }
+    }
+    Err(last.unwrap_or_else(|| Stop::new(Reason::ConnectionLost, "no session lasted")))
+}
+
+struct Run<'a> {
+    target: &'a Target,
+    order: &'a Order,
+    observer: &'a dyn Observer,
+    stop: &'a CancellationToken,
+    blocked: Blocked,
+    began: Instant,
+    tries: u32,
+    measured: BTreeMap<(String, usize), Measured>,
+}
+
+impl Run<'_> {
+    /// With one set of sessions, to the end or to what ends them.
+    async fn session(&mut self, comes_back: bool) -> Result<History, Failure> {
+        let sessions = Sessions::open(self.target, self.order).await?;
+        self.observer.at(Point::Connected).await;
+        take_over(&sessions, self.order, comes_back).await?;
+        self.observer.at(Point::Locked).await;
+        ensure(&sessions.work.client, self.order).await?;
+        self.recover(&sessions).await?;
+        let mut tries = 0;
+        loop {
+            let history = self.read(&sessions).await?;
+            let Some(next) = self.order.plan.next(&history) else {
+                return Ok(history);
+            };
+            self.may_begin()?;
+            match self.segment(&sessions, &history, next).await {
+                Ok(()) => tries = 0,
+                Err(Failure::Again(why)) => {
+                    tries += 1;
+                    self.tries += 1;
+                    if tries >= self.order.limits.tries {
+                        return Err(Failure::Hold(why));
+                    }
+                    self.observer.says(&format!("{why}; tried again")).await;
+                    self.pause(tries).await.map_err(Failure::Hold)?;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    async fn read(&self, sessions: &Sessions) -> Result<History, Failure> {
+        let history = history::read(&sessions.work.client)
+            .await
+            .map_err(|e| Failure::Hold(e.into()))?;
+        self.is_ours(sessions, &history)?;
+        Ok(history)
+    }
+
+    /// The history is the one that the plan was made for, and this run alone has written since (M23).
+    fn is_ours(&self, sessions: &Sessions, history: &History) -> Result<(), Failure> {
+        let run = &self.order.worker.run_uid;
+        let mut rows = history.rows.iter().skip_while(|r| r.run_uid != *run);
+        let head = rows
+            .clone()
+            .next()
+            .map_or(&history.head, |first| &first.previous);
+        let planned = &self.order.plan.head;
+        // A baseline is the first row of a history that was not there when the plan was made.
+        let fresh = planned.is_empty() && history.rows.first().is_none_or(|r| r.run_uid == *run);
+        if (head != planned && !fresh) || rows.any(|r| r.run_uid != *run) {
+            return Err(Failure::hold(
+                Reason::PlanVoid,
+                "the history of migrations is not what it was when this run was planned: plan anew",
+            ));
+        }
+        let here = &sessions.identity;
+        let foreign =
+            |r: &&Row| r.system_identifier != here.system || r.database_oid != here.database;
+        if let Some(row) = history.started().find(foreign) {
+            return Err(Failure::hold(
+                Reason::ForeignHistory,
+                format!(
+                    "segment {} of {} was begun on another server or database, of which this is a copy: what became of it there \
+                     says nothing here; look at its object, and write how it stands into lifeboat.migration_history",
+                    row.segment, row.name
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What earlier workers began and nobody saw to end.
+    async fn recover(&mut self, sessions: &Sessions) -> Result<(), Failure> {
+        loop {
+            let history = self.read(sessions).await?;
+            let Some(row) = history.started().next() else {
+                return Ok(());
+            };
+            let next = self.planned(row).ok_or_else(|| {
+                Failure::hold(
+                    Reason::PlanVoid,
+                    format!(
+                        "segment {} of {} was begun by another run ({}) and nobody saw its end: a run with that file settles it",
+                        row.segment, row.name, row.run_uid
+                    ),
+                )
+            })?;
+            self.part(sessions, &history, next).recover(row).await?;
+        }
+    }
+
+    fn planned(&self, row: &Row) -> Option<Next<'_>> {
+        let plan = &self.order.plan;
+        let file = plan.files.iter().find(|f| f.version == row.version)?;
+        let segment = file.segments.get(row.segment)?;
+        let same = segment.sha256 == row.segment_sha256 && row.direction == plan.direction;
+        same.then_some(Next { file, segment })
+    }
+
+    fn part<'s>(
+        &'s self,
+        sessions: &'s Sessions,
+        history: &'s History,
+        next: Next<'s>,
+    ) -> Segment<'s> {
+        Segment {
+            order: self.order,
+            next,
+            history,
+            dog: Watchdog {
+                sessions,
+                limits: self.order.limits,
+                observer: self.observer,
+                stop: self.stop,
+                patience: None,
+            },
+        }
+    }
+
+    async fn segment(
+        &mut self,
+        sessions: &Sessions,
+        history: &History,
+        next: Next<'_>,
+    ) -> Result<(), Failure> {
+        let mut blocked = std::mem::take(&mut self.blocked);
+        let part = self.part(sessions, history, next);
+        let done = match next.segment.kind {
+            SegmentKind::Transaction => part.run(&mut blocked).await,
+            SegmentKind::Lone => part.run_alone(&mut blocked).await,
+        };
+        self.blocked = blocked;
+        let key = (next.file.version.clone(), next.segment.index);
+        if let Some(measured) = done? {
+            self.measured.insert(key, measured);
+        }
+        Ok(())
+    }
+
+    fn may_begin(&self) -> Result<(), Failure> {
+        if self.stop.is_cancelled() {
+            return Err(Failure::Hold(told()));
+        }
+        if self.began.elapsed() > self.order.limits.window {
+            return Err(Failure::hold(
+                Reason::WindowClosed,
+                "the window has closed; what is applied stands, and the rest waits for a new run",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Outside any transaction. Grows, and differs from one worker to the next.
+    async fn pause(&self, tries: u32) -> Result<(), Stop> {
+        let base = self
+            .order
+            .limits
+            .pause
+            .saturating_mul(1 << (tries - 1).min(10));
+        let seed = format!("{}/{}", self.order.worker.attempt, tries);
+        let first = Sha256::digest(seed.as_bytes())
+            .first()
+            .copied()
+            .unwrap_or_default();
+        let time: Duration = base
+            .min(Limits::MOST_PAUSE)
+            .mul_f64(0.75 + f64::from(first) / 512.0);
+        tokio::select! {
+            () = sleep(time) => Ok(()),
+            () = self.stop.cancelled() => Err(told()),
+        }
+    }
+}
+
+fn told() -> Stop {
+    Stop::new(
+        Reason::Terminated,
+        "told to stop; what is applied stands, and nothing is half done",
+    )
+}

@@ -1,0 +1,120 @@
+//! How a segment can end badly: tried again, held, or not known.
+
+use tokio_postgres::error::{ErrorPosition, SqlState};
+
+use crate::api::Reason;
+use crate::plan::Next;
+use crate::postgres::error::PgError;
+
+/// The run holds: a person must act.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Stop {
+    /// In one word.
+    pub reason: Reason,
+    /// For everybody: of SQL that is not ours no more than SQLSTATE, statement and position (M11).
+    pub message: String,
+    /// What the server said about a statement of the user's, which may hold data. Not for status.
+    pub server: Option<String>,
+    /// The SQLSTATE, where a statement failed.
+    pub sqlstate: Option<String>,
+}
+
+impl Stop {
+    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            server: None,
+            sqlstate: None,
+        }
+    }
+}
+
+impl From<PgError> for Stop {
+    fn from(error: PgError) -> Self {
+        Self::new(error.reason(), error.to_string())
+    }
+}
+
+/// What became of something that was tried.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It undid itself: nothing is left of it, and another try may do better.
+    Again(Stop),
+    /// It undid itself, and another try would end the same way.
+    Hold(Stop),
+    /// Nobody knows; the history does. The sessions are of no use any more.
+    Unknown(Stop),
+}
+
+impl Failure {
+    pub(super) fn hold(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Hold(Stop::new(reason, message))
+    }
+
+    pub(super) fn again(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Again(Stop::new(reason, message))
+    }
+
+    /// One of our own queries failed. `doing` completes "failed to …".
+    pub(super) fn ours(doing: &str, error: &tokio_postgres::Error) -> Self {
+        let sqlstate = error.code().map(|c| c.code().to_owned());
+        let stop = Stop {
+            sqlstate,
+            ..Stop::from(PgError::query(doing, error))
+        };
+        match error.code() {
+            _ if is_lost(error) => Self::Unknown(stop),
+            Some(code) if may_pass(code) || *code == SqlState::QUERY_CANCELED => Self::Again(stop),
+            _ => Self::Hold(stop),
+        }
+    }
+
+    /// A statement of the plan failed.
+    pub(super) fn theirs(next: &Next<'_>, at: usize, error: &tokio_postgres::Error) -> Self {
+        let Some(db) = error.as_db_error().filter(|_| !is_lost(error)) else {
+            return Self::Unknown(Stop::from(PgError::query("run a statement", error)));
+        };
+        let statement = next.segment.statements.get(at);
+        let line = statement.map_or(0, |s| s.line);
+        let number = statement.map_or(0, |s| s.index + 1);
+        let position = match db.position() {
+            Some(ErrorPosition::Original(at)) => format!(", at its character {at}"),
+            _ => String::new(),
+        };
+        let stop = Stop {
+            reason: Reason::StatementFailed,
+            message: format!(
+                "statement {number} of {} (line {line}) failed with SQLSTATE {}{position}",
+                next.file.name,
+                db.code().code()
+            ),
+            server: Some(db.message().to_owned()),
+            sqlstate: Some(db.code().code().to_owned()),
+        };
+        if may_pass(db.code()) {
+            Self::Again(stop)
+        } else {
+            Self::Hold(stop)
+        }
+    }
+}
+
+/// Another try of the whole segment may end otherwise: a lock that was not had, a deadlock, a conflict.
+fn may_pass(code: &SqlState) -> bool {
+    [
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+    ]
+    .contains(code)
+}
+
+/// The session is gone, or the server is about to end it: what it was doing last may have happened.
+pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
+    error.code().is_none_or(|code| {
+        let code = code.code();
+        code.starts_with("08") || code.starts_with("57P") || ["25P03", "25P04"].contains(&code)
+    })
+}

@@ -1,0 +1,235 @@
+//! Looks ten times a second whether we wait too long or make others wait, and cancels our statement (M14, M17, M19).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{Failure, Stop};
+use super::session::Sessions;
+use super::{Limits, Observer};
+use crate::api::Reason;
+
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks between two looks at what changes slowly.
+const SLOW: u32 = 10;
+/// SQLSTATE of a statement that was cancelled.
+const CANCELED: &str = "57014";
+
+/// Waits that hold up no reads and no writes, nor anybody behind them: VACUUM, ANALYZE.
+const NO_TRAFFIC: &str = "ShareUpdateExclusiveLock";
+
+/// How long others waited for us in the whole run, by table.
+#[derive(Debug, Default)]
+pub(super) struct Blocked(BTreeMap<String, Duration>);
+
+/// What is watched.
+pub(super) struct Watchdog<'a> {
+    pub(super) sessions: &'a Sessions,
+    pub(super) limits: Limits,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) stop: &'a CancellationToken,
+    /// How long we may wait for locks in this try; `None` for a statement outside transactions.
+    pub(super) patience: Option<Duration>,
+}
+
+/// Since when a session has waited.
+type Since = BTreeMap<i32, Instant>;
+
+impl Watchdog<'_> {
+    /// Runs `work` on the session for statements; cancels it when a bound is passed.
+    pub(super) async fn guard<T>(
+        &self,
+        blocked: &mut Blocked,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        let verdict = tokio::select! {
+            biased;
+            done = &mut work => return done,
+            verdict = self.watch(blocked) => verdict,
+        };
+        // Said twice where the first came between two statements.
+        let mut again = interval(TICK);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done.map_err(|failure| explained(failure, verdict)),
+                _ = again.tick() => self.cancel().await,
+            }
+        }
+    }
+
+    async fn cancel(&self) {
+        let sql = "SELECT pg_catalog.pg_cancel_backend($1)";
+        // If this session is gone, statement_timeout is what is left.
+        let _ = self
+            .sessions
+            .watch
+            .client
+            .query(sql, &[&self.sessions.work_pid])
+            .await;
+    }
+
+    /// Ends with the first reason to cancel.
+    async fn watch(&self, blocked: &mut Blocked) -> Failure {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let (mut since, mut waited, mut last, mut count) =
+            (Since::new(), Duration::ZERO, Instant::now(), 0);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => {
+                    return Failure::hold(Reason::Terminated, "told to stop; the statement was cancelled");
+                }
+                _ = ticks.tick() => {}
+            }
+            let elapsed = last.elapsed();
+            last = Instant::now();
+            count += 1;
+            let looked = self.look(blocked, &mut since, &mut waited, elapsed).await;
+            let looked = match looked {
+                Ok(None) if self.patience.is_none() => self.look_alone(count).await,
+                other => other,
+            };
+            match looked {
+                Ok(Some(verdict)) => return verdict,
+                Ok(None) => {}
+                // Without eyes nothing is done in anybody's way.
+                Err(_) => {
+                    return Failure::again(
+                        Reason::ConnectionLost,
+                        "the session that watches was lost",
+                    );
+                }
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        blocked: &mut Blocked,
+        since: &mut Since,
+        waited: &mut Duration,
+        elapsed: Duration,
+    ) -> Result<Option<Failure>, tokio_postgres::Error> {
+        let sql = "SELECT w.pid, coalesce(w.relation::regclass::text, 'rows') \
+            FROM pg_catalog.pg_locks AS w WHERE NOT w.granted \
+              AND (w.pid = $1 OR w.mode <> $2 AND $1 = ANY (pg_catalog.pg_blocking_pids(w.pid)))";
+        let work_pid = self.sessions.work_pid;
+        let rows = self
+            .sessions
+            .watch
+            .client
+            .query(sql, &[&work_pid, &NO_TRAFFIC])
+            .await?;
+        let now = Instant::now();
+        let mut seen = Since::new();
+        let mut tables = BTreeMap::new();
+        for row in &rows {
+            let pid: i32 = row.try_get(0)?;
+            let table: String = row.try_get(1)?;
+            seen.insert(pid, since.get(&pid).copied().unwrap_or(now));
+            if pid != work_pid {
+                tables.insert(table, pid);
+            }
+        }
+        *since = seen;
+        if since.contains_key(&work_pid) {
+            *waited += elapsed;
+        }
+        if self.patience.is_some_and(|patience| *waited > patience) {
+            let why = format!("waited {} ms for locks", waited.as_millis());
+            return Ok(Some(Failure::again(Reason::WouldBlock, why)));
+        }
+        for table in tables.keys() {
+            let sum = blocked.0.entry(table.clone()).or_default();
+            *sum += elapsed;
+            if *sum > self.limits.block_budget {
+                return Ok(Some(Failure::hold(
+                    Reason::WouldBlock,
+                    format!(
+                        "others waited {:.1} s for this run at {table}, and blockBudget is {:.1} s: try when there is less traffic",
+                        sum.as_secs_f64(),
+                        self.limits.block_budget.as_secs_f64()
+                    ),
+                )));
+            }
+        }
+        let longest = since.iter().filter(|(pid, _)| **pid != work_pid);
+        let longest = longest.map(|(pid, at)| (now - *at, *pid)).max();
+        Ok(longest
+            .filter(|(time, _)| *time + TICK > self.limits.max_blocking)
+            .map(|(_, pid)| {
+                let table = tables
+                    .iter()
+                    .find(|(_, p)| **p == pid)
+                    .map_or("", |(table, _)| table);
+                let why = format!(
+                    "pid {pid} waited for this run at {table} for as long as maxBlocking allows"
+                );
+                Failure::again(Reason::WouldBlock, why)
+            }))
+    }
+
+    /// Of a statement outside transactions: who holds it up, how far it is, and whether a replication slot is about to be lost.
+    async fn look_alone(&self, count: u32) -> Result<Option<Failure>, tokio_postgres::Error> {
+        let client = &self.sessions.watch.client;
+        let ours = self.sessions.pids();
+        let sql = "SELECT b.pid, coalesce(a.application_name, ''), \
+              coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, 0), \
+              pg_catalog.pg_blocking_pids(b.pid) && $2 \
+            FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) AS b(pid) LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid LIMIT 5";
+        for row in client
+            .query(sql, &[&self.sessions.work_pid, &ours.as_slice()])
+            .await?
+        {
+            let (pid, name): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+            if row.try_get(3)? {
+                // It gets what it waits for when our sessions close; the next ones remove what this statement leaves.
+                let why = format!("pid {pid} ({name}) waits for this run, which waits for it");
+                return Ok(Some(Failure::Unknown(Stop::new(Reason::WouldBlock, why))));
+            }
+            if count.is_multiple_of(SLOW) {
+                let age: f64 = row.try_get(2)?;
+                self.observer
+                    .says(&format!(
+                        "waits for pid {pid} ({name}), in a transaction for {age:.0} s"
+                    ))
+                    .await;
+            }
+        }
+        if !count.is_multiple_of(SLOW) {
+            return Ok(None);
+        }
+        let sql = "SELECT phase, CASE WHEN blocks_total > 0 THEN 100 * blocks_done / blocks_total END \
+            FROM pg_catalog.pg_stat_progress_create_index WHERE pid = $1";
+        if let Some(row) = client.query_opt(sql, &[&self.sessions.work_pid]).await? {
+            let (phase, percent): (String, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+            let percent = percent.map(|p| format!(", {p} %")).unwrap_or_default();
+            self.observer.says(&format!("{phase}{percent}")).await;
+        }
+        let sql = "SELECT slot_name::text FROM pg_catalog.pg_replication_slots, pg_catalog.pg_settings AS s \
+            WHERE s.name = 'max_slot_wal_keep_size' AND s.setting::bigint > 0 AND active \
+              AND safe_wal_size < s.setting::bigint * 1024 * 1024 / 10 LIMIT 1";
+        let row = client.query_opt(sql, &[]).await?;
+        let slot: Option<String> = row.map(|r| r.try_get(0)).transpose()?;
+        Ok(slot.map(|slot| {
+            let why = format!("the replication slot {slot} is about to lose the WAL that it needs");
+            Failure::again(Reason::WouldBlock, why)
+        }))
+    }
+}
+
+/// A statement that we cancelled ourselves did not fail: it tells why we did.
+fn explained(failure: Failure, verdict: Failure) -> Failure {
+    let canceled = |stop: &Stop| stop.sqlstate.as_deref() == Some(CANCELED);
+    match failure {
+        Failure::Again(stop) | Failure::Hold(stop) if canceled(&stop) => verdict,
+        other => other,
+    }
+}

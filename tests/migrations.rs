@@ -1,0 +1,27 @@
+//! Needs: servers
+//!
+//! Migrations on real servers: once and only once, whatever dies, and in nobody's way. Each test names its rule (M1-M25).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+#[path = "migrations/alone.rs"]
+mod alone;
+#[path = "migrations/bench.rs"]
+mod bench;
+#[path = "migrations/crash.rs"]
+mod crash;
+#[allow(dead_code, reason = "each test file uses its own part")]
+#[path = "support/pg.rs"]
+mod pg;
+#[allow(dead_code, reason = "each test file uses its own part")]
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "migrations/rules.rs"]
+mod rules;
+#[path = "migrations/waiting.rs"]
+mod waiting;
