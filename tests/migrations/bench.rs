@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lifeboat::plan::{self, Direction, Plan};
-use lifeboat::postgres::Target;
 use lifeboat::postgres::migrate::{
     Acting, Applied, Limits, Observer, Order, Rehearsed, Stop, Unseen, Worker, apply, read_history,
 };
+use lifeboat::postgres::{Connection, Target};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::pg::Server;
@@ -21,6 +22,8 @@ pub struct Database<'s> {
     pub name: String,
     /// As whom it is reached, and by which way.
     pub target: Target,
+    /// Of the superuser, to look.
+    looks: OnceCell<Connection>,
 }
 
 /// Short waits: nothing here asserts a time, and a test that waits for seconds is a slow one.
@@ -46,6 +49,7 @@ impl<'s> Database<'s> {
             server,
             name: name.to_owned(),
             target: server.target(name),
+            looks: OnceCell::new(),
         }
     }
 
@@ -97,13 +101,19 @@ impl<'s> Database<'s> {
         apply(&self.target, order, observer, &CancellationToken::new()).await
     }
 
+    /// One session for all questions, as long as it is there.
+    pub async fn looks(&self) -> &Connection {
+        let open = || self.server.session(&self.name);
+        self.looks.get_or_init(open).await
+    }
+
     /// A value of the database.
     pub async fn ask<T>(&self, sql: &str) -> T
     where
         T: for<'a> tokio_postgres::types::FromSql<'a>,
     {
-        let session = self.server.session(&self.name).await;
-        session.client.query_one(sql, &[]).await.unwrap().get(0)
+        let row = self.looks().await.client.query_one(sql, &[]).await;
+        row.unwrap().get(0)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::pg::Server;
 use crate::proxy::{Proxy, Rule};
 
 /// Walks of one run of the tests.
-const WALKS: u64 = 40;
+const WALKS: u64 = 500;
 /// Side by side, in databases of their own.
 const ABREAST: u64 = 4;
 
@@ -133,10 +133,13 @@ async fn reset(database: &Database<'_>) {
     while database.ask::<i64>(dead).await > 0 {}
     let empty =
         "DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS lifeboat CASCADE;";
-    database
-        .server
-        .sql(&database.name, &format!("{empty} {BEFORE}"))
+    let made = database
+        .looks()
+        .await
+        .client
+        .batch_execute(&format!("{empty} {BEFORE}"))
         .await;
+    made.unwrap();
 }
 
 /// One life of a migration.
