@@ -21,8 +21,6 @@ mod custom_format;
 mod cuts;
 #[path = "data_path/drills.rs"]
 mod drills;
-#[path = "data_path/examples.rs"]
-mod examples;
 #[path = "data_path/hashes.rs"]
 mod hashes;
 #[path = "data_path/kinds.rs"]

@@ -15,9 +15,17 @@ mod alone;
 mod bench;
 #[path = "migrations/crash.rs"]
 mod crash;
+#[path = "migrations/examples.rs"]
+mod examples;
+#[path = "migrations/load.rs"]
+mod load;
 #[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/pg.rs"]
 mod pg;
+#[path = "support/pgbouncer.rs"]
+mod pgbouncer;
+#[path = "migrations/plans.rs"]
+mod plans;
 #[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/proxy.rs"]
 mod proxy;

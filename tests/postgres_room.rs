@@ -20,3 +20,5 @@ mod looks;
 mod network;
 #[path = "support/pg.rs"]
 mod pg;
+#[path = "support/pgbouncer.rs"]
+mod pgbouncer;

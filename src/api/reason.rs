@@ -109,6 +109,8 @@ reasons! {
     // What the database says.
     /// A pooler in transaction mode stands between.
     TransactionPooler,
+    /// A pooler in session mode stands between, where it may not.
+    SessionPooler,
     /// The role may not read everything.
     PermissionDenied,
     /// Row-level security would hide rows.

@@ -107,6 +107,17 @@ impl<'s> Database<'s> {
         self.looks.get_or_init(open).await
     }
 
+    /// Closes that session, so that the database can be copied.
+    pub async fn leave(&mut self) {
+        drop(self.looks.take());
+        let system = Self::of(self.server, "postgres");
+        let left = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        );
+        while system.ask::<i64>(&left).await > 0 {}
+    }
+
     /// A value of the database.
     pub async fn ask<T>(&self, sql: &str) -> T
     where

@@ -2,23 +2,26 @@
 
 use lifeboat::api::Reason;
 use lifeboat::plan::Direction;
-use lifeboat::postgres::migrate::{Order, Stop, foreign, read_history};
+use lifeboat::postgres::migrate::{Order, Stop, foreign};
+
+use rstest::rstest;
 
 use crate::bench::{Database, Files, attempt, order};
 use crate::pg::Server;
+use crate::pgbouncer::PgBouncer;
 
-const LEDGER: &str = "CREATE TABLE ledger (what text)";
+pub const LEDGER: &str = "CREATE TABLE ledger (what text)";
 
-async fn stopped(database: &Database<'_>, order: &Order) -> Stop {
+pub async fn stopped(database: &Database<'_>, order: &Order) -> Stop {
     database.apply(order).await.expect_err("it stops")
 }
 
-async fn ledger(database: &Database<'_>) -> String {
+pub async fn ledger(database: &Database<'_>) -> String {
     let all = "SELECT coalesce(string_agg(what, ' ' ORDER BY what), '') FROM ledger";
     database.ask(all).await
 }
 
-async fn rows(database: &Database<'_>) -> i64 {
+pub async fn rows(database: &Database<'_>) -> i64 {
     let sql = "SELECT CASE WHEN to_regclass('lifeboat.migration_history') IS NULL THEN 0 \
         ELSE (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM lifeboat.migration_history', true, true, '')))[1]::text::bigint END";
     database.ask(sql).await
@@ -285,131 +288,6 @@ async fn m3_blocks_that_commit_and_constraints_that_wait_fail_in_their_segment()
     }
 }
 
-/// M13, M18: what is applied of a file stands and is said; the rest may be mended; the way back is a run of its own.
-#[tokio::test(flavor = "multi_thread")]
-async fn m13_a_file_that_stops_halfway_is_finished_taken_back_and_applied_again() {
-    let server = Server::start(15, &[]);
-    let database = Database::new(&server, "shop", LEDGER).await;
-    let broken = "INSERT INTO ledger VALUES ('a'); VACUUM ledger; INSERT INTO nowhere VALUES ('b')";
-    let stop = stopped(&database, &database.order(&[("1_a.sql", broken)]).await).await;
-    assert_eq!(stop.sqlstate.as_deref(), Some("42P01"));
-    assert_eq!(
-        (rows(&database).await, ledger(&database).await.as_str()),
-        (2, "a")
-    );
-
-    let down = ("1_a.sql.down", "DELETE FROM ledger");
-    let refused = database
-        .try_plan(&[("1_a.sql", broken), down], Direction::Down, "0")
-        .await
-        .unwrap_err();
-    assert_eq!(refused.reason, Reason::PartlyApplied, "{refused}");
-    let other =
-        "INSERT INTO ledger VALUES ('other'); VACUUM ledger; INSERT INTO ledger VALUES ('b')";
-    let refused = database
-        .try_plan(&[("1_a.sql", other)], Direction::Up, "1")
-        .await
-        .unwrap_err();
-    assert_eq!(refused.reason, Reason::ChecksumChanged, "{refused}");
-
-    let mended = "INSERT INTO ledger VALUES ('a'); VACUUM ledger; INSERT INTO ledger VALUES ('b')";
-    let files: Files<'_> = &[("1_a.sql", mended), down];
-    let up = order(database.plan(files).await, "0002");
-    database.apply(&up).await.unwrap();
-    assert_eq!(ledger(&database).await, "a b");
-    let changed = database
-        .try_plan(&[("1_a.sql", broken)], Direction::Up, "1")
-        .await
-        .unwrap_err();
-    assert_eq!(changed.reason, Reason::ChecksumChanged);
-    let nothing = database.plan(files).await;
-    assert!(nothing.files.is_empty(), "nothing is pending");
-
-    let back = database
-        .try_plan(files, Direction::Down, "0")
-        .await
-        .unwrap();
-    database.apply(&order(back, "0003")).await.unwrap();
-    assert_eq!(ledger(&database).await, "");
-    let again = order(database.plan(files).await, "0004");
-    database.apply(&again).await.unwrap();
-    let back = database
-        .try_plan(files, Direction::Down, "0")
-        .await
-        .unwrap();
-    database.apply(&order(back, "0005")).await.unwrap();
-    assert_eq!(ledger(&database).await, "");
-    let states = "SELECT string_agg(direction || ' ' || segment || ' ' || state, ', ' ORDER BY id) FROM lifeboat.migration_history";
-    let states: String = database.ask(states).await;
-    assert_eq!(
-        states,
-        "up 0 undone, up 1 undone, up 2 undone, down 0 undone, up 0 undone, up 1 undone, up 2 undone, down 0 done"
-    );
-}
-
-/// M23: another run's apply voids a plan; files out of order and unknown targets are refused by name.
-#[tokio::test(flavor = "multi_thread")]
-async fn m23_a_plan_is_for_the_history_that_it_saw() {
-    let server = Server::start(15, &[]);
-    let database = Database::new(&server, "shop", LEDGER).await;
-    let (one, two) = (
-        ("10_a.sql", "INSERT INTO ledger VALUES ('a')"),
-        ("20_b.sql", "INSERT INTO ledger VALUES ('b')"),
-    );
-    let early = order(database.plan(&[two]).await, "0001");
-    let late = order(database.plan(&[one]).await, "0002");
-    database.apply(&early).await.unwrap();
-    let stop = stopped(&database, &late).await;
-    assert_eq!(stop.reason, Reason::PlanVoid, "{stop}");
-    for (files, direction, target, reason, word) in [
-        (
-            &[one, two][..],
-            Direction::Up,
-            "20",
-            Reason::OutOfOrder,
-            "10_a.sql",
-        ),
-        (
-            &[two][..],
-            Direction::Up,
-            "30",
-            Reason::InvalidSpec,
-            "30 is in none",
-        ),
-        (
-            &[two][..],
-            Direction::Down,
-            "0",
-            Reason::InvalidSpec,
-            "20_<name>.sql.down",
-        ),
-        (
-            &[two][..],
-            Direction::Up,
-            "latest",
-            Reason::InvalidSpec,
-            "no version",
-        ),
-        (
-            &[two, ("30_c.sql", "SELEC 1")][..],
-            Direction::Up,
-            "30",
-            Reason::InvalidSpec,
-            "30_c.sql",
-        ),
-    ] {
-        let refused = database
-            .try_plan(files, direction, target)
-            .await
-            .unwrap_err();
-        assert_eq!(refused.reason, reason, "{refused}");
-        assert!(refused.message.contains(word), "{refused}");
-    }
-    let session = server.session("shop").await;
-    let history = read_history(&session.client).await.unwrap();
-    assert_eq!(history.versions(), [("20", 1, 1)]);
-}
-
 /// A role that may not do something is told what it lacks, and nothing is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_without_the_right_is_told_so() {
@@ -429,4 +307,26 @@ async fn a_role_without_the_right_is_told_so() {
     let stop = stopped(&database, &order).await;
     assert_eq!(stop.sqlstate.as_deref(), Some("42501"), "{stop}");
     assert_eq!(rows(&database).await, 0);
+}
+
+/// M20: no pooler, in whatever mode: who holds a lock is a session, and a session must be ours alone.
+#[rstest]
+#[case("transaction", Reason::TransactionPooler)]
+#[case("session", Reason::SessionPooler)]
+#[tokio::test(flavor = "multi_thread")]
+async fn m20_a_pooler_is_refused(#[case] mode: &str, #[case] reason: Reason) {
+    let server = Server::start(15, &["listen_addresses=127.0.0.1"]);
+    server.sql("postgres", LEDGER).await;
+    let mut database = Database::of(&server, "postgres");
+    let order = database
+        .order(&[("1_a.sql", "INSERT INTO ledger VALUES ('a')")])
+        .await;
+    let bouncer = PgBouncer::start(&server, mode, "ignore_startup_parameters=options").await;
+    database.target.host = "127.0.0.1".to_owned();
+    database.target.port = bouncer.port;
+    let stop = stopped(&database, &order).await;
+    assert_eq!(stop.reason, reason, "{stop}");
+    assert_eq!(rows(&database).await, 0);
+    database.target.port = server.port;
+    database.apply(&order).await.unwrap();
 }

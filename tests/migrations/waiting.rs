@@ -219,7 +219,7 @@ impl Observer for Heard {
 async fn m21_a_rehearsal_sees_every_lock_and_every_rewrite(#[values(15, 17)] major: i32) {
     let server = Server::start(major, &[]);
     let more = "CREATE TABLE parts (id int, name varchar(10)) PARTITION BY RANGE (id); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (10); \
-        CREATE TABLE parts_2 (LIKE parts); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'";
+        CREATE TABLE parts_2 (LIKE parts); CREATE MATERIALIZED VIEW sums AS SELECT 1 AS one; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'";
     let database = Database::new(&server, "shop", &format!("{ORDERS}; {more}")).await;
     let table = [
         (
@@ -289,11 +289,14 @@ async fn m21_a_rehearsal_sees_every_lock_and_every_rewrite(#[values(15, 17)] maj
             false,
         ),
     ];
-    let names: Vec<String> = (1..=table.len()).map(|n| format!("{n:03}_x.sql")).collect();
+    let refresh = "REFRESH MATERIALIZED VIEW sums";
+    let names: Vec<String> = (1..=table.len() + 1)
+        .map(|n| format!("{n:03}_x.sql"))
+        .collect();
     let files: Vec<(&str, &str)> = names
         .iter()
         .map(String::as_str)
-        .zip(table.iter().map(|t| t.0))
+        .zip(table.iter().map(|t| t.0).chain([refresh]))
         .collect();
     let seen = rehearse(&database, &database.order(&files).await).await;
     for (n, (text, name, mode, rewrite)) in table.iter().enumerate() {
@@ -308,6 +311,8 @@ async fn m21_a_rehearsal_sees_every_lock_and_every_rewrite(#[values(15, 17)] maj
     }
     assert_eq!(seen.measured[&("11".to_owned(), 0)].rows, [100]);
     assert!(seen.measured[&("2".to_owned(), 0)].wal > 1_000);
+    let refreshed = &seen.measured[&("12".to_owned(), 0)];
+    assert_eq!(refreshed.views["public.sums"], Mode::AccessExclusive);
     let order = rehearsed_with(&database, &files, &seen).await;
     database.apply(&order).await.unwrap();
 }

@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{Failure, Stop};
 use super::history::{self, ensure};
 use super::session::Sessions;
+use super::standby::replayed;
 use super::takeover::take_over;
 use super::transaction::Segment;
 use super::watchdog::{Blocked, Watchdog};
-use super::{Limits, Measured, Observer, Order, Point};
+use super::{Limits, Measured, Mode, Observer, Order, Point};
 use crate::api::Reason;
 use crate::plan::{History, Next, Row};
+use crate::postgres::pooler::{self, Pooler};
 use crate::postgres::target::Target;
 use crate::sql::SegmentKind;
 
@@ -54,10 +56,12 @@ pub async fn apply(
         tries: 0,
         measured: BTreeMap::new(),
     };
+    direct(target, order).await?;
     let mut last = None;
     for opened in 0..MOST_SESSIONS {
-        if opened > 0 {
-            run.pause(opened).await?;
+        // The second time at once: an index that is not valid may be in everybody's way (M4).
+        if opened > 1 {
+            run.pause(opened - 1).await?;
         }
         match run.session(opened > 0).await {
             Ok(history) => {
@@ -75,6 +79,23 @@ pub async fn apply(
         }
     }
     Err(last.unwrap_or_else(|| Stop::new(Reason::ConnectionLost, "no session lasted")))
+}
+
+/// A pooler gives our sessions to others, and theirs to us (M20). None stands before a socket: that is a scratch server's.
+async fn direct(target: &Target, order: &Order) -> Result<(), Stop> {
+    if target.is_socket() {
+        return Ok(());
+    }
+    match pooler::detect(target, &order.worker.application_name()).await? {
+        Pooler::None => Ok(()),
+        Pooler::Session => Err(Stop::new(
+            Reason::SessionPooler,
+            format!(
+                "a pooler stands at {}:{}: a migration needs the server itself, which alone knows who holds a lock",
+                target.host, target.port
+            ),
+        )),
+    }
 }
 
 struct Run<'a> {
@@ -105,7 +126,12 @@ impl Run<'_> {
             };
             self.may_begin()?;
             match self.segment(&sessions, &history, next).await {
-                Ok(()) => tries = 0,
+                Ok(()) => {
+                    tries = 0;
+                    if self.locks_readers_out(next) {
+                        replayed(&sessions.watch.client, self.order.limits.replay).await?;
+                    }
+                }
                 Err(Failure::Again(why)) => {
                     tries += 1;
                     self.tries += 1;
@@ -121,9 +147,7 @@ impl Run<'_> {
     }
 
     async fn read(&self, sessions: &Sessions) -> Result<History, Failure> {
-        let history = history::read(&sessions.work.client)
-            .await
-            .map_err(|e| Failure::Hold(e.into()))?;
+        let history = history::read(&sessions.work.client).await?;
         self.is_ours(sessions, &history)?;
         Ok(history)
     }
@@ -227,6 +251,14 @@ impl Run<'_> {
             self.measured.insert(key, measured);
         }
         Ok(())
+    }
+
+    /// Of a segment that no rehearsal has seen nobody knows.
+    fn locks_readers_out(&self, next: Next<'_>) -> bool {
+        let key = (next.file.version.clone(), next.segment.index);
+        let seen = self.order.rehearsed.get(&key);
+        next.segment.kind == SegmentKind::Transaction
+            && seen.is_none_or(|r| r.locks.values().any(|m| *m == Mode::AccessExclusive))
     }
 
     fn may_begin(&self) -> Result<(), Failure> {

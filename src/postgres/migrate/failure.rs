@@ -5,6 +5,7 @@ use tokio_postgres::error::{ErrorPosition, SqlState};
 use crate::api::Reason;
 use crate::plan::Next;
 use crate::postgres::error::PgError;
+use crate::task::Retry;
 
 /// The run holds: a person must act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +98,16 @@ impl Failure {
             Self::Again(stop)
         } else {
             Self::Hold(stop)
+        }
+    }
+}
+
+impl From<PgError> for Failure {
+    /// What may pass is asked again on new sessions.
+    fn from(error: PgError) -> Self {
+        match error.retry() {
+            Retry::Never => Self::Hold(error.into()),
+            _ => Self::Unknown(error.into()),
         }
     }
 }

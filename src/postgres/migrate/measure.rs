@@ -14,8 +14,10 @@ use super::lock::Mode;
 /// are lower bounds (M22).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measured {
-    /// Tables, views and indexes that were there before, with the strongest lock on each, by quoted name.
+    /// Tables that were there before, with the strongest lock on each, by quoted name.
     pub locks: BTreeMap<String, Mode>,
+    /// Materialized views likewise: no LOCK TABLE takes one.
+    pub views: BTreeMap<String, Mode>,
     /// Those of them whose files are new: every row was written again.
     pub rewritten: BTreeSet<String>,
     /// Of a segment that makes an index: its definition.
@@ -30,20 +32,33 @@ pub struct Measured {
 
 /// Taken before the first statement.
 pub(super) struct Before {
-    files: BTreeMap<u32, (String, u32)>,
+    files: BTreeMap<u32, File>,
     wal: i64,
     at: Instant,
 }
 
 const WAL: &str = "SELECT (pg_catalog.pg_current_wal_insert_lsn() - '0/0')::bigint";
 
-async fn files(client: &Client) -> Result<BTreeMap<u32, (String, u32)>, tokio_postgres::Error> {
-    let sql = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), coalesce(pg_catalog.pg_relation_filenode(c.oid), 0) \
+/// What keeps rows.
+struct File {
+    name: String,
+    number: u32,
+    view: bool,
+}
+
+async fn files(client: &Client) -> Result<BTreeMap<u32, File>, tokio_postgres::Error> {
+    let sql = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), coalesce(pg_catalog.pg_relation_filenode(c.oid), 0), \
+          c.relkind = 'm' \
         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
         WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'lifeboat') AND n.nspname !~ '^pg_t'";
     let mut files = BTreeMap::new();
     for row in client.query(sql, &[]).await? {
-        files.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
+        let file = File {
+            name: row.try_get(1)?,
+            number: row.try_get(2)?,
+            view: row.try_get(3)?,
+        };
+        files.insert(row.try_get(0)?, file);
     }
     Ok(files)
 }
@@ -78,24 +93,26 @@ impl Before {
         let now = files(client).await.map_err(failed)?;
         let sql = "SELECT relation, mode FROM pg_catalog.pg_locks \
             WHERE locktype = 'relation' AND granted AND pid = pg_catalog.pg_backend_pid()";
-        let mut locks: BTreeMap<String, Mode> = BTreeMap::new();
+        let (mut locks, mut views) = (BTreeMap::new(), BTreeMap::new());
         for row in client.query(sql, &[]).await.map_err(failed)? {
             let (oid, mode): (u32, String) = (
                 row.try_get(0).map_err(failed)?,
                 row.try_get(1).map_err(failed)?,
             );
-            if let Some(((name, _), mode)) = self.files.get(&oid).zip(Mode::parse(&mode)) {
-                let strongest = locks.entry(name.clone()).or_insert(mode);
+            if let Some((file, mode)) = self.files.get(&oid).zip(Mode::parse(&mode)) {
+                let of_kind = if file.view { &mut views } else { &mut locks };
+                let strongest = of_kind.entry(file.name.clone()).or_insert(mode);
                 *strongest = mode.max(*strongest);
             }
         }
-        let rewritten = self.files.iter().filter_map(|(oid, (name, file))| {
-            let (_, after) = now.get(oid)?;
-            (after != file).then(|| name.clone())
+        let rewritten = self.files.iter().filter_map(|(oid, before)| {
+            let after = now.get(oid)?;
+            (after.number != before.number).then(|| before.name.clone())
         });
         Ok(Measured {
             rewritten: rewritten.collect(),
             locks,
+            views,
             index: None,
             rows,
             wal: u64::try_from(written).unwrap_or_default(),

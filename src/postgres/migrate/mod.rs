@@ -21,6 +21,7 @@ mod lock;
 mod measure;
 mod others;
 mod session;
+mod standby;
 mod statement;
 mod takeover;
 mod transaction;

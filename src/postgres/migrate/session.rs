@@ -11,7 +11,6 @@ use super::history::{Identity, identity};
 use super::{Acting, Order};
 use crate::api::Reason;
 use crate::postgres::connect::{Connection, connect};
-use crate::postgres::error::PgError;
 use crate::postgres::names::quote_literal;
 use crate::postgres::target::Target;
 
@@ -48,18 +47,16 @@ impl Drop for Sessions {
 impl Sessions {
     pub(super) async fn open(target: &Target, order: &Order) -> Result<Self, Failure> {
         let name = order.worker.application_name();
-        let lost = |e: PgError| Failure::Unknown(e.into());
         let (work, lock, watch) = tokio::try_join!(
             connect(target, &name),
             connect(target, &name),
             connect(target, &name)
-        )
-        .map_err(lost)?;
+        )?;
         let work_pid = begin(&work.client).await?;
         let lock_pid = begin(&lock.client).await?;
         let watch_pid = begin(&watch.client).await?;
         let (version, deadlock) = server(&work.client).await?;
-        let identity = identity(&work.client).await.map_err(lost)?;
+        let identity = identity(&work.client).await?;
         let ping = tokio::spawn(ping(Arc::clone(&lock.client)));
         Ok(Self {
             work,

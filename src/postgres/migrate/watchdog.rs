@@ -52,6 +52,10 @@ impl Watchdog<'_> {
             done = &mut work => return done,
             verdict = self.watch(blocked) => verdict,
         };
+        // With these sessions nothing can be cancelled, or nothing would be gained: the next ones end them.
+        if let Failure::Unknown(_) = verdict {
+            return Err(verdict);
+        }
         // Said twice where the first came between two statements.
         let mut again = interval(TICK);
         loop {
@@ -101,10 +105,10 @@ impl Watchdog<'_> {
                 Ok(None) => {}
                 // Without eyes nothing is done in anybody's way.
                 Err(_) => {
-                    return Failure::again(
+                    return Failure::Unknown(Stop::new(
                         Reason::ConnectionLost,
                         "the session that watches was lost",
-                    );
+                    ));
                 }
             }
         }
