@@ -51,7 +51,7 @@ const FILES: Files<'_> = &[
     ("10_storage.sql", "ALTER TABLE orders SET (fillfactor = 90)"),
 ];
 
-const CONNECTIONS: usize = 4;
+const CONNECTIONS: u32 = 4;
 /// Between two requests of one connection, answered or not.
 const BETWEEN: Duration = Duration::from_millis(10);
 
@@ -66,7 +66,7 @@ struct Met {
 }
 
 /// Requests that are due at their time: one that waits delays all behind it.
-async fn load(session: Connection, over: Arc<AtomicBool>, seed: usize) -> Met {
+async fn load(session: Connection, over: Arc<AtomicBool>, seed: u32) -> Met {
     let star = "SELECT * FROM orders WHERE id = $1";
     let mut reads = session.client.prepare(star).await.unwrap();
     let writes = session
@@ -79,7 +79,7 @@ async fn load(session: Connection, over: Arc<AtomicBool>, seed: usize) -> Met {
         due += BETWEEN;
         sleep_until(due).await;
         met.requests += 1;
-        let id = i32::try_from((met.requests as usize * 7 + seed) % 50_000).unwrap() + 1;
+        let id = i32::try_from((met.requests * 7 + seed) % 50_000).unwrap() + 1;
         let done = match met.requests % 5 {
             0 => session.client.execute(&writes, &[&id]).await.map(|_| ()),
             _ => session.client.query(&reads, &[&id]).await.map(|_| ()),
