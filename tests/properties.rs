@@ -28,6 +28,8 @@ mod migrations;
 mod names;
 #[path = "properties/owing.rs"]
 mod owing;
+#[path = "properties/plans.rs"]
+mod plans;
 #[path = "properties/reports.rs"]
 mod reports;
 #[path = "properties/tasks.rs"]
