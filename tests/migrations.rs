@@ -18,10 +18,14 @@ mod crash;
 #[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/pg.rs"]
 mod pg;
+#[path = "migrations/prechecks.rs"]
+mod prechecks;
 #[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "migrations/rules.rs"]
 mod rules;
+#[path = "migrations/standbys.rs"]
+mod standbys;
 #[path = "migrations/waiting.rs"]
 mod waiting;
