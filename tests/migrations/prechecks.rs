@@ -314,6 +314,10 @@ async fn m11_a_role_without_privileges_is_told_what_it_cannot_see(#[values(15, 1
     let server = Server::start(major, &[]);
     let mut database = Database::new(&server, "shop", ORDERS).await;
     server.sql("postgres", "CREATE ROLE \"App\" LOGIN").await;
+    // Who made the table may not have left yet, and nobody may see what they do.
+    let elsewhere = Database::of(&server, "postgres");
+    let gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'shop')";
+    until(&elsewhere, gone).await;
     database.target.user = "App".into();
     assert_eq!(found(&database, &PATIENT).await, []);
     let _idle = reader(&server, "shop", "till").await;

@@ -67,6 +67,7 @@ impl Session {
     }
 
     /// The dump of anybody, or any session of ours that belongs to no run: they call themselves so, to whoever looks.
+    /// Where we may not see whether it is in a transaction, it is.
     fn dumps(&self) -> bool {
         let ours = self.name.starts_with("lifeboat") && !self.name.starts_with(Worker::PREFIX);
         self.here && (self.name == "pg_dump" || ours)

@@ -84,7 +84,7 @@ impl Follower {
             );
             found.push(Finding::new(What::Lag, Level::Blocks, text));
         }
-        if let Some(age) = self.feedback {
+        if let Some(age) = self.feedback.filter(|_| self.kind == Kind::Standby) {
             let text = format!(
                 "{} sends hot_standby_feedback, and VACUUM keeps what its readers may see, of the last {age} transactions: \
                  nothing to do, CREATE INDEX CONCURRENTLY does not wait for them",
@@ -166,8 +166,13 @@ pub(super) fn slot(row: &Row) -> Result<Finding, Error> {
         );
         (Level::Blocks, text)
     } else {
+        let kept = if status.is_empty() {
+            "nothing is"
+        } else {
+            "all WAL is"
+        };
         let text = format!(
-            "nobody reads the replication slot {name} ({status}), and all WAL is kept for it: start its reader, or {drop}"
+            "nobody reads the replication slot {name}, and {kept} kept for it: start its reader, or {drop}"
         );
         (Level::Note, text)
     };

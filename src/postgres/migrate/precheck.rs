@@ -106,8 +106,10 @@ pub async fn precheck(client: &Client, bounds: &Bounds) -> Result<Vec<Finding>, 
         SET LOCAL idle_in_transaction_session_timeout = '60s'";
     client.batch_execute(begin).await.map_err(failed)?;
     let found = look(client, bounds).await;
-    client.batch_execute("ROLLBACK").await.map_err(failed)?;
-    found.map_err(failed)
+    let ended = client.batch_execute("ROLLBACK").await;
+    let found = found.map_err(failed)?;
+    ended.map_err(failed)?;
+    Ok(found)
 }
 
 async fn look(client: &Client, bounds: &Bounds) -> Result<Vec<Finding>, Error> {
