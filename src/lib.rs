@@ -18,7 +18,7 @@
 //! | [`cluster`] | client, caches, Events, server-side apply |
 //! | [`objects`] | object storage: trait, S3, folder, memory, faults |
 //! | [`codec`] | compress, encrypt, hash |
-//! | [`postgres`] | connect, preflight, locks, census, dump, hash, compare |
+//! | [`postgres`] | connect, preflight, locks, census, dump, hash, compare, migrate |
 //! | [`work`] | what a Job's container runs |
 //! | [`report`] | proofs as documents for auditors: Markdown, HTML (pure) |
 //! | [`plan`] | what a migration run does, in which order, and its hash (pure) |

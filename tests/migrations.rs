@@ -26,10 +26,14 @@ mod pg;
 mod pgbouncer;
 #[path = "migrations/plans.rs"]
 mod plans;
+#[path = "migrations/prechecks.rs"]
+mod prechecks;
 #[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "migrations/rules.rs"]
 mod rules;
+#[path = "migrations/standbys.rs"]
+mod standbys;
 #[path = "migrations/waiting.rs"]
 mod waiting;

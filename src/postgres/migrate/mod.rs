@@ -11,15 +11,18 @@
 //! Owns the history in the database: it is the truth, whatever anybody remembers. Must never run a statement that the plan
 //! does not hold, while the advisory lock is not ours, or twice.
 
+mod activity;
 mod alone;
 mod apply;
 mod failure;
+mod followers;
 mod history;
 mod holders;
 mod index;
 mod lock;
 mod measure;
 mod others;
+mod precheck;
 mod session;
 mod standby;
 mod statement;
@@ -38,6 +41,7 @@ pub use history::read as read_history;
 pub use lock::Mode;
 pub use measure::Measured;
 pub use others::foreign;
+pub use precheck::{Bounds, Finding, Level, What, precheck};
 
 use crate::plan::{Direction, Plan};
 

@@ -1,0 +1,244 @@
+//! Who follows the WAL is listed, and what is kept for them is watched, before anything is touched (M15, M19).
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use lifeboat::api::Reason;
+use lifeboat::postgres::migrate::{Bounds, Finding, Level, What, precheck};
+use lifeboat::postgres::{Connection, connect};
+use rstest::rstest;
+
+use crate::bench::Database;
+use crate::pg::{Server, free_port, run};
+use crate::prechecks::{LOOK, ORDERS, PATIENT, Stopped, found, is, only, until};
+
+/// M19: a slot that nobody reads is a note until it is about to lose what it needs, and afterwards.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn m19_a_slot_that_is_about_to_be_lost_blocks(#[values(15, 17)] major: i32) {
+    let server = Server::start(major, &["max_slot_wal_keep_size=48MB"]);
+    let database = Database::new(&server, "shop", ORDERS).await;
+    server
+        .sql(
+            "shop",
+            "SELECT pg_create_physical_replication_slot('away', true)",
+        )
+        .await;
+    let words = ["away", "SELECT pg_drop_replication_slot('away')"];
+    only(
+        &found(&database, &PATIENT).await,
+        What::Slot,
+        Level::Note,
+        &words,
+    );
+    let mut levels = Vec::new();
+    loop {
+        let found = found(&database, &PATIENT).await;
+        let safe: Option<bool> = database
+            .ask("SELECT safe_wal_size >= 48 * 1024 * 1024 / 10 AND wal_status NOT IN ('unreserved', 'lost') FROM pg_replication_slots")
+            .await;
+        let level = if safe == Some(true) {
+            Level::Note
+        } else {
+            Level::Blocks
+        };
+        only(&found, What::Slot, level, &words);
+        levels.push(level);
+        if found[0].message.contains("has lost WAL") {
+            break;
+        }
+        // A file of WAL at a time; none is taken away before the checkpoint.
+        let write = "SELECT pg_logical_emit_message(false, '', repeat('x', 4000000)); SELECT pg_switch_wal()";
+        server.sql("shop", write).await;
+        if level == Level::Blocks {
+            server.sql("shop", "CHECKPOINT").await;
+        }
+    }
+    let blocks = levels.iter().filter(|l| **l == Level::Blocks).count();
+    assert!(blocks >= 2 && levels.len() > blocks, "{levels:?}");
+}
+
+/// A standby that streams from the server, in a folder of its own.
+fn standby(server: &Server, dir: &Path, port: u16) -> Stopped {
+    let data = dir.join("data");
+    run(server
+        .tool("pg_basebackup")
+        .arg("-R")
+        .arg("--checkpoint=fast")
+        .arg("--no-sync")
+        .arg("-D")
+        .arg(&data));
+    let mut command = Command::new(server.bin.join("postgres"));
+    command.arg("-D").arg(&data).arg("-p").arg(port.to_string());
+    let socket = format!("unix_socket_directories={}", dir.display());
+    for setting in [
+        &socket,
+        "listen_addresses=",
+        "fsync=off",
+        "hot_standby_feedback=on",
+        "cluster_name=replica",
+    ] {
+        command.arg("-c").arg(setting);
+    }
+    let log = std::fs::File::create(dir.join("log")).unwrap();
+    Stopped(
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap(),
+    )
+}
+
+/// From now on the standby replays nothing.
+async fn pause(there: &Connection) {
+    let pause = there.client.batch_execute("SELECT pg_wal_replay_pause()");
+    pause.await.unwrap();
+    let asked = "SELECT pg_get_wal_replay_pause_state() = 'paused'";
+    while !there
+        .client
+        .query_one(asked, &[])
+        .await
+        .unwrap()
+        .get::<_, bool>(0)
+    {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// M15: after a segment that locked readers out the next one waits until the standbys have replayed it; a standby takes none.
+#[tokio::test(flavor = "multi_thread")]
+async fn m15_the_next_segment_waits_until_a_standby_has_replayed_the_last() {
+    let server = Server::start(15, &["wal_level=replica", "max_wal_senders=10"]);
+    let mut database = Database::new(&server, "shop", ORDERS).await;
+    let dir = tempfile::Builder::new()
+        .prefix("lb-standby")
+        .tempdir_in("/tmp")
+        .unwrap();
+    let port = free_port();
+    let _standby = standby(&server, dir.path(), port);
+    let streams = "SELECT coalesce(bool_and(state = 'streaming'), false) FROM pg_stat_replication";
+    until(&database, streams).await;
+    let mut far = server.target("shop");
+    far.host = dir.path().to_string_lossy().into_owned();
+    far.port = port;
+    let there = connect(&far, "test").await.unwrap();
+    pause(&there).await;
+
+    let files = [
+        ("1_a.sql", "ALTER TABLE orders ADD COLUMN note text"),
+        ("2_b.sql", "UPDATE orders SET note = 'x'"),
+    ];
+    let mut order = database.order(&files).await;
+    order.limits.replay = Duration::from_millis(500);
+    let stop = database.apply(&order).await.unwrap_err();
+    assert_eq!(stop.reason, Reason::WouldBlock);
+    assert!(
+        stop.message
+            .contains("the standby replica has not replayed"),
+        "{stop}"
+    );
+    let noted = "SELECT count(note) FROM orders";
+    assert_eq!(database.ask::<i64>(noted).await, 0, "the second one waits");
+
+    order.limits.replay = Duration::from_secs(60);
+    there
+        .client
+        .batch_execute("SELECT pg_wal_replay_resume()")
+        .await
+        .unwrap();
+    database.apply(&order).await.unwrap();
+    assert!(database.ask::<i64>(noted).await > 0);
+    database.target = far;
+    let stop = database.apply(&order).await.unwrap_err();
+    assert_eq!(stop.reason, Reason::ServerReadOnly, "{stop}");
+}
+
+/// M15: its readers cannot be seen, so somebody must answer for them; far behind, it blocks; itself it takes no changes.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn m15_a_standby_is_listed_and_blocks_when_it_is_far_behind(#[values(15, 17)] major: i32) {
+    let server = Server::start(major, &["wal_level=replica", "max_wal_senders=10"]);
+    let mut database = Database::new(&server, "shop", ORDERS).await;
+    let dir = tempfile::Builder::new()
+        .prefix("lb-standby")
+        .tempdir_in("/tmp")
+        .unwrap();
+    let port = free_port();
+    let _standby = standby(&server, dir.path(), port);
+    until(
+        &database,
+        "SELECT count(*) = 1 AND coalesce(bool_and(state = 'streaming' AND replay_lsn = pg_current_wal_lsn() AND backend_xmin IS NOT NULL), false) FROM pg_stat_replication",
+    )
+    .await;
+    let standby =
+        |found: Vec<Finding>| found.into_iter().find(|f| f.what == What::Standby).unwrap();
+    let acknowledged = Bounds {
+        replicas_acknowledged: true,
+        ..PATIENT
+    };
+    let seen = found(&database, &PATIENT).await;
+    assert_eq!(seen.len(), 2, "{seen:#?}");
+    is(
+        &seen[0],
+        What::OldSnapshot,
+        Level::Note,
+        &["replica", "hot_standby_feedback"],
+    );
+    is(
+        &seen[1],
+        What::Standby,
+        Level::Unknown,
+        &[
+            "standby replica",
+            "streaming",
+            "bytes behind",
+            "replicas: Unchecked",
+        ],
+    );
+    is(
+        &standby(found(&database, &acknowledged).await),
+        What::Standby,
+        Level::Note,
+        &["acknowledged"],
+    );
+
+    let mut there = server.target("shop");
+    there.host = dir.path().to_string_lossy().into_owned();
+    there.port = port;
+    let there = connect(&there, "test").await.unwrap();
+    let seen = precheck(&there.client, &Bounds::default()).await.unwrap();
+    only(
+        &seen,
+        What::ReadOnly,
+        Level::Blocks,
+        &["standby", "primary"],
+    );
+
+    pause(&there).await;
+    server.sql("shop", "UPDATE orders SET customer = 1").await;
+    let behind = Bounds {
+        lag_bytes: 1,
+        ..acknowledged
+    };
+    let seen = found(&database, &behind).await;
+    let lag = seen.iter().find(|f| f.what == What::Lag).unwrap();
+    is(
+        lag,
+        What::Lag,
+        Level::Blocks,
+        &["standby replica", "bytes of WAL behind"],
+    );
+
+    server.sql("postgres", "CREATE ROLE app LOGIN").await;
+    database.target.user = "app".into();
+    let hidden = standby(found(&database, &acknowledged).await);
+    is(
+        &hidden,
+        What::Standby,
+        Level::Unknown,
+        &["standby replica", "GRANT pg_monitor TO \"app\""],
+    );
+}
