@@ -17,6 +17,8 @@ mod bench;
 mod crash;
 #[path = "migrations/examples.rs"]
 mod examples;
+#[path = "migrations/hostile.rs"]
+mod hostile;
 #[path = "migrations/load.rs"]
 mod load;
 #[allow(dead_code, reason = "each test file uses its own part")]

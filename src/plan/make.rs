@@ -4,7 +4,7 @@ use super::history::{Direction, History, Row};
 use super::source::{canonical, numbers};
 use super::{Alone, Plan, PlannedFile, PlannedSegment, PlannedStatement, Refusal, sha256};
 use crate::api::Reason;
-use crate::sql::{Class, File, ObjectKind, Statement, Touch, order};
+use crate::sql::{Class, File, Lone, ObjectKind, Statement, Touch, order};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub fn make(files: &[File], history: &History, order: &Order) -> Result<Plan, Re
     }
     let files: Vec<PlannedFile> = wanted.into_iter().map(planned).collect();
     for file in &files {
+        nameless(file)?;
         as_applied(file, order.direction, history)?;
     }
     Ok(Plan {
@@ -174,6 +175,8 @@ fn back<'f>(
 /// What of a file is applied is what the file still says. The rest of it may have been mended since.
 fn as_applied(file: &PlannedFile, direction: Direction, history: &History) -> Result<(), Refusal> {
     let rows = history.done(&file.version, direction);
+    let (done, all) = (rows.len(), file.segments.len());
+    let whole = rows.last().is_some_and(|r| done >= r.segments);
     for (at, row) in rows.into_iter().enumerate() {
         let same = file
             .segments
@@ -183,7 +186,35 @@ fn as_applied(file: &PlannedFile, direction: Direction, history: &History) -> Re
             return Err(changed(&file.name, &file.version));
         }
     }
+    if done >= all && !whole {
+        return Err(refuse(
+            Reason::PartlyApplied,
+            format!(
+                "{} ends where it stopped when it was applied in part, and nothing would ever say that it is whole: leave at \
+                 least one statement after that, if only SELECT 1",
+                file.name
+            ),
+        ));
+    }
     Ok(())
+}
+
+/// An index is told by its name and definition: one without a name is never seen to be there (LB106).
+fn nameless(file: &PlannedFile) -> Result<(), Refusal> {
+    let statements = file.segments.iter().flat_map(|s| &s.statements);
+    let without =
+        |alone: &Alone| alone.what == Lone::CreateIndexConcurrently && alone.index.is_none();
+    let mut without = statements.filter(|s| s.alone.as_ref().is_some_and(without));
+    match without.next() {
+        None => Ok(()),
+        Some(statement) => Err(refuse(
+            Reason::InvalidSpec,
+            format!(
+                "{}, line {}: give the index a name; without one nobody can tell whether it is there (LB106)",
+                file.name, statement.line
+            ),
+        )),
+    }
 }
 
 fn changed(name: &str, version: &str) -> Refusal {

@@ -1,5 +1,6 @@
 //! A statement outside transactions: noted before, looked at after (M3, M4). What PostgreSQL forgot, the note knows.
 
+use std::future::Future;
 use std::time::Duration;
 
 use super::failure::{Failure, Stop};
@@ -159,7 +160,7 @@ impl Segment<'_> {
                 self.untouched(&head).await?;
                 if let Err(failure) = self.as_wanted(alone, object, settings).await {
                     self.clean(alone, object, settings).await?;
-                    self.settle(id, State::Failed).await?;
+                    self.give_up(id).await?;
                     return Err(failure);
                 }
                 self.finish(id).await
@@ -172,7 +173,35 @@ impl Segment<'_> {
                 if gone {
                     return self.finish(id).await;
                 }
-                self.settle(id, State::Failed).await?;
+                self.give_up(id).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Commits what `work` writes into the history, if the lock is still ours; else nothing of it.
+    async fn write<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let client = self.client();
+        let failed =
+            |e: tokio_postgres::Error| Failure::ours("write the history of migrations", &e);
+        client.batch_execute("BEGIN").await.map_err(failed)?;
+        let written = async {
+            let value = work.await?;
+            let head = history::head(client).await.map_err(failed)?;
+            still_locked(client, self.dog.sessions.lock_pid).await?;
+            Ok((value, head))
+        };
+        match written.await {
+            Ok((value, head)) => {
+                self.heads.add(head.clone());
+                let committed = client.batch_execute("COMMIT").await;
+                committed.map_err(|e| Failure::Unknown(stop_of("commit", &e)))?;
+                self.heads.settle(head);
+                Ok(value)
+            }
+            Err(failure) => {
+                let undone = client.batch_execute("ROLLBACK").await;
+                undone.map_err(|e| Failure::Unknown(stop_of("roll back", &e)))?;
                 Err(failure)
             }
         }
@@ -181,29 +210,14 @@ impl Segment<'_> {
     /// Notes that the statement begins, for whoever comes after us.
     async fn note(&self, object: Option<u32>) -> Result<i64, Failure> {
         let client = self.client();
-        let failed =
-            |e: tokio_postgres::Error| Failure::ours("note a statement in the history", &e);
-        client.batch_execute("BEGIN").await.map_err(failed)?;
-        let noted = async {
-            self.unmoved(&self.history.head).await?;
-            let id =
-                history::take(client, self.order, &self.next, &self.history.head, object).await?;
+        let head = &self.history.head;
+        self.write(async {
+            self.unmoved(head).await?;
+            let id = history::take(client, self.order, &self.next, head, object).await?;
             history::open(client, self.order, &self.next).await?;
-            still_locked(client, self.dog.sessions.lock_pid).await?;
             Ok(id)
-        };
-        match noted.await {
-            Ok(id) => {
-                let committed = client.batch_execute("COMMIT").await;
-                committed.map_err(|e| Failure::Unknown(stop_of("commit", &e)))?;
-                Ok(id)
-            }
-            Err(failure) => {
-                let undone = client.batch_execute("ROLLBACK").await;
-                undone.map_err(|e| Failure::Unknown(stop_of("roll back", &e)))?;
-                Err(failure)
-            }
-        }
+        })
+        .await
     }
 
     async fn statement(
@@ -299,24 +313,18 @@ impl Segment<'_> {
 
     /// Writes that it is done, if it is still ours.
     async fn finish(&self, id: i64) -> Result<(), Failure> {
-        let client = self.client();
-        let failed =
-            |e: tokio_postgres::Error| Failure::ours("write the history of migrations", &e);
-        client.batch_execute("BEGIN").await.map_err(failed)?;
-        let written = async {
+        self.write(async {
             self.settle(id, State::Done).await?;
-            history::close(client, self.order, &self.next).await?;
-            still_locked(client, self.dog.sessions.lock_pid).await
-        };
-        if let Err(failure) = written.await {
-            let undone = client.batch_execute("ROLLBACK").await;
-            undone.map_err(|e| Failure::Unknown(stop_of("roll back", &e)))?;
-            return Err(failure);
-        }
-        let committed = client.batch_execute("COMMIT").await;
-        committed.map_err(|e| Failure::Unknown(stop_of("commit", &e)))?;
+            history::close(self.client(), self.order, &self.next).await
+        })
+        .await?;
         self.dog.observer.at(Point::Committed).await;
         Ok(())
+    }
+
+    /// Writes that it left nothing.
+    async fn give_up(&self, id: i64) -> Result<(), Failure> {
+        self.write(self.settle(id, State::Failed)).await
     }
 
     async fn settle(&self, id: i64, to: State) -> Result<(), Failure> {
@@ -337,11 +345,15 @@ impl Segment<'_> {
         let client = self.client();
         let (alone, _) = self.alone()?;
         let settings = self.alone_settings();
-        let taken = history::adopt(client, row, &self.order.worker.attempt).await;
-        if !taken.map_err(|e| Failure::ours("take a statement over", &e))? {
+        self.write(async {
+            let taken = history::adopt(client, row, &self.order.worker.attempt).await;
+            if taken.map_err(|e| Failure::ours("take a statement over", &e))? {
+                return Ok(());
+            }
             let what = "another worker has taken a statement over before us";
-            return Err(Failure::Unknown(Stop::new(Reason::LockLost, what)));
-        }
+            Err(Failure::Unknown(Stop::new(Reason::LockLost, what)))
+        })
+        .await?;
         if self.clean(alone, row.object_oid, &settings).await? {
             return self.finish(row.id).await;
         }
@@ -351,6 +363,6 @@ impl Segment<'_> {
         if made {
             return self.finish(row.id).await;
         }
-        self.settle(row.id, State::Failed).await
+        self.give_up(row.id).await
     }
 }

@@ -8,13 +8,14 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{Failure, Stop};
+use super::heads::Heads;
 use super::history::{self, ensure};
 use super::session::Sessions;
 use super::standby::replayed;
 use super::takeover::take_over;
 use super::transaction::Segment;
 use super::watchdog::{Blocked, Watchdog};
-use super::{Limits, Measured, Mode, Observer, Order, Point};
+use super::{Limits, Measured, Observer, Order, Point};
 use crate::api::Reason;
 use crate::plan::{History, Next, Row};
 use crate::postgres::pooler::{self, Pooler};
@@ -55,13 +56,20 @@ pub async fn apply(
         began: Instant::now(),
         tries: 0,
         measured: BTreeMap::new(),
+        heads: Heads::default(),
     };
     direct(target, order).await?;
     let mut last = None;
     for opened in 0..MOST_SESSIONS {
         // The second time at once: an index that is not valid may be in everybody's way (M4).
-        if opened > 1 {
-            run.pause(opened - 1).await?;
+        if opened > 1
+            && let Err(told) = run.pause(opened - 1).await
+        {
+            let why = last.map(|why: Stop| why.message).unwrap_or_default();
+            let what = format!(
+                "told to stop before it was known what became of the last statement ({why}): the history knows"
+            );
+            return Err(Stop::new(told.reason, what));
         }
         match run.session(opened > 0).await {
             Ok(history) => {
@@ -107,6 +115,7 @@ struct Run<'a> {
     began: Instant,
     tries: u32,
     measured: BTreeMap<(String, usize), Measured>,
+    heads: Heads,
 }
 
 impl Run<'_> {
@@ -118,19 +127,21 @@ impl Run<'_> {
         self.observer.at(Point::Locked).await;
         ensure(&sessions.work.client, self.order).await?;
         self.recover(&sessions).await?;
-        let mut tries = 0;
+        let (mut tries, mut owed) = (0, false);
         loop {
             let history = self.read(&sessions).await?;
+            self.is_ours(&history)?;
             let Some(next) = self.order.plan.next(&history) else {
                 return Ok(history);
             };
             self.may_begin()?;
+            if owed {
+                replayed(&sessions.watch.client, self.order.limits.replay).await?;
+            }
             match self.segment(&sessions, &history, next).await {
                 Ok(()) => {
                     tries = 0;
-                    if self.locks_readers_out(next) {
-                        replayed(&sessions.watch.client, self.order.limits.replay).await?;
-                    }
+                    owed = self.locks_readers_out(next);
                 }
                 Err(Failure::Again(why)) => {
                     tries += 1;
@@ -146,27 +157,13 @@ impl Run<'_> {
         }
     }
 
+    /// Nobody but us has written since it was read last, and nothing in it was begun elsewhere (M5, M6).
     async fn read(&self, sessions: &Sessions) -> Result<History, Failure> {
         let history = history::read(&sessions.work.client).await?;
-        self.is_ours(sessions, &history)?;
-        Ok(history)
-    }
-
-    /// The history is the one that the plan was made for, and this run alone has written since (M23).
-    fn is_ours(&self, sessions: &Sessions, history: &History) -> Result<(), Failure> {
-        let run = &self.order.worker.run_uid;
-        let mut rows = history.rows.iter().skip_while(|r| r.run_uid != *run);
-        let head = rows
-            .clone()
-            .next()
-            .map_or(&history.head, |first| &first.previous);
-        let planned = &self.order.plan.head;
-        // A baseline is the first row of a history that was not there when the plan was made.
-        let fresh = planned.is_empty() && history.rows.first().is_none_or(|r| r.run_uid == *run);
-        if (head != planned && !fresh) || rows.any(|r| r.run_uid != *run) {
+        if !self.heads.meets(&history.head) {
             return Err(Failure::hold(
-                Reason::PlanVoid,
-                "the history of migrations is not what it was when this run was planned: plan anew",
+                Reason::HistoryTouched,
+                "somebody else wrote into lifeboat.migration_history while this run was at work: what is applied is not known",
             ));
         }
         let here = &sessions.identity;
@@ -180,6 +177,24 @@ impl Run<'_> {
                      says nothing here; look at its object, and write how it stands into lifeboat.migration_history",
                     row.segment, row.name
                 ),
+            ));
+        }
+        Ok(history)
+    }
+
+    /// The history is the one that the plan was made for, and this run alone has written since (M23).
+    fn is_ours(&self, history: &History) -> Result<(), Failure> {
+        let run = &self.order.worker.run_uid;
+        let mut rows = history.rows.iter().skip_while(|r| r.run_uid != *run);
+        let first = rows.clone().next();
+        let head = first.map_or(&history.head, |first| &first.previous);
+        let planned = &self.order.plan.head;
+        // A baseline is the first row of a history that was not there when the plan was made.
+        let fresh = planned.is_empty() && history.rows.first().is_none_or(|r| r.run_uid == *run);
+        if (head != planned && !fresh) || rows.any(|r| r.run_uid != *run) {
+            return Err(Failure::hold(
+                Reason::PlanVoid,
+                "the history of migrations is not what it was when this run was planned: plan anew",
             ));
         }
         Ok(())
@@ -196,7 +211,8 @@ impl Run<'_> {
                 Failure::hold(
                     Reason::PlanVoid,
                     format!(
-                        "segment {} of {} was begun by another run ({}) and nobody saw its end: a run with that file settles it",
+                        "segment {} of {} was begun by another run ({}) and nobody saw its end; an index that is not valid may be left \
+                         of it: a run with that file settles it",
                         row.segment, row.name, row.run_uid
                     ),
                 )
@@ -223,6 +239,7 @@ impl Run<'_> {
             order: self.order,
             next,
             history,
+            heads: &self.heads,
             dog: Watchdog {
                 sessions,
                 limits: self.order.limits,
@@ -257,8 +274,7 @@ impl Run<'_> {
     fn locks_readers_out(&self, next: Next<'_>) -> bool {
         let key = (next.file.version.clone(), next.segment.index);
         let seen = self.order.rehearsed.get(&key);
-        next.segment.kind == SegmentKind::Transaction
-            && seen.is_none_or(|r| r.locks.values().any(|m| *m == Mode::AccessExclusive))
+        next.segment.kind == SegmentKind::Transaction && seen.is_none_or(|r| r.readers_out)
     }
 
     fn may_begin(&self) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! How a segment can end badly: tried again, held, or not known.
 
-use tokio_postgres::error::{ErrorPosition, SqlState};
+use tokio_postgres::error::{ErrorPosition, Severity, SqlState};
 
 use crate::api::Reason;
 use crate::plan::Next;
@@ -122,10 +122,13 @@ fn may_pass(code: &SqlState) -> bool {
     .contains(code)
 }
 
-/// The session is gone, or the server is about to end it: what it was doing last may have happened.
+/// The session is gone: what it was doing last may have happened. The server ends one with FATAL, whatever the SQLSTATE;
+/// an ERROR with such a SQLSTATE is somebody's RAISE, or another server's.
 pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
-    error.code().is_none_or(|code| {
-        let code = code.code();
-        code.starts_with("08") || code.starts_with("57P") || ["25P03", "25P04"].contains(&code)
+    error.as_db_error().is_none_or(|db| {
+        matches!(
+            db.parsed_severity(),
+            Some(Severity::Fatal | Severity::Panic)
+        )
     })
 }

@@ -52,7 +52,7 @@ COMMENT ON TABLE lifeboat.migration_history IS 'What Lifeboat applied to this da
 const HEAD: &str = "\
 SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(\
   pg_catalog.jsonb_build_array(id, version, direction, segment, segments, name, file_sha256, segment_sha256, kind, state, \
-    attempt, extract(epoch FROM started_at), extract(epoch FROM finished_at), run_uid, run, plan_hash, approved_by, backup, \
+    attempt, (extract(epoch FROM started_at) * 1000000)::bigint, (extract(epoch FROM finished_at) * 1000000)::bigint, run_uid, run, plan_hash, approved_by, backup, \
     lifeboat_version, system_identifier, timeline, database_oid, object_oid, previous)::text, \
   E'\\n' ORDER BY id), 'UTF8')), 'hex') FROM lifeboat.migration_history";
 
@@ -142,6 +142,16 @@ fn row(answer: &Answer) -> Result<Option<Row>, tokio_postgres::Error> {
     }))
 }
 
+/// It is what [`CREATE`] made: the fence stands, and nothing but our statements writes.
+pub(super) async fn is_intact(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_index AS x JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid \
+          WHERE x.indrelid = t.oid AND i.relname = $1 AND x.indisunique AND x.indisvalid AND x.indnatts = 3 AND x.indpred IS NOT NULL) \
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = t.oid) \
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = t.oid) AND t.relkind = 'r' AND NOT t.relrowsecurity \
+        FROM pg_catalog.pg_class AS t WHERE t.oid = 'lifeboat.migration_history'::pg_catalog.regclass";
+    client.query_one(sql, &[&FENCE]).await?.try_get(0)
+}
+
 /// Makes the history where there is none, with its baseline.
 pub(super) async fn ensure(client: &Client, order: &Order) -> Result<(), Failure> {
     let failed = |e: tokio_postgres::Error| match e.code() {
@@ -151,13 +161,21 @@ pub(super) async fn ensure(client: &Client, order: &Order) -> Result<(), Failure
         }
         _ => Failure::ours("make the history of migrations (schema lifeboat)", &e),
     };
-    if exists(client).await.map_err(failed)? {
-        return Ok(());
+    let there = exists(client).await.map_err(failed)?;
+    if there && !is_intact(client).await.map_err(failed)? {
+        return Err(Failure::hold(
+            Reason::HistoryTouched,
+            "lifeboat.migration_history is not as Lifeboat made it: its fence is missing, or it has triggers or rules",
+        ));
     }
     let make = async {
         client.batch_execute("BEGIN").await?;
-        client.batch_execute(CREATE).await?;
-        if let Some(version) = &order.baseline {
+        if !there {
+            client.batch_execute(CREATE).await?;
+        }
+        let empty = "SELECT NOT EXISTS (SELECT FROM lifeboat.migration_history)";
+        let empty: bool = client.query_one(empty, &[]).await?.try_get(0)?;
+        if let Some(version) = order.baseline.as_ref().filter(|_| empty) {
             let bound = Bound::new(order, "", "baseline", State::Done);
             let name = "everything that stood before";
             bound

@@ -68,15 +68,18 @@ pub(super) async fn look(
 ) -> Result<Vec<Holder>, Failure> {
     let failed = |e: tokio_postgres::Error| Failure::ours("look who holds the tables", &e);
     let names: Vec<&str> = locks.keys().map(String::as_str).collect();
-    let sql = "SELECT w.name, l.mode, l.pid, coalesce(a.application_name, ''), \
-          coalesce(a.backend_type = 'autovacuum worker', a.usesysid IS NULL, true), \
+    // By name in the catalogue: to look a name up asks for a right to its schema. A prepared transaction has no pid and does not leave.
+    let sql = "SELECT w.name, l.mode, coalesce(l.pid, 0), coalesce(a.application_name, 'a prepared transaction'), \
+          coalesce(a.backend_type = 'autovacuum worker', l.pid IS NOT NULL AND a.usesysid IS NULL), \
           coalesce(a.query LIKE 'autovacuum:%(to prevent wraparound)', false), \
-          coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, 0) \
+          coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, CASE WHEN l.pid IS NULL THEN 1000000 ELSE 0 END) \
         FROM pg_catalog.unnest($1::text[]) AS w(name) \
-        JOIN pg_catalog.pg_locks AS l ON l.locktype = 'relation' AND l.relation = pg_catalog.to_regclass(w.name)::oid \
+        JOIN pg_catalog.pg_class AS c ON true JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+          AND pg_catalog.format('%I.%I', n.nspname, c.relname) = w.name \
+        JOIN pg_catalog.pg_locks AS l ON l.locktype = 'relation' AND l.relation = c.oid \
           AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
         LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid \
-        WHERE l.granted AND l.pid <> ALL ($2)";
+        WHERE l.granted AND (l.pid IS NULL OR l.pid <> ALL ($2))";
     let rows = watch.query(sql, &[&names, &ours]).await.map_err(failed)?;
     let mut holders = Vec::new();
     for row in &rows {
@@ -101,15 +104,29 @@ pub(super) async fn look(
     Ok(holders)
 }
 
-/// How long to queue for the locks of a segment, or why not now.
+/// Which of these tables there are.
+pub(super) async fn there(client: &Client, names: &[&str]) -> Result<Vec<String>, Failure> {
+    let failed = |e: tokio_postgres::Error| Failure::ours("look which tables there are", &e);
+    let sql = "SELECT w.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS w(name) WHERE EXISTS (\
+          SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+          WHERE pg_catalog.format('%I.%I', n.nspname, c.relname) OPERATOR(pg_catalog.=) w.name)";
+    let rows = client.query(sql, &[&names]).await.map_err(failed)?;
+    rows.iter().map(|r| r.try_get(0).map_err(failed)).collect()
+}
+
+/// How long to queue for one lock and for all those of a segment, or why not now.
 pub(super) async fn patience(
     watch: &Client,
     ours: &[i32],
     locks: &BTreeMap<String, Mode>,
     deadlock: Duration,
-) -> Result<Duration, Failure> {
+    limit: Duration,
+) -> Result<(Duration, Duration), Failure> {
     match approach(&look(watch, ours, locks).await?, deadlock) {
-        Approach::Try(patience) => Ok(patience),
+        // An autovacuum gives way only to one who waits longer than the server's deadlock_timeout.
+        Approach::Try(patience) if patience > deadlock => Ok((patience, patience.max(limit))),
+        // Zero would be no limit.
+        Approach::Try(patience) => Ok((patience.min(limit).max(Duration::from_millis(1)), limit)),
         Approach::Wait(why) => Err(Failure::again(Reason::WouldBlock, why)),
         Approach::Hold(why) => Err(Failure::hold(Reason::WraparoundVacuum, why)),
     }

@@ -11,6 +11,7 @@ use super::session::Settings;
 use super::{Observer, Point};
 use crate::api::Reason;
 use crate::plan::Alone;
+use crate::postgres::names::quote_ident;
 use crate::sql::Name;
 
 /// Between two tries for the lock that nobody waits behind.
@@ -139,13 +140,12 @@ impl Removal<'_> {
     /// Takes away an index that is not valid: it slows every write, and a unique one refuses rows in the name of a constraint
     /// that nobody has. False if it turned out to be valid.
     pub(super) async fn remove(&self, index: &Index) -> Result<bool, Failure> {
-        let left = |what: &str| {
+        let left = |name: &str, what: &str| {
             Failure::hold(
                 Reason::InvalidIndexLeft,
                 format!(
-                    "{} is not valid and could not be removed ({what}): it slows down every write, and if it is unique it \
-                     refuses rows; DROP INDEX CONCURRENTLY {}",
-                    index.name, index.name
+                    "{name} is not valid and could not be removed ({what}): it slows down every write, and if it is unique it \
+                     refuses rows; DROP INDEX CONCURRENTLY {name}"
                 ),
             )
         };
@@ -159,7 +159,7 @@ impl Removal<'_> {
                     let _ = self.client.batch_execute("ROLLBACK").await;
                     let busy = e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
                     if !busy || Instant::now() >= until {
-                        return Err(left(&sqlstate(&e)));
+                        return Err(left(&index.name, &sqlstate(&e)));
                     }
                     sleep(LOOK).await;
                 }
@@ -170,7 +170,7 @@ impl Removal<'_> {
             if is_lost(&e) {
                 Failure::ours("drop a dead index", &e)
             } else {
-                left(&sqlstate(&e))
+                left(&dead, &sqlstate(&e))
             }
         })?;
         Ok(true)
@@ -179,9 +179,7 @@ impl Removal<'_> {
     /// In one transaction: nobody builds it any more, it is not valid, and it has a name that nobody else gives.
     async fn rename(&self, index: &Index) -> Result<Option<String>, tokio_postgres::Error> {
         let set = self.settings.set(true);
-        let Index {
-            oid, name, table, ..
-        } = index;
+        let Index { oid, table, .. } = index;
         let begin = format!(
             "BEGIN; {set}; LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT; SET LOCAL search_path = pg_catalog"
         );
@@ -190,18 +188,19 @@ impl Removal<'_> {
             JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = i.relnamespace \
             WHERE i.oid = $1";
         let row = self.client.query_opt(sql, &[oid]).await?;
-        let schema: Option<String> = match row {
-            Some(row) if !row.try_get::<_, bool>(2)? => row.try_get(0)?,
+        let named: Option<(String, String)> = match row {
+            Some(row) if !row.try_get::<_, bool>(2)? => Some((row.try_get(0)?, row.try_get(1)?)),
             _ => None,
         };
-        let Some(schema) = schema else {
+        let Some((schema, name)) = named else {
             self.client.batch_execute("ROLLBACK").await?;
             return Ok(None);
         };
         let dead = format!("lifeboat_dead_{oid}");
-        let whole = format!("{}.{dead}", crate::postgres::names::quote_ident(&schema));
-        if !name.ends_with(&dead) {
-            let rename = format!("ALTER INDEX {name} RENAME TO {dead}");
+        let whole = format!("{}.{dead}", quote_ident(&schema));
+        if name != dead {
+            let (schema, name) = (quote_ident(&schema), quote_ident(&name));
+            let rename = format!("ALTER INDEX {schema}.{name} RENAME TO {dead}");
             self.client.batch_execute(&rename).await?;
         }
         self.client.batch_execute("COMMIT").await?;

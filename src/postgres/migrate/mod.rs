@@ -16,6 +16,7 @@ mod alone;
 mod apply;
 mod failure;
 mod followers;
+mod heads;
 mod history;
 mod holders;
 mod index;
@@ -144,6 +145,8 @@ pub struct Rehearsed {
     pub locks: BTreeMap<String, Mode>,
     /// `pg_get_indexdef` of the index that it makes (M3).
     pub index: Option<String>,
+    /// Readers of something were locked out: the next segment waits for the standbys (M15).
+    pub readers_out: bool,
 }
 
 impl From<&Measured> for Rehearsed {
@@ -156,6 +159,11 @@ impl From<&Measured> for Rehearsed {
         Self {
             locks: locks.map(|(table, mode)| (table.clone(), *mode)).collect(),
             index: measured.index.clone(),
+            readers_out: measured
+                .locks
+                .values()
+                .chain(measured.views.values())
+                .any(|m| *m == Mode::AccessExclusive),
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
+use super::Order;
 use super::failure::Failure;
 use super::history::{Identity, identity};
-use super::{Acting, Order};
 use crate::api::Reason;
 use crate::postgres::connect::{Connection, connect};
 use crate::postgres::names::quote_literal;
@@ -135,13 +135,16 @@ pub(super) struct Settings {
 impl Settings {
     /// `version` is `server_version_num`; a lock timeout of zero is none.
     pub(super) fn new(
-        acting: &Acting,
+        order: &Order,
         version: i32,
         lock_timeout: Duration,
         statement_timeout: Duration,
     ) -> Self {
         let ms = |d: Duration| format!("{}ms", d.as_millis());
+        let acting = &order.acting;
         let mut wanted = vec![
+            // By it the next worker finds what is left of us.
+            ("application_name", order.worker.application_name()),
             ("lock_timeout", ms(lock_timeout)),
             ("statement_timeout", ms(statement_timeout)),
             ("idle_in_transaction_session_timeout", ms(OURS)),
@@ -196,12 +199,11 @@ impl Settings {
         client.query_one(&sql, &[]).await?.try_get(0)
     }
 
-    /// Name and values of the first that is not what it was.
-    pub(super) fn changed(&self, before: &[String], now: &[String]) -> Option<String> {
-        let mut names: Vec<&str> = self.wanted.iter().map(|(name, _)| *name).collect();
-        names.extend(["transaction_read_only", "the transaction"]);
-        let mut pairs = names.into_iter().zip(before.iter().zip(now));
-        let (name, (before, now)) = pairs.find(|(_, (before, now))| before != now)?;
-        Some(format!("{name} was {before} and is {now}"))
+    /// The first that is not what it was.
+    pub(super) fn changed(&self, before: &[String], now: &[String]) -> Option<&'static str> {
+        let names = self.wanted.iter().map(|(name, _)| *name);
+        let mut names = names.chain(["transaction_read_only", "the transaction"]);
+        let at = before.iter().zip(now).position(|(was, is)| was != is)?;
+        names.nth(at)
     }
 }

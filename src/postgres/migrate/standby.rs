@@ -16,8 +16,10 @@ pub(super) async fn replayed(watch: &Client, patience: Duration) -> Result<(), F
     let here = watch.query_one(here, &[]).await.map_err(failed)?;
     let here: String = here.try_get(0).map_err(failed)?;
     // Where the columns are hidden from the role nothing can be waited for; the pre-checks have said so.
-    let behind = "SELECT application_name FROM pg_catalog.pg_stat_replication \
-        WHERE state = 'streaming' AND replay_lsn < $1::text::pg_lsn ORDER BY replay_lsn LIMIT 1";
+    // A subscriber has a database, and its readers are not ours to spare.
+    let behind = "SELECT r.application_name FROM pg_catalog.pg_stat_replication AS r \
+        LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = r.pid \
+        WHERE r.state = 'streaming' AND a.datid IS NULL AND r.replay_lsn < $1::text::pg_lsn ORDER BY r.replay_lsn LIMIT 1";
     let until = Instant::now() + patience;
     loop {
         let Some(row) = watch.query_opt(behind, &[&here]).await.map_err(failed)? else {

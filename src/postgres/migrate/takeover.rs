@@ -42,7 +42,7 @@ async fn end_sessions(
 ) -> Result<(), Failure> {
     let failed = |e: tokio_postgres::Error| Failure::ours("end earlier sessions of the run", &e);
     let ours = sessions.pids();
-    let sql = "SELECT a.pid, CASE WHEN pg_catalog.pg_has_role(a.usesysid, 'MEMBER') THEN pg_catalog.pg_terminate_backend(a.pid) END \
+    let sql = "SELECT a.pid, CASE WHEN pg_catalog.pg_has_role(a.usesysid, 'USAGE') THEN pg_catalog.pg_terminate_backend(a.pid) END \
         FROM pg_catalog.pg_stat_activity AS a \
         WHERE a.datname = pg_catalog.current_database() AND pg_catalog.starts_with(a.application_name, $1) AND a.pid <> ALL ($2)";
     let until = Instant::now() + patience;

@@ -6,6 +6,8 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::failure::{Failure, Stop};
+use super::heads::Heads;
+use super::lock::Mode;
 use super::measure::{Before, Measured};
 use super::session::{Settings, at_rest};
 use super::takeover::still_locked;
@@ -19,6 +21,7 @@ pub(super) struct Segment<'a> {
     pub(super) order: &'a Order,
     pub(super) next: Next<'a>,
     pub(super) history: &'a History,
+    pub(super) heads: &'a Heads,
     pub(super) dog: Watchdog<'a>,
 }
 
@@ -34,7 +37,7 @@ impl Segment<'_> {
 
     pub(super) fn settings(&self, lock_timeout: Duration, statement_timeout: Duration) -> Settings {
         let version = self.dog.sessions.version;
-        Settings::new(&self.order.acting, version, lock_timeout, statement_timeout)
+        Settings::new(self.order, version, lock_timeout, statement_timeout)
     }
 
     /// Nobody has written into the history since it was read.
@@ -54,24 +57,37 @@ impl Segment<'_> {
         let none = std::collections::BTreeMap::new();
         let locks = self.rehearsed().map_or(none, |r| r.locks.clone());
         let (watch, ours) = (&sessions.watch.client, sessions.pids());
-        let per_lock = holders::patience(watch, &ours, &locks, sessions.deadlock).await?;
-        // An autovacuum in the way gives way only to one who waits longer than the server's deadlock_timeout.
-        let patience = per_lock.max(self.order.limits.lock_timeout);
+        let limit = self.order.limits.lock_timeout;
+        let (per_lock, patience) =
+            holders::patience(watch, &ours, &locks, sessions.deadlock, limit).await?;
         self.dog.patience = Some(patience);
-        let done = self.dog.guard(blocked, self.body(per_lock, patience)).await;
-        if let Err(Failure::Again(_) | Failure::Hold(_)) = &done {
-            let back = format!("ROLLBACK; {}", at_rest());
-            let undone = self.client().batch_execute(&back).await;
-            undone.map_err(|e| Failure::Unknown(stop_of("roll back", &e)))?;
+        match self.dog.guard(blocked, self.body(per_lock, patience)).await {
+            Ok((measured, head)) => {
+                self.heads.add(head.clone());
+                // Outside the watchdog's reach: one who waits for a standby would be told that it is committed when cancelled. An
+                // answer that does not come says nothing: the history does.
+                let commit = format!("COMMIT; {}", at_rest());
+                let committed = self.client().batch_execute(&commit).await;
+                committed.map_err(|e| Failure::Unknown(stop_of("commit", &e)))?;
+                self.heads.settle(head);
+                self.dog.observer.at(Point::Committed).await;
+                Ok(measured)
+            }
+            Err(Failure::Unknown(stop)) => Err(Failure::Unknown(stop)),
+            Err(failure) => {
+                let back = format!("ROLLBACK; {}", at_rest());
+                let undone = self.client().batch_execute(&back).await;
+                undone.map_err(|e| Failure::Unknown(stop_of("roll back", &e)))?;
+                Err(failure)
+            }
         }
-        done
     }
 
     async fn body(
         &self,
         per_lock: Duration,
         patience: Duration,
-    ) -> Result<Option<Measured>, Failure> {
+    ) -> Result<(Option<Measured>, String), Failure> {
         let client = self.client();
         let failed = |e: tokio_postgres::Error| Failure::ours("run a segment", &e);
         let begin = format!(
@@ -103,9 +119,10 @@ impl Segment<'_> {
         let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
         checked.map_err(|e| Failure::theirs(&self.next, last, &e))?;
         let now = settings.read(client).await.map_err(failed)?;
-        if let Some(what) = settings.changed(&before, &now) {
+        if let Some(which) = settings.changed(&before, &now) {
+            // Not to what: that may be data.
             let what = format!(
-                "{} changed a setting that Lifeboat sets: {what}",
+                "{} changed {which}, which Lifeboat sets",
                 self.next.file.name
             );
             return Err(Failure::hold(Reason::SettingsChanged, what));
@@ -124,23 +141,19 @@ impl Segment<'_> {
         client.execute(finish, &[&id]).await.map_err(failed)?;
         self.dog.observer.at(Point::Committing).await;
         still_locked(client, self.dog.sessions.lock_pid).await?;
-        // An answer that does not come says nothing: the history does.
-        let committed = client
-            .batch_execute(&format!("COMMIT; {}", at_rest()))
-            .await;
-        committed.map_err(|e| Failure::Unknown(stop_of("commit", &e)))?;
-        self.dog.observer.at(Point::Committed).await;
-        Ok(measured)
+        Ok((measured, history::head(client).await.map_err(failed)?))
     }
 
     /// The segment's own statements have left the history alone (M6).
     pub(super) async fn untouched(&self, head: &str) -> Result<(), Failure> {
         let failed = |e: tokio_postgres::Error| Failure::ours("read the history of migrations", &e);
-        if history::head(self.client()).await.map_err(failed)? == head {
+        let client = self.client();
+        let same = history::head(client).await.map_err(failed)? == head;
+        if same && history::is_intact(client).await.map_err(failed)? {
             return Ok(());
         }
         let what = format!(
-            "a statement of {} wrote into lifeboat.migration_history",
+            "a statement of {} wrote into lifeboat.migration_history, or changed what it is",
             self.next.file.name
         );
         Err(Failure::hold(Reason::HistoryTouched, what))
@@ -165,28 +178,42 @@ impl Segment<'_> {
             .batch_execute(&within(patience))
             .await
             .map_err(failed)?;
+        // A partition that retention has dropped since is missed by nobody.
+        let names: Vec<&str> = rehearsed.locks.keys().map(String::as_str).collect();
+        let there = holders::there(client, &names).await?;
         for mode in modes.into_iter().rev() {
             let tables = rehearsed.locks.iter().filter(|(_, m)| **m == mode);
-            let tables: Vec<&str> = tables.map(|(table, _)| table.as_str()).collect();
-            let lock = format!(
-                "SAVEPOINT lifeboat; LOCK TABLE {} IN {mode} MODE; RELEASE lifeboat",
-                tables.join(", ")
-            );
-            match client.batch_execute(&lock).await {
-                // A foreign key locks a table that its maker may not LOCK: the watchdog bounds that.
-                Err(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-                    client
-                        .batch_execute("ROLLBACK TO lifeboat")
-                        .await
-                        .map_err(failed)?;
-                }
-                other => other.map_err(failed)?,
+            let tables: Vec<&str> = tables
+                .map(|(table, _)| table.as_str())
+                .filter(|table| there.iter().any(|t| t == table))
+                .collect();
+            if tables.is_empty() || lock(client, &tables, mode).await.map_err(failed)? {
+                continue;
+            }
+            // A foreign key locks a table that its maker may not LOCK: the watchdog bounds that one.
+            for table in tables {
+                lock(client, &[table], mode).await.map_err(failed)?;
             }
         }
         client
             .batch_execute(&within(self.order.limits.statement_timeout))
             .await
             .map_err(failed)
+    }
+}
+
+/// False if the right to it is missing. ONLY: partitions that the segment locks stand in the list themselves.
+async fn lock(client: &Client, tables: &[&str], mode: Mode) -> Result<bool, tokio_postgres::Error> {
+    let sql = format!(
+        "SAVEPOINT lifeboat; LOCK TABLE ONLY {} IN {mode} MODE; RELEASE lifeboat",
+        tables.join(", ONLY ")
+    );
+    match client.batch_execute(&sql).await {
+        Err(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            client.batch_execute("ROLLBACK TO lifeboat").await?;
+            Ok(false)
+        }
+        other => other.map(|()| true),
     }
 }
 

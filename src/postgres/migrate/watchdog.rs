@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{Failure, Stop};
@@ -14,6 +14,10 @@ use super::{Limits, Observer};
 use crate::api::Reason;
 
 const TICK: Duration = Duration::from_millis(100);
+/// The server answers our own questions within this time, or the line is dead.
+const ANSWER: Duration = Duration::from_secs(5);
+/// A statement that was cancelled ends within this time.
+const GIVES_WAY: Duration = Duration::from_secs(20);
 /// Ticks between two looks at what changes slowly.
 const SLOW: u32 = 10;
 /// SQLSTATE of a statement that was cancelled.
@@ -57,25 +61,25 @@ impl Watchdog<'_> {
             return Err(verdict);
         }
         // Said twice where the first came between two statements.
-        let mut again = interval(TICK);
+        let (mut again, until) = (interval(TICK), Instant::now() + GIVES_WAY);
         loop {
             tokio::select! {
                 biased;
                 done = &mut work => return done.map_err(|failure| explained(failure, verdict)),
-                _ = again.tick() => self.cancel().await,
+                _ = again.tick() => {}
+            }
+            // The next sessions end a server process that does not hear, or that this one cannot reach.
+            if Instant::now() > until || !self.cancel().await {
+                return Err(Failure::Unknown(stop_of(verdict)));
             }
         }
     }
 
-    async fn cancel(&self) {
+    async fn cancel(&self) -> bool {
         let sql = "SELECT pg_catalog.pg_cancel_backend($1)";
-        // If this session is gone, statement_timeout is what is left.
-        let _ = self
-            .sessions
-            .watch
-            .client
-            .query(sql, &[&self.sessions.work_pid])
-            .await;
+        let client = &self.sessions.watch.client;
+        let asked = timeout(ANSWER, client.query(sql, &[&self.sessions.work_pid])).await;
+        asked.is_ok_and(|answer| answer.is_ok())
     }
 
     /// Ends with the first reason to cancel.
@@ -95,10 +99,16 @@ impl Watchdog<'_> {
             let elapsed = last.elapsed();
             last = Instant::now();
             count += 1;
-            let looked = self.look(blocked, &mut since, &mut waited, elapsed).await;
-            let looked = match looked {
-                Ok(None) if self.patience.is_none() => self.look_alone(count).await,
-                other => other,
+            let looked = async {
+                match self.look(blocked, &mut since, &mut waited, elapsed).await {
+                    Ok(None) if self.patience.is_none() => self.look_alone(count).await,
+                    other => other,
+                }
+            };
+            // Silence is as bad as no line.
+            let Ok(looked) = timeout(ANSWER, looked).await else {
+                let what = "the session that watches gets no answer";
+                return Failure::Unknown(Stop::new(Reason::ConnectionLost, what));
             };
             match looked {
                 Ok(Some(verdict)) => return verdict,
@@ -226,6 +236,12 @@ impl Watchdog<'_> {
             let why = format!("the replication slot {slot} is about to lose the WAL that it needs");
             Failure::again(Reason::WouldBlock, why)
         }))
+    }
+}
+
+fn stop_of(verdict: Failure) -> Stop {
+    match verdict {
+        Failure::Again(stop) | Failure::Hold(stop) | Failure::Unknown(stop) => stop,
     }
 }
 
