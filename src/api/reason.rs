@@ -109,8 +109,6 @@ reasons! {
     // What the database says.
     /// A pooler in transaction mode stands between.
     TransactionPooler,
-    /// A pooler in session mode stands between, where it may not.
-    SessionPooler,
     /// The role may not read everything.
     PermissionDenied,
     /// Row-level security would hide rows.
@@ -212,7 +210,9 @@ reasons! {
     NeverProven,
     /// Tables of an extension hold rows that no dump holds.
     ExtensionDataNotDumped,
-    // What a migration says.
+    // What a migration says: not in the docs until a kind says it.
+    /// A pooler in session mode stands between, where it may not.
+    SessionPooler,
     /// An applied file is no longer what was applied.
     ChecksumChanged,
     /// A version below one that is applied was never applied.
