@@ -301,12 +301,18 @@ pub(super) async fn take(
             );
             return Failure::Unknown(Stop::new(Reason::Running, what));
         }
-        if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        // The timeout for a lock, or the watchdog, which waits no longer than that.
+        let waited = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
+        if let Some(code) = error.code().filter(|code| waited.contains(code)) {
             let what = format!(
                 "another worker is in segment {} of {}",
                 next.segment.index, next.file.name
             );
-            return Failure::again(Reason::Running, what);
+            let sqlstate = Some(code.code().to_owned());
+            return Failure::Again(Stop {
+                sqlstate,
+                ..Stop::new(Reason::Running, what)
+            });
         }
         Failure::ours("write the history of migrations", &error)
     })

@@ -245,10 +245,15 @@ fn stop_of(verdict: Failure) -> Stop {
     }
 }
 
-/// A statement that we cancelled ourselves did not fail: it tells why we did.
+/// A statement that we cancelled ourselves did not fail: it tells why we did. Whose row it waited for, it knows better.
 fn explained(failure: Failure, verdict: Failure) -> Failure {
     let canceled = |stop: &Stop| stop.sqlstate.as_deref() == Some(CANCELED);
     match failure {
+        Failure::Again(stop)
+            if stop.reason == Reason::Running && matches!(verdict, Failure::Again(_)) =>
+        {
+            Failure::Again(stop)
+        }
         Failure::Again(stop) | Failure::Hold(stop) if canceled(&stop) => verdict,
         other => other,
     }
