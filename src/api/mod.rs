@@ -12,6 +12,9 @@ pub mod drill_status;
 pub mod duration;
 pub mod health;
 pub mod invalid;
+pub mod migration_approval;
+pub mod migration_run;
+pub mod migration_status;
 pub mod name;
 pub mod reason;
 pub mod restore_drill;
@@ -22,6 +25,8 @@ pub use backup::{Backup, BackupSpec, BackupStatus};
 pub use backup_policy::{BackupPolicy, BackupPolicySpec, BackupPolicyStatus};
 pub use backup_store::{BackupStore, BackupStoreSpec, BackupStoreStatus};
 pub use invalid::Invalid;
+pub use migration_approval::{MigrationApproval, MigrationApprovalSpec};
+pub use migration_run::{MigrationRun, MigrationRunSpec, MigrationRunStatus};
 pub use reason::Reason;
 pub use restore_drill::{RestoreDrill, RestoreDrillSpec, RestoreDrillStatus};
 

@@ -29,7 +29,7 @@ pub const SCRATCH_DIR: &str = "/run/lifeboat/scratch";
 pub const TERMINATION_LOG: &str = "/dev/termination-log";
 
 /// One task for one worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Task {
     /// [`TASK_VERSION`].
@@ -41,7 +41,7 @@ pub struct Task {
 }
 
 /// What to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Work {
     /// Make one backup.
@@ -52,6 +52,8 @@ pub enum Work {
     Probe(Box<ProbeTask>),
     /// Drill a backup.
     Drill(Box<super::DrillTask>),
+    /// A step of a migration.
+    Migration(Box<super::MigrationTask>),
 }
 
 /// Make one backup.

@@ -6,8 +6,13 @@
 
 pub mod document;
 pub mod drill;
+pub mod migration;
 pub mod result;
 
 pub use document::*;
 pub use drill::*;
+pub use migration::{
+    AppliedResult, ApplyTask, DocumentInLog, LOGIN_DIR, MIGRATIONS, MigrationResult, MigrationTask,
+    RehearsalResult, RehearseTask, SOURCE_DIR, SettleTask, StepTask,
+};
 pub use result::*;

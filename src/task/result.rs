@@ -40,6 +40,9 @@ pub struct TaskResult {
     /// What a drill found, whatever its verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<super::DrillResult>,
+    /// What a step of a migration found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<super::MigrationResult>,
     /// Major version that was found, also when the attempt failed with `WrongMajor` (K20).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_major: Option<i32>,
@@ -99,6 +102,7 @@ impl TaskResult {
             backup: None,
             probe: None,
             drill: None,
+            migration: None,
             found_major: None,
             database: None,
         }
@@ -126,6 +130,9 @@ impl TaskResult {
                 return text;
             }
             let mismatches = cut.drill.as_mut().map(|d| &mut d.mismatches);
+            let migration = cut.migration.as_mut();
+            let shown = migration.and_then(super::MigrationResult::shown);
+            let mismatches = mismatches.or(shown);
             let extensions = cut.database.as_mut().map(|d| &mut d.extensions);
             match mismatches.filter(|list| !list.is_empty()).or(extensions) {
                 Some(list) if !list.is_empty() => {

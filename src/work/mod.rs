@@ -67,6 +67,8 @@ pub async fn run(task: Task, place: &Place) -> TaskResult {
         Work::Check(task) => within(deadline, "looking at the database", check(&task, place)).await,
         Work::Probe(task) => within(deadline, "looking at the store", look(&task)).await,
         Work::Drill(task) => within(deadline, "drilling", drill_task::run(&task, place)).await,
+        // Nobody sends one yet.
+        Work::Migration(_) => Err(Failure::Internal("no such work".to_owned())),
     };
     outcome.unwrap_or_else(|failure| failure.to_result())
 }
