@@ -77,7 +77,9 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("postgres", &["api", "manifest", "plan", "sql", "task"]),
     (
         "work",
-        &["api", "codec", "manifest", "objects", "postgres", "task"],
+        &[
+            "api", "codec", "manifest", "objects", "plan", "postgres", "sql", "task",
+        ],
     ),
     ("report", &["api", "manifest", "work"]),
     ("sql", &[]),
@@ -90,6 +92,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "drill",
             "manifest",
             "objects",
+            "plan",
             "policy",
             "postgres",
             "report",

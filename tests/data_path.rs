@@ -37,6 +37,8 @@ mod pg;
 mod pod;
 #[path = "support/proxy.rs"]
 mod proxy;
+#[path = "data_path/rehearsals.rs"]
+mod rehearsals;
 #[path = "data_path/runs.rs"]
 mod runs;
 #[path = "support/s3_server.rs"]

@@ -245,6 +245,10 @@ reasons! {
     InvalidIndexLeft,
     /// The window is over.
     WindowClosed,
+    /// The scratch server lacks what a statement could meet in production.
+    RehearsalIncomplete,
+    /// The way back does not lead to where the migration began.
+    WayBackBroken,
     // Ends of an attempt.
     /// The deadline passed.
     DeadlineExceeded,

@@ -5,8 +5,10 @@
 
 pub mod contents;
 pub mod document;
+pub mod evidence;
 pub mod proof;
 
 pub use contents::*;
 pub use document::*;
+pub use evidence::*;
 pub use proof::*;

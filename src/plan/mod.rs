@@ -15,7 +15,7 @@ pub mod source;
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use history::{Direction, History, Row, State};
@@ -45,7 +45,7 @@ impl Refusal {
 }
 
 /// The object of a statement that runs outside transactions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alone {
     /// Which of the closed list it is (M3).
@@ -57,7 +57,7 @@ pub struct Alone {
 }
 
 /// A statement as it will be sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedStatement {
     /// From 0, in the file.
@@ -75,7 +75,7 @@ pub struct PlannedStatement {
 }
 
 /// What is applied together (M18).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedSegment {
     /// From 0, in the file.
@@ -91,7 +91,7 @@ pub struct PlannedSegment {
 }
 
 /// A file whose segments are not all applied yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedFile {
     /// Its version in one spelling: `20260101120000`, `1.2`.
@@ -107,7 +107,7 @@ pub struct PlannedFile {
 }
 
 /// What will be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// Forward or back.

@@ -1,6 +1,6 @@
 //! How a statement may be run: within a transaction, alone, or not at all.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::name::Name;
@@ -33,7 +33,7 @@ pub enum Apart {
 }
 
 /// A statement that PostgreSQL runs outside transactions only, and of which Lifeboat can tell whether it is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Lone {
     /// `CREATE INDEX CONCURRENTLY`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::tree::{child, parts};
@@ -86,20 +86,31 @@ impl Serialize for Name {
     }
 }
 
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let Ok(name) = text.parse();
+        Ok(name)
+    }
+}
+
 impl FromStr for Name {
     type Err = std::convert::Infallible;
 
-    /// Of `schema.name` or `name`; what follows a dot within quotes is not looked for.
+    /// Of `schema.name` or `name`, as [`Display`](fmt::Display) writes it.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text.rsplit_once('.') {
-            Some((schema, name)) => Self {
-                schema: Some(unquoted(schema)),
-                name: unquoted(name),
-            },
-            None => Self {
-                schema: None,
-                name: unquoted(text),
-            },
+        let mut within = false;
+        let dot = text.char_indices().find(|(_, c)| {
+            within ^= *c == '"';
+            !within && *c == '.'
+        });
+        let (schema, name) = match dot {
+            Some((at, _)) => (text.get(..at), text.get(at + 1..).unwrap_or_default()),
+            None => (None, text),
+        };
+        Ok(Self {
+            schema: schema.map(unquoted),
+            name: unquoted(name),
         })
     }
 }
@@ -271,5 +282,23 @@ fn touch(statement: K, node: &SyntaxNode, defines: bool) -> Touch {
         v if v.starts_with("ALTER_") || v.starts_with("CREATE_") => Touch::Alters,
         "LOCK" | "CLUSTER" | "VACUUM" | "REINDEX" | "REFRESH" => Touch::Alters,
         _ => Touch::Reads,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_comes_back_as_it_was_written() {
+        for (schema, name) in [
+            (None, "orders"),
+            (Some("public"), "Orders"),
+            (Some("a.b"), "c\"d.e"),
+            (None, "a.b"),
+        ] {
+            let name = Name::new(schema, name);
+            assert_eq!(name.to_string().parse(), Ok(name.clone()));
+        }
     }
 }

@@ -8,7 +8,7 @@
 //! What goes wrong before there is a backup to speak of is a [`Failure`]; everything after is a [`Proof`].
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use super::clock;
 use super::failure::Failure;
 use super::pick::{Choice, pick};
 use super::proof::{Facts, proof};
-use super::scratched::Scratch;
+use super::restored::Scratch;
 use super::verdict::Judgement;
 use crate::api::Reason;
 use crate::api::restore_drill::{Check, Compare, DrillMode, Verdict};
@@ -222,7 +222,7 @@ async fn restored(
     order.locales.extend(plan.locales.iter().cloned());
     order.application_role = plan.application_role.clone();
     let database = &archive.manifest.server.database;
-    let (server, socket) = start(plan, &tool, &order, database).await?;
+    let (server, socket) = start((&plan.server, &plan.volume), &tool, &order, database).await?;
     clock.lap("server");
     let scratch = Scratch {
         socket,
@@ -235,16 +235,12 @@ async fn restored(
         Err(failure) if failure.reason() == Reason::ConnectionLost => Err(scratch.gone(failure)),
         other => other,
     };
-    match server {
-        Used::Ours(server) => server.stop().await,
-        Used::Beside => {}
-        Used::Lent(server) => server.clean().await?,
-    }
+    server.leave().await?;
     outcome
 }
 
 /// What becomes of a server afterwards.
-enum Used {
+pub(super) enum Used {
     /// It is stopped.
     Ours(ScratchServer),
     /// It goes with its container.
@@ -253,15 +249,27 @@ enum Used {
     Lent(Running),
 }
 
-async fn start(
-    plan: &Plan,
+impl Used {
+    /// Lets go of it.
+    pub(super) async fn leave(self) -> Result<(), Failure> {
+        match self {
+            Used::Ours(server) => server.stop().await,
+            Used::Beside => {}
+            Used::Lent(server) => server.clean().await?,
+        }
+        Ok(())
+    }
+}
+
+pub(super) async fn start(
+    (place, volume): (&Place, &Path),
     tool: &PgDump,
     order: &ScratchOrder,
     database: &str,
 ) -> Result<(Used, PathBuf), Failure> {
-    match &plan.server {
+    match place {
         Place::Here(socket) => {
-            let server = ScratchServer::start(&tool.folder(), order, &plan.volume, socket).await?;
+            let server = ScratchServer::start(&tool.folder(), order, volume, socket).await?;
             Ok((Used::Ours(server), socket.clone()))
         }
         Place::Beside(folder) => {

@@ -53,6 +53,10 @@ impl Folders {
     pub fn socket(&self) -> PathBuf {
         PathBuf::from(self.socket.path())
     }
+
+    pub fn scratch(&self) -> PathBuf {
+        PathBuf::from(self.scratch.path())
+    }
 }
 
 /// A plan to drill the backup below a folder.

@@ -1,0 +1,66 @@
+//! Writes down what a rehearsal saw.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::manifest::{RehearsedFile, RehearsedSegment, RehearsedStatement};
+use crate::plan::Plan;
+use crate::postgres::migrate::{Measured, Mode, Rehearsed};
+use crate::sql::SegmentKind;
+
+/// By version and segment.
+pub(super) type Seen = BTreeMap<(String, usize), Measured>;
+
+/// The files of a plan with what was measured of them; those that did not come to run have nothing.
+pub(super) fn files(plan: &Plan, seen: &Seen) -> Vec<RehearsedFile> {
+    let files = plan.files.iter().map(|file| {
+        let segments = file.segments.iter().filter_map(|segment| {
+            let measured = seen.get(&(file.version.clone(), segment.index))?;
+            let statements = segment.statements.iter().enumerate();
+            Some(RehearsedSegment {
+                index: segment.index,
+                transaction: segment.kind == SegmentKind::Transaction,
+                then: segment.then.clone(),
+                statements: statements
+                    .map(|(at, statement)| RehearsedStatement {
+                        line: statement.line,
+                        verb: statement.verb.clone(),
+                        sha256: statement.sha256.clone(),
+                        rows: measured.rows.get(at).copied(),
+                    })
+                    .collect(),
+                locks: words(&measured.locks),
+                views: words(&measured.views),
+                rewritten: measured.rewritten.clone(),
+                index_definition: measured.index.clone(),
+                wal: measured.wal,
+                seconds: measured.time.as_secs_f64(),
+            })
+        });
+        RehearsedFile {
+            version: file.version.clone(),
+            name: file.name.clone(),
+            sha256: file.sha256.clone(),
+            segments: segments.collect(),
+        }
+    });
+    files.collect()
+}
+
+fn words(locks: &BTreeMap<String, Mode>) -> BTreeMap<String, String> {
+    let words = locks.iter();
+    words.map(|(t, m)| (t.clone(), m.to_string())).collect()
+}
+
+/// Tables and materialized views that somebody else could not use meanwhile as he likes: more than readers' locks.
+pub(super) fn held(seen: &Seen) -> BTreeSet<String> {
+    let locks = seen.values().flat_map(|m| m.locks.iter().chain(&m.views));
+    let held = locks.filter(|(_, mode)| **mode > Mode::AccessShare);
+    held.map(|(table, _)| table.clone()).collect()
+}
+
+/// As applying needs it.
+pub(super) fn rehearsed(seen: &Seen) -> BTreeMap<(String, usize), Rehearsed> {
+    let seen = seen.iter();
+    seen.map(|(key, m)| (key.clone(), Rehearsed::from(m)))
+        .collect()
+}
