@@ -245,6 +245,20 @@ reasons! {
     InvalidIndexLeft,
     /// The window is over.
     WindowClosed,
+    /// The ConfigMap with the files is missing or empty.
+    SourceMissing,
+    /// The lint found what must not run as it is written.
+    LintBlocked,
+    /// Another tool remembers migrations in this database.
+    ForeignMigrator,
+    /// The database has objects and no history, and nobody said where to begin.
+    BaselineMissing,
+    /// Readers of standbys are not seen, and nobody said that they need not be.
+    ReplicasUnchecked,
+    /// What was approved is not what is asked for now: plan, rehearsal or backup.
+    GateExpired,
+    /// What stands is not what was rehearsed.
+    NotAsRehearsed,
     /// The scratch server lacks what a statement could meet in production.
     RehearsalIncomplete,
     /// The way back does not lead to where the migration began.

@@ -11,6 +11,7 @@
 
 pub mod error;
 pub mod fetch;
+pub mod pack;
 mod pipeline;
 pub mod read;
 pub mod recipients;
@@ -19,6 +20,7 @@ pub mod writer;
 
 pub use error::CodecError;
 pub use fetch::fetch;
+pub use pack::{pack, unpack};
 pub use read::{read_object, read_pieces};
 pub use recipients::{Identities, Recipients};
 pub use writer::{Limits, ObjectWriter};

@@ -36,6 +36,10 @@ pub struct MigrationTask {
     pub database: DatabaseTask,
     /// Secret of the migrating role, for messages.
     pub login_secret: String,
+    /// Folder with its keys.
+    pub login_dir: String,
+    /// Folder of the ConfigMap with the files.
+    pub source_dir: String,
     /// The store.
     pub store: StoreTask,
     /// Which step.
@@ -106,6 +110,8 @@ pub struct SettleTask {
     pub plan_hash: String,
     /// Where the evidence stands, below the store's prefix.
     pub evidence_key: Option<String>,
+    /// `status.rehearsal.evidenceHash`.
+    pub evidence_hash: Option<String>,
 }
 
 /// What a step answers besides its reason.

@@ -95,18 +95,7 @@ async fn recorded(store: &dyn ObjectStore, at: &str, mine: Proof) -> Result<Proo
 }
 
 fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
-    let identities = match (&task.identity, task.store.encryption) {
-        (Some(identity), _) => Some(Arc::new(identities(identity)?)),
-        (None, EncryptionMode::None) => None,
-        (None, EncryptionMode::Age) => {
-            let text =
-                "the backups are encrypted and the drill has no identity: set spec.identityRef";
-            return Err(Failure::Postgres(PgError::never(
-                Reason::IdentityMissing,
-                text,
-            )));
-        }
-    };
+    let identities = identities_of(task.identity.as_ref(), task.store.encryption)?;
     let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
     Ok(Plan {
         store: super::open_store(&task.store)?,
@@ -136,6 +125,25 @@ fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
         scratch: place.scratch.clone(),
         postgres_folders: place.postgres_folders.clone(),
     })
+}
+
+/// What opens the backups.
+pub(super) fn identities_of(
+    identity: Option<&IdentityTask>,
+    encryption: EncryptionMode,
+) -> Result<Option<Arc<Identities>>, Failure> {
+    match (identity, encryption) {
+        (Some(identity), _) => Ok(Some(Arc::new(identities(identity)?))),
+        (None, EncryptionMode::None) => Ok(None),
+        (None, EncryptionMode::Age) => {
+            let text =
+                "the backups are encrypted and the drill has no identity: set spec.identityRef";
+            Err(Failure::Postgres(PgError::never(
+                Reason::IdentityMissing,
+                text,
+            )))
+        }
+    }
 }
 
 /// Every key of the Secret that holds an age identity.

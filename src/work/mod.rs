@@ -36,7 +36,7 @@ use crate::objects::{ObjectStore, S3, probe};
 use crate::postgres::content::LineKey;
 use crate::postgres::{LockPatience, Target, preflight};
 use crate::task::{
-    BackupResult, BackupTask, CheckTask, ProbeTask, StoreTask, Task, TaskResult, Work,
+    BackupResult, BackupTask, CheckTask, ProbeTask, StepTask, StoreTask, Task, TaskResult, Work,
 };
 use backup::{Identity, Plan};
 use failure::Failure;
@@ -69,8 +69,11 @@ pub async fn run(task: Task, place: &Place) -> TaskResult {
         Work::Check(task) => within(deadline, "looking at the database", check(&task, place)).await,
         Work::Probe(task) => within(deadline, "looking at the store", look(&task)).await,
         Work::Drill(task) => within(deadline, "drilling", drill_task::run(&task, place)).await,
-        // Nobody sends one yet.
-        Work::Migration(_) => Err(Failure::Internal("no such work".to_owned())),
+        Work::Migration(task) => match task.step {
+            // It hears SIGTERM itself: what it has begun it sees to its end (M24).
+            StepTask::Apply(_) | StepTask::Settle(_) => migration::task::run(&task, place).await,
+            _ => within(deadline, "migrating", migration::task::run(&task, place)).await,
+        },
     };
     outcome.unwrap_or_else(|failure| failure.to_result())
 }

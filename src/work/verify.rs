@@ -92,6 +92,35 @@ pub async fn observe(
     Ok(contents)
 }
 
+/// Every definition of the database, under one snapshot; no row is read.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn definitions(subject: &Subject, observer: &dyn Observer) -> Result<Contents, Failure> {
+    let found = preflight(&subject.target, &subject.application_name).await?;
+    let tool = PgDump::find(found.major(), &subject.postgres_folders).await?;
+    let coordinator = Coordinator::begin(
+        &subject.target,
+        &subject.application_name,
+        subject.patience,
+        observer,
+    )
+    .await?;
+    let toc = table_of_contents(&DumpOrder {
+        target: &subject.target,
+        tool: &tool,
+        snapshot: coordinator.snapshot(),
+        application_name: &subject.application_name,
+        pooled: found.pooler != Pooler::None,
+        scratch: &subject.scratch,
+    })
+    .await?;
+    let mut contents = Contents::default();
+    witness::record(&mut contents, &toc)?;
+    coordinator.finish().await?;
+    Ok(contents)
+}
+
 /// What pg_dump says there is. It says so before the data, and is ended then.
 async fn table_of_contents(order: &DumpOrder<'_>) -> Result<Toc, Failure> {
     let mut dump = DumpProcess::spawn(order)?;

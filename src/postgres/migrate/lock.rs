@@ -56,6 +56,12 @@ impl Mode {
         Self::ALL.into_iter().find(|m| m.in_pg_locks() == name)
     }
 
+    /// Reads what [`Display`](fmt::Display) wrote.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.to_string() == text)
+    }
+
     /// Whether two sessions cannot have both on one table, by the table in PostgreSQL's manual.
     #[must_use]
     pub fn conflicts(self, other: Self) -> bool {

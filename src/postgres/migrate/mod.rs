@@ -13,7 +13,11 @@
 
 mod activity;
 mod alone;
+mod analyze;
 mod apply;
+pub mod asked;
+pub mod canary;
+mod catalogue;
 mod failure;
 mod followers;
 mod heads;
@@ -36,7 +40,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use analyze::analyze;
 pub use apply::{Applied, apply};
+pub use catalogue::{Place, context, place};
 pub use failure::Stop;
 pub use history::read as read_history;
 pub use lock::Mode;

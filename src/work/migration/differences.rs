@@ -54,9 +54,9 @@ pub(super) fn print(contents: &Contents) -> String {
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-type Key = (String, Name, Name);
+pub(super) type Key = (String, Name, Name);
 
-fn by_key(contents: &Contents) -> BTreeMap<Key, Vec<(Name, String)>> {
+pub(super) fn by_key(contents: &Contents) -> BTreeMap<Key, Vec<(Name, String)>> {
     let mut all: BTreeMap<Key, Vec<(Name, String)>> = BTreeMap::new();
     for entry in &contents.entries {
         let key = (

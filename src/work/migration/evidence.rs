@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::{RehearsedFile, RehearsedSegment, RehearsedStatement};
+use crate::manifest::{Evidence, RehearsedFile, RehearsedSegment, RehearsedStatement};
 use crate::plan::Plan;
 use crate::postgres::migrate::{Measured, Mode, Rehearsed};
 use crate::sql::SegmentKind;
@@ -59,8 +59,25 @@ pub(super) fn held(seen: &Seen) -> BTreeSet<String> {
 }
 
 /// As applying needs it.
-pub(super) fn rehearsed(seen: &Seen) -> BTreeMap<(String, usize), Rehearsed> {
-    let seen = seen.iter();
-    seen.map(|(key, m)| (key.clone(), Rehearsed::from(m)))
+pub(super) fn rehearsed_of(evidence: &Evidence) -> BTreeMap<(String, usize), Rehearsed> {
+    let files = evidence.files.iter();
+    let segments = files.flat_map(|f| f.segments.iter().map(|s| (f.version.clone(), s)));
+    segments
+        .map(|(version, segment)| {
+            let measured = Measured {
+                locks: modes(&segment.locks),
+                views: modes(&segment.views),
+                index: segment.index_definition.clone(),
+                ..Measured::default()
+            };
+            ((version, segment.index), Rehearsed::from(&measured))
+        })
+        .collect()
+}
+
+fn modes(words: &BTreeMap<String, String>) -> BTreeMap<String, Mode> {
+    let words = words.iter();
+    words
+        .filter_map(|(table, word)| Some((table.clone(), Mode::named(word)?)))
         .collect()
 }

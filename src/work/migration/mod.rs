@@ -7,9 +7,16 @@
 //! Owns what a rehearsal proves (M8-M10, M21): as the role that migrates, never as superuser, on a server that nobody else
 //! has. What it cannot do as production does is Inconclusive, never passed.
 
+mod applied;
 mod differences;
+pub mod documents;
 mod evidence;
+mod planned;
 pub mod rehearse;
+mod rehearsed;
 mod scratch;
+mod stage;
+mod standing;
+pub(super) mod task;
 
 pub use rehearse::{Login, Rehearsal, Wanted, rehearse};

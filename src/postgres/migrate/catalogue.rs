@@ -1,0 +1,97 @@
+//! What planning asks the catalogue: tables for the lint, who migrates, and whether there is a past that nobody wrote down.
+
+use std::collections::BTreeSet;
+
+use tokio_postgres::{Client, Error};
+
+use super::history::identity;
+use crate::postgres::error::PgError;
+use crate::sql::Name;
+use crate::sql::lint::{Context, Table};
+
+/// A server and its database, as a plan is bound to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The server's `system_identifier`.
+    pub system_identifier: String,
+    /// OID of the database.
+    pub database_oid: u32,
+    /// Name of the database.
+    pub database: String,
+    /// Major version.
+    pub major: i32,
+    /// The role that is logged in, and every role that it is a member of.
+    pub roles: Vec<String>,
+    /// The first of them.
+    pub login: String,
+    /// Somebody has made a relation or function in it.
+    pub has_objects: bool,
+}
+
+/// Who and where we are.
+///
+/// # Errors
+/// Those of a query.
+pub async fn place(client: &Client) -> Result<Place, PgError> {
+    let failed = |e: Error| PgError::query("ask the server who it is", &e);
+    let here = identity(client).await?;
+    let sql = "SELECT pg_catalog.current_database()::text, pg_catalog.current_setting('server_version_num')::int / 10000, \
+          session_user::text, EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+            WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'lifeboat') \
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                AND d.objid = c.oid AND d.deptype = 'e'))";
+    let row = client.query_one(sql, &[]).await.map_err(failed)?;
+    let roles = "WITH RECURSIVE of(oid) AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user \
+          UNION SELECT m.roleid FROM pg_catalog.pg_auth_members AS m JOIN of ON m.member = of.oid) \
+        SELECT r.rolname::text FROM pg_catalog.pg_roles AS r JOIN of USING (oid) WHERE r.rolname !~ '^pg_' ORDER BY 1 LIMIT 200";
+    let roles = client.query(roles, &[]).await.map_err(failed)?;
+    let roles: Result<Vec<String>, Error> = roles.iter().map(|r| r.try_get(0)).collect();
+    Ok(Place {
+        system_identifier: here.system,
+        database_oid: here.database,
+        database: row.try_get(0).map_err(failed)?,
+        major: row.try_get(1).map_err(failed)?,
+        login: row.try_get(2).map_err(failed)?,
+        has_objects: row.try_get(3).map_err(failed)?,
+        roles: roles.map_err(failed)?,
+    })
+}
+
+/// What the lint knows of the database: sizes of its tables, and which schemas an API shows to everybody.
+///
+/// # Errors
+/// Those of a query.
+pub async fn context(client: &Client) -> Result<Context, PgError> {
+    let failed = |e: Error| PgError::query("read the catalogue for the lint", &e);
+    let sql = "SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, c.relpages::bigint, c.relkind = 'p', c.relrowsecurity \
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+        WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+        ORDER BY c.relpages DESC LIMIT 100000";
+    let mut context = Context::default();
+    for row in client.query(sql, &[]).await.map_err(failed)? {
+        let (schema, name): (String, String) = (
+            row.try_get(0).map_err(failed)?,
+            row.try_get(1).map_err(failed)?,
+        );
+        let number = |n: i64| u64::try_from(n).unwrap_or_default();
+        let table = Table {
+            rows: number(row.try_get(2).map_err(failed)?),
+            pages: number(row.try_get(3).map_err(failed)?),
+            partitioned: row.try_get(4).map_err(failed)?,
+            row_security: row.try_get(5).map_err(failed)?,
+        };
+        context
+            .tables
+            .insert(Name::new(Some(&schema), &name), table);
+    }
+    // Supabase's API shows `public` to everybody who has these roles.
+    let sql = "SELECT pg_catalog.current_setting('server_version_num')::int / 10000, \
+        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated')) = 2";
+    let row = client.query_one(sql, &[]).await.map_err(failed)?;
+    let major: i32 = row.try_get(0).map_err(failed)?;
+    context.server_major = u16::try_from(major).ok();
+    if row.try_get(1).map_err(failed)? {
+        context.exposed = BTreeSet::from(["public".to_owned()]);
+    }
+    Ok(context)
+}

@@ -1,0 +1,302 @@
+//! The Job that plans: reads the files and the database, keeps both in the store, and changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::documents::{FrozenPlan, StoredFile, keep_file, keep_plan};
+use super::task::{limits_of, never, target_of};
+use crate::api::Reason;
+use crate::api::migration_run::{MigrationDirection, MigrationPlan, PlannedMigration};
+use crate::manifest::FORMAT_VERSION;
+use crate::objects::ObjectStore;
+use crate::plan::{self, Direction, Plan};
+use crate::postgres::connect;
+use crate::postgres::globals::roles_called;
+use crate::postgres::migrate::{self, Bounds, Level, What, precheck, read_history};
+use crate::sql::lint::{Acknowledgement, lint};
+use crate::sql::{File, MOST_BYTES};
+use crate::task::migration::to_log;
+use crate::task::{MigrationResult, MigrationTask, TaskResult};
+use crate::work::clock;
+use crate::work::failure::Failure;
+
+/// Most lines of a plan in the status.
+const MOST_LINES: usize = 200;
+/// Most characters of one.
+const MOST_LINE: usize = 160;
+/// Most findings in the status.
+const MOST_FINDINGS: usize = 50;
+/// Most files in the status.
+const MOST_FILES: usize = 100;
+/// Most characters of a finding.
+const MOST_FINDING: usize = 400;
+
+/// Plans. The lines of the plan are printed, for the operator to read (K14).
+pub(super) async fn run(
+    task: &MigrationTask,
+    store: &dyn ObjectStore,
+) -> Result<TaskResult, Failure> {
+    let named = source(task, Path::new(&task.source_dir))?;
+    let (frozen, hash, findings) = plan(task, &named).await?;
+    for file in &frozen.files {
+        if let Some(bytes) = named.get(&file.name) {
+            keep_file(store, &file.sha256, bytes).await?;
+        }
+    }
+    keep_plan(store, &hash, &frozen).await?;
+    let status = status(&frozen, hash, findings);
+    let (lines, document) = to_log(&status);
+    for line in lines {
+        println!("{line}");
+    }
+    let what = match status.files.len() {
+        0 => "nothing is to be done".to_owned(),
+        n => format!(
+            "{n} files, {} statements in {} segments",
+            status.statements, status.segments
+        ),
+    };
+    let mut result = TaskResult::succeeded(what);
+    result.found_major = Some(frozen.major);
+    result.migration = Some(MigrationResult {
+        document: Some(document),
+        ..MigrationResult::default()
+    });
+    Ok(result)
+}
+
+/// The files of the spec, or of the ConfigMap that is mounted.
+fn source(task: &MigrationTask, dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let source = &task.spec.source;
+    let Some(map) = &source.config_map_ref else {
+        let files = source.inline.iter();
+        return Ok(files
+            .map(|f| (f.name.clone(), f.sql.clone().into_bytes()))
+            .collect());
+    };
+    let missing = || {
+        never(
+            Reason::SourceMissing,
+            format!(
+                "ConfigMap {} does not exist in this namespace, or is empty (spec.source.configMapRef)",
+                map.name
+            ),
+        )
+    };
+    let mut named = BTreeMap::new();
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir).map_err(|_| missing())?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // The kubelet's own `..data` and `..2026_…` stand beside the keys.
+        if name.starts_with("..") {
+            continue;
+        }
+        let text = std::fs::read(entry.path())
+            .map_err(|e| never(Reason::SourceMissing, format!("{name} cannot be read: {e}")))?;
+        bytes += text.len();
+        if bytes > 4 * MOST_BYTES {
+            break;
+        }
+        named.insert(name, text);
+    }
+    if named.is_empty() {
+        return Err(missing());
+    }
+    Ok(named)
+}
+
+type Planned = (FrozenPlan, String, Vec<String>);
+
+async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result<Planned, Failure> {
+    let files = plan::read(named).map_err(|r| never(r.reason, r.message))?;
+    let target = target_of(task)?;
+    let name = format!("lifeboat-plan/{}", task.run_uid);
+    let session = connect(&target, &name).await?;
+    let client = &session.client;
+    let place = migrate::place(client).await?;
+    let history = read_history(client).await?;
+    let wanted = task.spec.history.clone().unwrap_or_default();
+    if history.rows.is_empty() {
+        let others = migrate::foreign(client).await?;
+        if let Some(first) = others.first().filter(|_| wanted.adapter.is_none()) {
+            return Err(never(
+                Reason::ForeignMigrator,
+                format!(
+                    "another tool remembers migrations in {first}: it would apply these a second time; take its history over with \
+                     spec.history, and no longer run that tool"
+                ),
+            ));
+        }
+        if place.has_objects && wanted.baseline.is_none() {
+            return Err(never(
+                Reason::BaselineMissing,
+                "the database has tables and no history of Lifeboat's: write into spec.history.baseline up to which version \
+                 everything counts as applied, 0 for nothing",
+            ));
+        }
+    }
+    let order = plan::Order {
+        direction: match task.spec.direction.unwrap_or_default() {
+            MigrationDirection::Up => Direction::Up,
+            MigrationDirection::Down => Direction::Down,
+        },
+        target: task.spec.target.version.clone(),
+        baseline: wanted.baseline.clone(),
+    };
+    let plan = plan::make(&files, &history, &order).map_err(|r| never(r.reason, r.message))?;
+    let mut findings = linted(task, &files, &plan, &migrate::context(client).await?)?;
+    findings.extend(looked(task, client).await?);
+    findings.truncate(MOST_FINDINGS);
+    // That its bounds can be read is known now, and not when it is applied.
+    limits_of(&task.spec)?;
+    let frozen = FrozenPlan {
+        format: FORMAT_VERSION,
+        namespace: task.namespace.clone(),
+        run: task.run.clone(),
+        run_uid: task.run_uid.clone(),
+        at: clock::now(),
+        system_identifier: place.system_identifier,
+        database: place.database,
+        major: place.major,
+        login: place.login,
+        roles: roles_called(&target, &name, &place.roles).await?,
+        files: files
+            .iter()
+            .map(|f| StoredFile {
+                name: f.name.clone(),
+                sha256: f.sha256.clone(),
+            })
+            .collect(),
+        plan,
+    };
+    let hash = frozen.hash(&task.spec)?;
+    Ok((frozen, hash, findings))
+}
+
+/// Of the files that will run, and of those that lead back from them.
+fn linted(
+    task: &MigrationTask,
+    files: &[File],
+    plan: &Plan,
+    context: &crate::sql::lint::Context,
+) -> Result<Vec<String>, Failure> {
+    let acknowledged = task.spec.lint.iter().flat_map(|l| &l.acknowledge);
+    let acknowledged: Vec<Acknowledgement> = acknowledged
+        .map(|a| {
+            let rule = a.rule.parse().map_err(|_| {
+                let text = format!("spec.lint.acknowledge: there is no rule {}", a.rule);
+                never(Reason::InvalidSpec, text)
+            })?;
+            Ok(Acknowledgement {
+                rule,
+                object: a.object.clone(),
+                file: a.file.clone(),
+                reason: a.reason.clone(),
+            })
+        })
+        .collect::<Result<_, Failure>>()?;
+    let version =
+        |file: &File| plan::source::canonical(&crate::sql::order::version(&file.name).numbers);
+    let runs = |file: &&File| plan.files.iter().any(|p| p.version == version(file));
+    let files: Vec<File> = files.iter().filter(runs).cloned().collect();
+    let report = lint(&files, context, &acknowledged);
+    let said = |f: &crate::sql::lint::Finding| {
+        let text = format!("{} {}:{}: {}", f.rule, f.file, f.at.line, f.message);
+        text.chars().take(MOST_FINDING).collect::<String>()
+    };
+    let blocking: Vec<String> = report
+        .findings
+        .iter()
+        .filter(|f| f.blocks())
+        .map(said)
+        .collect();
+    if let Some(first) = blocking.first() {
+        let more = match blocking.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        return Err(never(
+            Reason::LintBlocked,
+            format!(
+                "{first}{more}; mend it, or acknowledge it in spec.lint.acknowledge; `lifeboat lint` shows all"
+            ),
+        ));
+    }
+    Ok(report.findings.iter().map(said).collect())
+}
+
+/// What stands in the way now is worth knowing; whether it does when it is applied is asked then.
+async fn looked(
+    task: &MigrationTask,
+    client: &tokio_postgres::Client,
+) -> Result<Vec<String>, Failure> {
+    let bounds = Bounds {
+        replicas_acknowledged: task.spec.replicas.is_some(),
+        ..Bounds::default()
+    };
+    let findings = precheck(client, &bounds).await?;
+    let standby = findings
+        .iter()
+        .find(|f| f.what == What::Standby && f.level != Level::Note);
+    if let Some(standby) = standby {
+        return Err(never(
+            Reason::ReplicasUnchecked,
+            format!(
+                "{}; write `replicas: Unchecked` if its readers may be ended",
+                standby.message
+            ),
+        ));
+    }
+    Ok(findings.into_iter().map(|f| f.message).collect())
+}
+
+fn status(frozen: &FrozenPlan, hash: String, findings: Vec<String>) -> MigrationPlan {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let plan = &frozen.plan;
+    let segments = plan.files.iter().flat_map(|f| &f.segments);
+    let mut lines = Vec::new();
+    for file in &plan.files {
+        for segment in &file.segments {
+            for statement in &segment.statements {
+                let text = statement
+                    .text
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                let at = format!(
+                    "{} {}/{}",
+                    file.version,
+                    segment.index + 1,
+                    file.segments.len()
+                );
+                let line = format!("{at} {text}");
+                lines.push(line.chars().take(MOST_LINE).collect());
+            }
+        }
+    }
+    let statements = lines.len();
+    lines.truncate(MOST_LINES);
+    MigrationPlan {
+        hash,
+        at: frozen.at,
+        system_identifier: frozen.system_identifier.clone(),
+        database: frozen.database.clone(),
+        history_head: plan.head.clone(),
+        major: frozen.major,
+        segments: count(segments.count()),
+        statements: count(statements),
+        files: plan
+            .files
+            .iter()
+            .take(MOST_FILES)
+            .map(|f| PlannedMigration {
+                version: f.version.clone(),
+                name: f.name.clone(),
+                sha256: f.sha256.clone(),
+                segments: count(f.segments.len()),
+            })
+            .collect(),
+        lines,
+        findings,
+    }
+}
