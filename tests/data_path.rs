@@ -25,6 +25,8 @@ mod drills;
 mod hashes;
 #[path = "data_path/kinds.rs"]
 mod kinds;
+#[path = "data_path/migrates.rs"]
+mod migrates;
 #[path = "support/minio.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod minio;

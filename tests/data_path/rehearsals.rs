@@ -234,7 +234,7 @@ async fn m9_who_migrates_is_who_he_is_on_the_server() {
 
 /// M13: a way back that leaves something behind, loses rows, or cannot be gone is no way back.
 #[rstest]
-#[case::leaves_a_column("ALTER TABLE orders ADD COLUMN note text", "SELECT 1", "definition")]
+#[case::leaves_a_column("ALTER TABLE orders ADD COLUMN note text", "SELECT 1", "4 columns")]
 #[case::loses_rows(
     "ALTER TABLE orders ADD COLUMN note text",
     "ALTER TABLE orders DROP COLUMN note; DELETE FROM orders WHERE id = 1",

@@ -94,10 +94,11 @@ fn source(task: &MigrationTask, dir: &Path) -> Result<BTreeMap<String, Vec<u8>>,
         let text = std::fs::read(entry.path())
             .map_err(|e| never(Reason::SourceMissing, format!("{name} cannot be read: {e}")))?;
         bytes += text.len();
-        if bytes > 4 * MOST_BYTES {
+        named.insert(name, text);
+        // That it is too much is told by whoever reads them.
+        if bytes > MOST_BYTES {
             break;
         }
-        named.insert(name, text);
     }
     if named.is_empty() {
         return Err(missing());
@@ -204,10 +205,18 @@ fn linted(
         let text = format!("{} {}:{}: {}", f.rule, f.file, f.at.line, f.message);
         text.chars().take(MOST_FINDING).collect::<String>()
     };
+    // The ways back of a run upwards are rehearsed, and not run: what they lose is asked when they are.
+    let down = plan.direction == Direction::Down;
+    let runs = |f: &&crate::sql::lint::Finding| {
+        files
+            .iter()
+            .any(|file| file.name == f.file && file.down == down)
+    };
     let blocking: Vec<String> = report
         .findings
         .iter()
         .filter(|f| f.blocks())
+        .filter(runs)
         .map(said)
         .collect();
     if let Some(first) = blocking.first() {
