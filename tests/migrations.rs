@@ -11,6 +11,8 @@
 
 #[path = "migrations/alone.rs"]
 mod alone;
+#[path = "migrations/asked.rs"]
+mod asked;
 #[path = "migrations/bench.rs"]
 mod bench;
 #[path = "migrations/crash.rs"]

@@ -14,6 +14,7 @@
 mod activity;
 mod alone;
 mod apply;
+mod asked;
 mod failure;
 mod followers;
 mod heads;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use apply::{Applied, apply};
+pub use asked::{Asked, TIMEOUT as CHECK_TIMEOUT, Want, ask};
 pub use failure::Stop;
 pub use history::read as read_history;
 pub use lock::Mode;
