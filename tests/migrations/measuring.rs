@@ -133,3 +133,27 @@ async fn m21_an_old_select_star_tells_which_tables_changed_their_columns(
     let held = "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE a.application_name = 'lifeboat/canary'";
     assert_eq!(database.ask::<i64>(held).await, 0, "in nobody's way");
 }
+
+/// M20: warnings of the server are findings: none is lost among notices, and none is longer than a line.
+#[tokio::test(flavor = "multi_thread")]
+async fn m20_what_the_server_warns_of_is_kept_from_a_rehearsal() {
+    let server = Server::start(15, &[]);
+    let database = Database::new(&server, "shop", SHOP).await;
+    let block = "DO $$ BEGIN FOR n IN 1..50 LOOP RAISE NOTICE 'no %', n; END LOOP; RAISE WARNING 'password=abc %', repeat('x', 500); END $$";
+    let many = "DO $$ BEGIN FOR n IN 1..50 LOOP RAISE WARNING 'many'; END LOOP; END $$";
+    let files = [
+        ("1_a.sql", block),
+        ("2_b.sql", "SELECT 1"),
+        ("3_c.sql", many),
+        ("4_d.sql", "VACUUM orders"),
+    ];
+    let seen = rehearse(&database, &database.order(&files).await).await;
+    let of = |version: &str| &seen.measured[&(version.to_owned(), 0)].warnings;
+    let [warning] = of("1").as_slice() else {
+        panic!("{:?}", of("1"));
+    };
+    assert!(warning.starts_with("01000: password=*** xxx"), "{warning}");
+    assert_eq!(warning.chars().count(), 200);
+    assert!(of("2").is_empty() && of("4").is_empty());
+    assert_eq!(of("3").len(), 20);
+}

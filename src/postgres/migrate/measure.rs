@@ -32,7 +32,7 @@ pub struct Measured {
     pub statements: Vec<Step>,
     /// WAL that was written meanwhile, in bytes.
     pub wal: u64,
-    /// From the first statement to the last.
+    /// Of all statements together.
     pub time: Duration,
     /// What the server warned of, at most twenty: `SQLSTATE: message`, cut. It may quote rows of the backup: never for a log.
     pub warnings: Vec<String>,
@@ -241,7 +241,7 @@ impl Meter {
             indexes: made.collect(),
             rows: self.steps.iter().map(|s| s.rows).collect(),
             wal: self.last.wal.saturating_sub(self.first.wal),
-            time: self.last.at - self.first.at,
+            time: self.steps.iter().map(|s| s.time).sum(),
             statements: self.steps,
             warnings: work.take_warnings(),
         })
