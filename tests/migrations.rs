@@ -11,6 +11,8 @@
 
 #[path = "migrations/alone.rs"]
 mod alone;
+#[path = "migrations/asked.rs"]
+mod asked;
 #[path = "migrations/bench.rs"]
 mod bench;
 #[path = "migrations/crash.rs"]
@@ -21,6 +23,8 @@ mod examples;
 mod hostile;
 #[path = "migrations/load.rs"]
 mod load;
+#[path = "migrations/measuring.rs"]
+mod measuring;
 #[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/pg.rs"]
 mod pg;

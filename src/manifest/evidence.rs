@@ -122,14 +122,20 @@ pub struct RehearsedSegment {
     /// Definition of the index that a statement outside transactions made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index_definition: Option<String>,
+    /// Indexes that it made, by quoted name, with their bytes; a lower bound.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub indexes: BTreeMap<String, u64>,
     /// Bytes of WAL; a lower bound.
     pub wal: u64,
     /// Seconds; a lower bound.
     pub seconds: f64,
+    /// SQLSTATEs of what the server warned of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A statement that ran.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RehearsedStatement {
     /// Where it begins in the file, from 1.
@@ -141,6 +147,16 @@ pub struct RehearsedStatement {
     /// Rows that it returned or changed; absent outside transactions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// Tables and materialized views that were there before, with the lock that this statement took or strengthened.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locks: BTreeMap<String, String>,
+    /// Those whose every row it wrote again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub rewritten: BTreeSet<String>,
+    /// Bytes of WAL; a lower bound.
+    pub wal: u64,
+    /// Seconds; a lower bound.
+    pub seconds: f64,
 }
 
 /// Fingerprints of all definitions: SHA-256, hex.
@@ -205,12 +221,18 @@ impl Evidence {
     /// keep an approval (M7).
     #[must_use]
     pub fn hash(&self) -> String {
+        type Statement<'a> = (
+            &'a str,
+            Option<u32>,
+            &'a BTreeMap<String, String>,
+            &'a BTreeSet<String>,
+        );
         #[derive(Serialize)]
         struct Segment<'a> {
             index: usize,
             transaction: bool,
             /// Statements, with the class of their row counts: a digit more or less is another class.
-            statements: Vec<(&'a str, Option<u32>)>,
+            statements: Vec<Statement<'a>>,
             locks: &'a BTreeMap<String, String>,
             views: &'a BTreeMap<String, String>,
             rewritten: &'a BTreeSet<String>,
@@ -226,7 +248,10 @@ impl Evidence {
                     statements: s
                         .statements
                         .iter()
-                        .map(|s| (s.sha256.as_str(), s.rows.map(class)))
+                        .map(|s| {
+                            let rows = s.rows.map(class);
+                            (s.sha256.as_str(), rows, &s.locks, &s.rewritten)
+                        })
                         .collect(),
                     locks: &s.locks,
                     views: &s.views,

@@ -9,6 +9,7 @@ use futures::{StreamExt, stream};
 use secrecy::ExposeSecret;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::config::SslMode;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -21,15 +22,41 @@ use crate::api::backup_policy::TlsMode;
 
 /// From the first packet to the answer of the server.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most notices that are kept.
+/// Most notices that are kept, of each kind.
 const MAX_NOTICES: usize = 20;
+
+/// Longest warning that is kept, in characters.
+const MAX_WARNING: usize = 200;
+
+/// What the server said without being asked. Each kind is bounded for itself: a file that makes many things IF NOT EXISTS says so
+/// often, and its one warning must not be missed.
+#[derive(Debug, Default)]
+struct Notices {
+    all: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Notices {
+    fn keep(&mut self, notice: &DbError) {
+        let (severity, message) = (notice.severity(), notice.message());
+        if self.all.len() < MAX_NOTICES {
+            let text = super::sanitise(&format!("{severity}: {message}"));
+            self.all.push(text);
+        }
+        let warns = notice.parsed_severity() == Some(Severity::Warning) || severity == "WARNING";
+        if warns && self.warnings.len() < MAX_NOTICES {
+            let text = super::sanitise(&format!("{}: {message}", notice.code().code()));
+            self.warnings.push(text.chars().take(MAX_WARNING).collect());
+        }
+    }
+}
 
 /// An open connection. Dropping it closes it.
 #[derive(Debug)]
 pub struct Connection {
     /// Sends statements.
     pub client: Arc<Client>,
-    notices: Arc<Mutex<Vec<String>>>,
+    notices: Arc<Mutex<Notices>>,
     driver: tokio::task::JoinHandle<()>,
 }
 
@@ -40,7 +67,16 @@ impl Connection {
     pub fn take_notices(&self) -> Vec<String> {
         self.notices
             .lock()
-            .map(|mut n| std::mem::take(&mut *n))
+            .map(|mut n| std::mem::take(&mut n.all))
+            .unwrap_or_default()
+    }
+
+    /// WARNINGs since the last call, with their SQLSTATE, sanitised and cut. They may quote a user's data: never for a log.
+    #[must_use]
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        self.notices
+            .lock()
+            .map(|mut n| std::mem::take(&mut n.warnings))
             .unwrap_or_default()
     }
 
@@ -248,19 +284,15 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let notices = Arc::new(Mutex::new(Vec::new()));
+    let notices = Arc::new(Mutex::new(Notices::default()));
     let kept = Arc::clone(&notices);
     let driver = tokio::spawn(async move {
         let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx)).boxed();
         while let Some(message) = messages.next().await {
             match message {
                 Ok(AsyncMessage::Notice(notice)) => {
-                    let text =
-                        super::sanitise(&format!("{}: {}", notice.severity(), notice.message()));
-                    if let Ok(mut kept) = kept.lock()
-                        && kept.len() < MAX_NOTICES
-                    {
-                        kept.push(text);
+                    if let Ok(mut kept) = kept.lock() {
+                        kept.keep(&notice);
                     }
                 }
                 Ok(_) => {}

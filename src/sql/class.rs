@@ -80,7 +80,7 @@ pub(super) fn of(node: &Node) -> Class {
         }
         K::CREATE_INDEX if concurrently => Class::Lone(Lone::CreateIndexConcurrently),
         K::DROP_INDEX if concurrently => Class::Lone(Lone::DropIndexConcurrently),
-        K::VACUUM => Class::Lone(Lone::Vacuum),
+        K::VACUUM if !is_full(node) => Class::Lone(Lone::Vacuum),
         _ if never_in_transaction(node) => Class::Refused(Refusal::NotInTransaction),
         K::REFRESH => Class::Apart(Apart::RefreshMaterializedView),
         K::ALTER_TYPE if node.has(K::ADD_VALUE) => Class::Apart(Apart::AddEnumValue),
@@ -91,6 +91,12 @@ pub(super) fn of(node: &Node) -> Class {
         }
         _ => Class::Transactional,
     }
+}
+
+/// It writes the table anew under ACCESS EXCLUSIVE, for as long as that takes: nobody can be spared that, and it cannot be bounded.
+fn is_full(node: &Node) -> bool {
+    let off = ["FALSE", "OFF", "0"];
+    node.says(&["FULL"]) && !off.iter().any(|v| node.says(&["FULL", v]))
 }
 
 /// What PostgreSQL answers with 25001 inside a transaction, the closed list left out.
@@ -109,7 +115,7 @@ fn never_in_transaction(node: &Node) -> bool {
         }
         // All tables of the database: only the one word, or with options.
         K::CLUSTER => node.table.is_none(),
-        K::REPACK => true,
+        K::REPACK | K::VACUUM => true,
         K::ALTER_TABLE => node.has(K::DETACH_CONCURRENTLY),
         K::DISCARD => says(&["ALL"]),
         K::CREATE_SUBSCRIPTION => {
@@ -174,7 +180,7 @@ pub(super) fn exclusive(node: &Node) -> Option<Name> {
         | K::CREATE_RULE
         | K::DROP_RULE
         | K::CLUSTER => true,
-        K::VACUUM => node.says(&["FULL"]),
+        K::VACUUM => is_full(node),
         _ => false,
     };
     node.table.clone().filter(|_| locks)

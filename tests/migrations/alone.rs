@@ -311,6 +311,39 @@ async fn m24_a_build_that_may_not_go_on_leaves_nothing() {
     );
 }
 
+/// M24: who is told to stop does not wait for ever to clean up; what is left is named, and the next worker removes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn m24_a_removal_ends_soon_after_somebody_says_stop() {
+    let server = Server::start(15, &[]);
+    let database = Database::new(&server, "shop", ORDERS).await;
+    let mut order = rehearsed(&database, database.order(BUILD).await).await;
+    order.limits.removal = Duration::from_secs(600);
+    order.limits.farewell = Duration::from_millis(500);
+    let old = server.session("shop").await;
+    let reads = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders";
+    old.client.batch_execute(reads).await.unwrap();
+    let stop = CancellationToken::new();
+    let told = Reached(Point::Statement, Notify::new());
+    let run = lifeboat::postgres::migrate::apply(&database.target, &order, &told, &stop);
+    let (end, ()) = tokio::join!(run, async {
+        told.1.notified().await;
+        until(&database, WAITS).await;
+        stop.cancel();
+    });
+    let end = end.unwrap_err();
+    assert_eq!(end.reason, Reason::InvalidIndexLeft, "{end}");
+    let named = end.message.contains(".lifeboat_dead_");
+    assert!(named && end.message.contains("(told to stop)"), "{end}");
+    assert_eq!(states(&database).await, "started");
+    until(&database, "SELECT WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE 'lifeboat-run/%')").await;
+    old.client.batch_execute("COMMIT").await.unwrap();
+    database.apply(&attempt(&order, "attempt1")).await.unwrap();
+    assert_eq!(
+        (indexes(&database).await, states(&database).await),
+        ("orders_customer".to_owned(), "failed done".to_owned())
+    );
+}
+
 /// The role and search_path of the order hold outside transactions too.
 #[tokio::test(flavor = "multi_thread")]
 async fn m20_an_index_is_made_as_the_owner_of_its_table() {

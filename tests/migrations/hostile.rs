@@ -207,3 +207,33 @@ async fn m18_a_rest_that_is_empty_and_an_index_without_a_name_are_refused() {
         .unwrap_err();
     assert_eq!(refused.reason, Reason::PartlyApplied, "{refused}");
 }
+
+/// M20: what a segment leaves in its session is gone before the next one, of the same file or of another: a worker that takes
+/// over in between would not find it either. What the role itself is set to stays.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn m20_a_segment_leaves_nothing_in_its_session(#[values(15, 17)] major: i32) {
+    let server = Server::start(major, &[]);
+    let role = format!("{LEDGER}; ALTER ROLE postgres SET DateStyle = 'German, DMY'");
+    let database = Database::new(&server, "shop", &role).await;
+    let seen = "INSERT INTO ledger SELECT concat_ws('|', current_setting('DateStyle'), current_setting('session_replication_role'), \
+        current_setting('my.own', true), to_regclass('pg_temp.kept') IS NULL, (SELECT count(*) FROM pg_prepared_statements WHERE from_sql), \
+        (SELECT count(*) FROM pg_cursors WHERE name <> ''), (SELECT count(*) FROM pg_listening_channels()), \
+        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()))";
+    let leaves = "SET DateStyle = 'SQL, MDY'; SET session_replication_role = replica; SET my.own = 'mine'; CREATE TEMP TABLE kept (a int); \
+        PREPARE p AS SELECT 1; DECLARE c CURSOR WITH HOLD FOR SELECT 1; LISTEN l; SELECT pg_advisory_lock(42)";
+    let first = format!("{leaves}; {seen}; VACUUM ledger; {seen}");
+    let second = format!("SELECT 1; {seen}; {leaves}");
+    let files = [
+        ("1_a.sql", first.as_str()),
+        ("2_b.sql", &second),
+        ("3_c.sql", seen),
+    ];
+    database.apply(&database.order(&files).await).await.unwrap();
+    let (own, none) = (
+        "SQL, MDY|replica|mine|f|1|1|0|1",
+        "German, DMY|origin||t|0|0|0|0",
+    );
+    let want = [none, none, none, own].join(" ");
+    assert_eq!(ledger(&database).await, want);
+}

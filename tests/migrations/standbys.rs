@@ -156,6 +156,73 @@ async fn m15_the_next_segment_waits_until_a_standby_has_replayed_the_last() {
     assert_eq!(stop.reason, Reason::ServerReadOnly, "{stop}");
 }
 
+/// M19: between segments whoever is behind may catch up, within a bound; what is about to be lost is not pushed over the edge.
+#[tokio::test(flavor = "multi_thread")]
+async fn m19_the_next_segment_waits_for_who_is_behind() {
+    let server = Server::start(
+        15,
+        &[
+            "wal_level=replica",
+            "max_wal_senders=10",
+            "max_slot_wal_keep_size=48MB",
+        ],
+    );
+    let database = Database::new(&server, "shop", ORDERS).await;
+    let dir = tempfile::Builder::new()
+        .prefix("lb-standby")
+        .tempdir_in("/tmp")
+        .unwrap();
+    let port = free_port();
+    let _standby = standby(&server, dir.path(), port);
+    let streams = "SELECT coalesce(bool_and(state = 'streaming'), false) FROM pg_stat_replication";
+    until(&database, streams).await;
+    let mut far = server.target("shop");
+    far.host = dir.path().to_string_lossy().into_owned();
+    far.port = port;
+    let there = connect(&far, "test").await.unwrap();
+    pause(&there).await;
+    let files = [("1_a.sql", "SELECT 1"), ("2_b.sql", "SELECT 2")];
+    let mut order = database.order(&files).await;
+    order.limits.replay = Duration::from_millis(500);
+    order.limits.lag_bytes = 1_000_000;
+    let written =
+        "SELECT pg_logical_emit_message(false, '', repeat('x', 4000000)); SELECT pg_switch_wal()";
+    server.sql("shop", written).await;
+    let stop = database.apply(&order).await.unwrap_err();
+    assert_eq!(stop.reason, Reason::WouldBlock);
+    let words = "bytes of WAL behind, more than 1000000, and has been for 0 s";
+    assert!(
+        stop.message.contains("replica (pid ") && stop.message.contains(words),
+        "{stop}"
+    );
+
+    order.limits.replay = Duration::from_secs(60);
+    let (done, ()) = tokio::join!(database.apply(&order), async {
+        tokio::time::sleep(LOOK).await;
+        let resume = there.client.batch_execute("SELECT pg_wal_replay_resume()");
+        resume.await.unwrap();
+    });
+    done.unwrap();
+
+    let slot = "SELECT pg_create_physical_replication_slot('away', true)";
+    server.sql("shop", slot).await;
+    let edge = "SELECT safe_wal_size < 48 * 1024 * 1024 / 10 FROM pg_replication_slots";
+    while !database.ask::<bool>(edge).await {
+        server.sql("shop", written).await;
+    }
+    let more = [files[0], files[1], ("3_c.sql", "SELECT 3")];
+    let mut order = crate::bench::order(database.plan(&more).await, "0003");
+    order.limits.replay = Duration::from_millis(500);
+    let stop = database.apply(&order).await.unwrap_err();
+    assert_eq!(stop.reason, Reason::WouldBlock);
+    let words = "the replication slot away is about to lose the WAL";
+    assert!(stop.message.contains(words), "{stop}");
+    server
+        .sql("shop", "SELECT pg_drop_replication_slot('away')")
+        .await;
+    database.apply(&order).await.unwrap();
+}
+
 /// M15: its readers cannot be seen, so somebody must answer for them; far behind, it blocks; itself it takes no changes.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::failure::{Failure, Stop};
 use super::index::{self, Index, Removal};
-use super::measure::{Before, Measured};
-use super::session::{Settings, at_rest};
+use super::measure::{Measured, Meter};
+use super::session::{Settings, reset};
 use super::takeover::still_locked;
 use super::transaction::{Segment, stop_of};
 use super::watchdog::Blocked;
@@ -45,10 +45,9 @@ impl Segment<'_> {
 
     fn removal<'s>(&'s self, settings: &'s Settings) -> Removal<'s> {
         Removal {
-            client: self.client(),
+            dog: &self.dog,
             settings,
             patience: self.order.limits.removal,
-            observer: self.dog.observer,
         }
     }
 
@@ -88,9 +87,10 @@ impl Segment<'_> {
         self,
         blocked: &mut Blocked,
     ) -> Result<Option<Measured>, Failure> {
-        let measures = Before::of(self.order, self.client()).await?;
+        let mut meter = Meter::of(self.order, &self.dog.sessions.work).await?;
         let (alone, text) = self.alone()?;
         let settings = self.alone_settings();
+        let mut tables = self.tables(meter.is_some(), alone, &settings).await?;
         match self.before(alone, &settings).await? {
             // Somebody made it by hand, and well: IF NOT EXISTS by looking instead of by name.
             None => {
@@ -98,19 +98,46 @@ impl Segment<'_> {
                 self.finish(id).await?;
             }
             Some(object) => {
+                if let Some(meter) = &mut meter {
+                    meter.begins();
+                }
                 self.through(alone, text, object, &settings, blocked)
                     .await?
             }
         }
-        let Some(before) = measures else {
+        let Some(mut meter) = meter else {
             return Ok(None);
         };
-        // Its locks went with its own transactions, and are those of the closed list.
         let made = index::find(self.client(), &settings, alone).await?;
+        if let Some(tables) = &mut tables {
+            tables.extend(made.as_ref().map(|index| index.of));
+        }
+        meter.ends_alone(self.client(), tables.as_deref()).await?;
         Ok(Some(Measured {
             index: made.map(|index| index.definition),
-            ..before.measure(self.client(), Vec::new()).await?
+            ..meter.measure(&self.dog.sessions.work).await?
         }))
+    }
+
+    /// In a rehearsal, the tables that the statement is about; `None`: all.
+    async fn tables(
+        &self,
+        rehearsal: bool,
+        alone: &Alone,
+        settings: &Settings,
+    ) -> Result<Option<Vec<u32>>, Failure> {
+        if !rehearsal {
+            return Ok(None);
+        }
+        let tables = match &alone.table {
+            Some(table) => index::tables(self.client(), settings, table).await?,
+            None if alone.what == Lone::Vacuum => return Ok(None),
+            None => {
+                let dropped = index::find(self.client(), settings, alone).await?;
+                dropped.map(|index| index.of).into_iter().collect()
+            }
+        };
+        Ok(Some(tables))
     }
 
     /// The object to note before the statement; `None` if it is done already.
@@ -242,9 +269,7 @@ impl Segment<'_> {
         if let Err(Failure::Unknown(_)) = &ran {
             return ran.map(|_| ());
         }
-        let back = format!("{}; {}", Settings::unset(false), at_rest());
-        let back = client.batch_execute(&back).await;
-        back.map_err(|e| Failure::Unknown(stop_of("set up a session", &e)))?;
+        reset(client).await?;
         ran.map(|_| ())
     }
 

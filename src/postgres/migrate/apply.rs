@@ -11,7 +11,7 @@ use super::failure::{Failure, Stop};
 use super::heads::Heads;
 use super::history::{self, ensure};
 use super::session::Sessions;
-use super::standby::replayed;
+use super::standby::{followed, replayed};
 use super::takeover::take_over;
 use super::transaction::Segment;
 use super::watchdog::{Blocked, Watchdog};
@@ -134,10 +134,8 @@ impl Run<'_> {
             let Some(next) = self.order.plan.next(&history) else {
                 return Ok(history);
             };
+            self.followers(&sessions, owed).await?;
             self.may_begin()?;
-            if owed {
-                replayed(&sessions.watch.client, self.order.limits.replay).await?;
-            }
             match self.segment(&sessions, &history, next).await {
                 Ok(()) => {
                     tries = 0;
@@ -275,6 +273,21 @@ impl Run<'_> {
         let key = (next.file.version.clone(), next.segment.index);
         let seen = self.order.rehearsed.get(&key);
         next.segment.kind == SegmentKind::Transaction && seen.is_none_or(|r| r.readers_out)
+    }
+
+    /// Who follows has come after us, or somebody has told us to stop waiting for that.
+    async fn followers(&self, sessions: &Sessions, owed: bool) -> Result<(), Failure> {
+        let (watch, limits) = (&sessions.watch.client, &self.order.limits);
+        let follow = async {
+            if owed {
+                replayed(watch, limits.replay).await?;
+            }
+            followed(watch, limits, self.observer).await
+        };
+        tokio::select! {
+            done = follow => done,
+            () = self.stop.cancelled() => Err(Failure::Hold(told())),
+        }
     }
 
     fn may_begin(&self) -> Result<(), Failure> {

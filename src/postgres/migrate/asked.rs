@@ -101,6 +101,18 @@ async fn one(
         acting,
         timeout,
     };
+    let judged = judge(&room, check, want, value).await;
+    // What is idle and not in a transaction is in nobody's way until it has gone.
+    let _ = session.client.batch_execute("ROLLBACK").await;
+    judged
+}
+
+async fn judge(
+    room: &Room<'_>,
+    check: &MigrationCheck,
+    want: Want<'_>,
+    value: &mut Option<String>,
+) -> Result<bool, String> {
     room.open().await?;
     match (&check.sql, &check.index) {
         (None, None) => Err("it asks nothing: write sql or index".to_owned()),

@@ -1,14 +1,16 @@
-//! What a rehearsal sees of a segment (M21): all its locks, from its own session, and which tables were written anew.
+//! What a rehearsal sees of a segment and of each of its statements (M21): all locks, from its own session, and which tables were
+//! written anew. It asks between the user's statements, under their role and search_path: every name is spelled out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error};
 
 use super::Order;
 use super::failure::Failure;
 use super::lock::Mode;
+use crate::postgres::connect::Connection;
 
 /// What a segment did on a scratch server. Locks, rewrites and definitions are what it will do elsewhere too; times and bytes
 /// are lower bounds (M22).
@@ -22,101 +24,226 @@ pub struct Measured {
     pub rewritten: BTreeSet<String>,
     /// Of a segment that makes an index: its definition.
     pub index: Option<String>,
+    /// Indexes that were not there before, by quoted name, with their sizes in bytes.
+    pub indexes: BTreeMap<String, u64>,
     /// Rows that each statement returned or changed.
     pub rows: Vec<u64>,
+    /// What each statement did. What was deferred counts with the last.
+    pub statements: Vec<Step>,
     /// WAL that was written meanwhile, in bytes.
     pub wal: u64,
-    /// From the first statement to the last.
+    /// Of all statements together.
+    pub time: Duration,
+    /// What the server warned of, at most twenty: `SQLSTATE: message`, cut. It may quote rows of the backup: never for a log.
+    pub warnings: Vec<String>,
+}
+
+/// What one statement did, of all that its segment did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Tables and materialized views that were there before the segment, with the lock that this statement took, where there
+    /// was none before it or a weaker one.
+    pub locks: BTreeMap<String, Mode>,
+    /// Those whose files it made anew.
+    pub rewritten: BTreeSet<String>,
+    /// Rows that it returned or changed.
+    pub rows: u64,
+    /// WAL that was written meanwhile, in bytes.
+    pub wal: u64,
+    /// From its beginning to its end.
     pub time: Duration,
 }
 
-/// Taken before the first statement.
-pub(super) struct Before {
+/// Begun before the first statement.
+pub(super) struct Meter {
     files: BTreeMap<u32, File>,
-    wal: i64,
-    at: Instant,
+    indexes: BTreeMap<String, u64>,
+    first: State,
+    last: State,
+    steps: Vec<Step>,
 }
-
-const WAL: &str = "SELECT (pg_catalog.pg_current_wal_insert_lsn() - '0/0')::bigint";
 
 /// What keeps rows.
 struct File {
     name: String,
-    number: u32,
     view: bool,
 }
 
-async fn files(client: &Client) -> Result<BTreeMap<u32, File>, tokio_postgres::Error> {
-    let sql = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), coalesce(pg_catalog.pg_relation_filenode(c.oid), 0), \
-          c.relkind = 'm' \
-        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-        WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'lifeboat') AND n.nspname !~ '^pg_t'";
+/// How things stand at one moment.
+#[derive(Clone)]
+struct State {
+    /// Numbers of the files.
+    numbers: BTreeMap<u32, u32>,
+    locks: BTreeMap<u32, Mode>,
+    wal: u64,
+    at: Instant,
+}
+
+/// Of the user's own schemas.
+const OURS: &str = "n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,lifeboat}'::pg_catalog.name[]) \
+    AND n.nspname OPERATOR(pg_catalog.!~) '^pg_t'";
+const NAMED: &str = "pg_catalog.format('%I.%I', n.nspname, c.relname)";
+const OF_CLASS: &str = "FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace";
+
+async fn files(client: &Client) -> Result<BTreeMap<u32, File>, Error> {
+    let sql = format!(
+        "SELECT c.oid, {NAMED}, c.relkind OPERATOR(pg_catalog.=) 'm' {OF_CLASS} \
+         WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m}}'::pg_catalog.\"char\"[]) AND {OURS}"
+    );
     let mut files = BTreeMap::new();
-    for row in client.query(sql, &[]).await? {
+    for row in client.query(&sql, &[]).await? {
         let file = File {
             name: row.try_get(1)?,
-            number: row.try_get(2)?,
-            view: row.try_get(3)?,
+            view: row.try_get(2)?,
         };
         files.insert(row.try_get(0)?, file);
     }
     Ok(files)
 }
 
-async fn wal(client: &Client) -> Result<i64, tokio_postgres::Error> {
-    client.query_one(WAL, &[]).await?.try_get(0)
+/// By name: ALTER COLUMN TYPE makes all those of a table anew, and they are the same to everybody.
+async fn indexes(client: &Client) -> Result<BTreeMap<String, u64>, Error> {
+    let sql = format!(
+        "SELECT {NAMED}, coalesce(pg_catalog.pg_relation_size(c.oid), 0) {OF_CLASS} \
+         WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{{i,I}}'::pg_catalog.\"char\"[]) AND {OURS}"
+    );
+    let mut indexes = BTreeMap::new();
+    for row in client.query(&sql, &[]).await? {
+        let size: i64 = row.try_get(1)?;
+        indexes.insert(row.try_get(0)?, u64::try_from(size).unwrap_or_default());
+    }
+    Ok(indexes)
 }
 
-impl Before {
-    /// Only in a rehearsal.
-    pub(super) async fn of(order: &Order, client: &Client) -> Result<Option<Self>, Failure> {
-        if !order.rehearsal {
-            return Ok(None);
+impl State {
+    async fn now(client: &Client) -> Result<Self, Error> {
+        let at = Instant::now();
+        let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::pg_catalog.int8";
+        let wal: i64 = client.query_one(sql, &[]).await?.try_get(0)?;
+        let sql = format!(
+            "SELECT c.oid, coalesce(pg_catalog.pg_relation_filenode(c.oid), 0) {OF_CLASS} \
+             WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m}}'::pg_catalog.\"char\"[]) AND {OURS}"
+        );
+        let mut numbers = BTreeMap::new();
+        for row in client.query(&sql, &[]).await? {
+            numbers.insert(row.try_get(0)?, row.try_get(1)?);
         }
-        let failed = |e: tokio_postgres::Error| Failure::ours("measure a segment", &e);
-        Ok(Some(Self {
-            files: files(client).await.map_err(failed)?,
-            wal: wal(client).await.map_err(failed)?,
-            at: Instant::now(),
-        }))
-    }
-
-    /// In the transaction of the segment, before its end: its locks go with it.
-    pub(super) async fn measure(
-        self,
-        client: &Client,
-        rows: Vec<u64>,
-    ) -> Result<Measured, Failure> {
-        let failed = |e: tokio_postgres::Error| Failure::ours("measure a segment", &e);
-        let time = self.at.elapsed();
-        let written = wal(client).await.map_err(failed)? - self.wal;
-        let now = files(client).await.map_err(failed)?;
-        let sql = "SELECT relation, mode FROM pg_catalog.pg_locks \
-            WHERE locktype = 'relation' AND granted AND pid = pg_catalog.pg_backend_pid()";
-        let (mut locks, mut views) = (BTreeMap::new(), BTreeMap::new());
-        for row in client.query(sql, &[]).await.map_err(failed)? {
-            let (oid, mode): (u32, String) = (
-                row.try_get(0).map_err(failed)?,
-                row.try_get(1).map_err(failed)?,
-            );
-            if let Some((file, mode)) = self.files.get(&oid).zip(Mode::parse(&mode)) {
-                let of_kind = if file.view { &mut views } else { &mut locks };
-                let strongest = of_kind.entry(file.name.clone()).or_insert(mode);
+        let sql = "SELECT relation, mode FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'relation' AND granted \
+            AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
+        let mut locks = BTreeMap::new();
+        for row in client.query(sql, &[]).await? {
+            if let Some(mode) = Mode::parse(row.try_get(1)?) {
+                let strongest = locks.entry(row.try_get(0)?).or_insert(mode);
                 *strongest = mode.max(*strongest);
             }
         }
-        let rewritten = self.files.iter().filter_map(|(oid, before)| {
-            let after = now.get(oid)?;
-            (after.number != before.number).then(|| before.name.clone())
+        let wal = u64::try_from(wal).unwrap_or_default();
+        Ok(Self {
+            numbers,
+            locks,
+            wal,
+            at,
+        })
+    }
+}
+
+fn failed(error: Error) -> Failure {
+    Failure::ours("measure a segment", &error)
+}
+
+impl Meter {
+    /// Only in a rehearsal.
+    pub(super) async fn of(order: &Order, work: &Connection) -> Result<Option<Self>, Failure> {
+        if !order.rehearsal {
+            return Ok(None);
+        }
+        let client = &work.client;
+        // Of earlier segments.
+        let _ = work.take_warnings();
+        let first = State::now(client).await.map_err(failed)?;
+        Ok(Some(Self {
+            files: files(client).await.map_err(failed)?,
+            indexes: indexes(client).await.map_err(failed)?,
+            last: first.clone(),
+            first,
+            steps: Vec::new(),
+        }))
+    }
+
+    /// A statement begins: what was asked since the last one is nobody's.
+    pub(super) fn begins(&mut self) {
+        self.last.at = Instant::now();
+    }
+
+    /// A statement has ended, in the transaction of the segment: its locks go with that.
+    pub(super) async fn ends(&mut self, client: &Client, rows: u64) -> Result<(), Failure> {
+        let now = State::now(client).await.map_err(failed)?;
+        let locks = now.locks.iter().filter_map(|(oid, mode)| {
+            let stronger = self.last.locks.get(oid).is_none_or(|was| mode > was);
+            let file = self.files.get(oid).filter(|_| stronger)?;
+            Some((file.name.clone(), *mode))
         });
+        self.steps.push(Step {
+            locks: locks.collect(),
+            rewritten: self.rewritten(&self.last, &now),
+            rows,
+            wal: now.wal.saturating_sub(self.last.wal),
+            time: now.at - self.last.at,
+        });
+        self.last = now;
+        Ok(())
+    }
+
+    /// A statement outside transactions has ended. Its locks went with its own transactions: those of the closed list are
+    /// known, and nobody who asks ten times a second sees them all. `None`: it is about every table.
+    pub(super) async fn ends_alone(
+        &mut self,
+        client: &Client,
+        tables: Option<&[u32]>,
+    ) -> Result<(), Failure> {
+        self.ends(client, 0).await?;
+        let about = |oid: &u32| tables.is_none_or(|tables| tables.contains(oid));
+        let locked = self.files.iter().filter(|(oid, _)| about(oid));
+        let locked = locked.map(|(_, file)| (file.name.clone(), Mode::ShareUpdateExclusive));
+        if let Some(step) = self.steps.last_mut() {
+            step.locks.extend(locked);
+        }
+        Ok(())
+    }
+
+    fn rewritten(&self, before: &State, now: &State) -> BTreeSet<String> {
+        let anew = self.files.iter().filter(|(oid, _)| {
+            let numbers = before.numbers.get(oid).zip(now.numbers.get(oid));
+            numbers.is_some_and(|(was, is)| was != is)
+        });
+        anew.map(|(_, file)| file.name.clone()).collect()
+    }
+
+    /// After the last statement, and before the end of its transaction.
+    pub(super) async fn measure(self, work: &Connection) -> Result<Measured, Failure> {
+        let client = &work.client;
+        let made = indexes(client).await.map_err(failed)?;
+        let made = made
+            .into_iter()
+            .filter(|(name, _)| !self.indexes.contains_key(name));
+        let (mut locks, mut views) = (BTreeMap::new(), BTreeMap::new());
+        for (oid, mode) in &self.last.locks {
+            if let Some(file) = self.files.get(oid) {
+                let of_kind = if file.view { &mut views } else { &mut locks };
+                of_kind.insert(file.name.clone(), *mode);
+            }
+        }
         Ok(Measured {
-            rewritten: rewritten.collect(),
+            rewritten: self.rewritten(&self.first, &self.last),
             locks,
             views,
             index: None,
-            rows,
-            wal: u64::try_from(written).unwrap_or_default(),
-            time,
+            indexes: made.collect(),
+            rows: self.steps.iter().map(|s| s.rows).collect(),
+            wal: self.last.wal.saturating_sub(self.first.wal),
+            time: self.steps.iter().map(|s| s.time).sum(),
+            statements: self.steps,
+            warnings: work.take_warnings(),
         })
     }
 }

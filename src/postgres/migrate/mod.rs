@@ -15,8 +15,8 @@ mod activity;
 mod alone;
 mod analyze;
 mod apply;
-pub mod asked;
-pub mod canary;
+mod asked;
+mod canary;
 mod catalogue;
 mod failure;
 mod followers;
@@ -42,11 +42,13 @@ use async_trait::async_trait;
 
 pub use analyze::analyze;
 pub use apply::{Applied, apply};
+pub use asked::{Asked, TIMEOUT as CHECK_TIMEOUT, Want, ask};
+pub use canary::Canary;
 pub use catalogue::{Place, context, place};
 pub use failure::Stop;
 pub use history::read as read_history;
 pub use lock::Mode;
-pub use measure::Measured;
+pub use measure::{Measured, Step};
 pub use others::foreign;
 pub use precheck::{Bounds, Finding, Level, What, precheck};
 
@@ -109,14 +111,18 @@ pub struct Limits {
     pub alone_timeout: Duration,
     /// An index that is not valid may take so long to be removed.
     pub removal: Duration,
+    /// The same, once somebody has told the run to stop.
+    pub farewell: Duration,
     /// So often a segment is tried.
     pub tries: u32,
     /// Before the second try; doubled each time, with jitter, up to [`Self::MOST_PAUSE`].
     pub pause: Duration,
     /// So long the sessions of an earlier try may take to end, and another run to give back the lock.
     pub takeover: Duration,
-    /// So long a standby may take to replay a segment that locked out readers.
+    /// So long a standby may take to replay a segment that locked out readers, and whoever is behind to catch up.
     pub replay: Duration,
+    /// Bytes of WAL that somebody who follows may be behind when a segment begins.
+    pub lag_bytes: u64,
     /// No segment begins later: seconds from the start of the worker.
     pub window: Duration,
 }
@@ -135,10 +141,12 @@ impl Default for Limits {
             statement_timeout: Duration::from_secs(3_600),
             alone_timeout: Duration::from_secs(6 * 3_600),
             removal: Duration::from_secs(600),
+            farewell: Duration::from_secs(30),
             tries: 30,
             pause: Duration::from_secs(2),
             takeover: Duration::from_secs(60),
             replay: Duration::from_secs(300),
+            lag_bytes: 64 * 1024 * 1024,
             window: Duration::from_secs(24 * 3_600),
         }
     }

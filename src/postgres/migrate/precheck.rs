@@ -56,6 +56,8 @@ pub enum What {
     ReadOnly,
     /// A transaction of two phases that nobody has ended.
     PreparedTransaction,
+    /// Since when others hold a table is hidden from the role, and what an autovacuum is for (M16).
+    Hidden,
 }
 
 /// What a finding means for a migration.
@@ -114,10 +116,14 @@ pub async fn precheck(client: &Client, bounds: &Bounds) -> Result<Vec<Finding>, 
 
 async fn look(client: &Client, bounds: &Bounds) -> Result<Vec<Finding>, Error> {
     let sql = "SELECT current_user::text, pg_catalog.pg_is_in_recovery(), \
-        coalesce((SELECT reset_val = 'on' FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only'), false)";
+        coalesce((SELECT reset_val = 'on' FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only'), false), \
+        pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')";
     let row = client.query_one(sql, &[]).await?;
     let role = quote_ident(row.try_get(0)?);
     let mut found = read_only(&role, row.try_get(1)?, row.try_get(2)?);
+    if !row.try_get::<_, bool>(3)? {
+        found.push(hidden(&role));
+    }
     found.extend(activity::look(client, &role, bounds).await?);
     found.extend(followers::look(client, &role, bounds).await?);
     found.extend(each(client, followers::SLOTS, followers::slot).await?);
@@ -168,6 +174,15 @@ fn read_only(role: &str, in_recovery: bool, by_default: bool) -> Vec<Finding> {
         found.push(Finding::new(What::ReadOnly, Level::Blocks, text));
     }
     found
+}
+
+/// Who waits behind an old transaction, or behind an autovacuum that must not be ended, waits in vain, and others behind it.
+fn hidden(role: &str) -> Finding {
+    let text = format!(
+        "{role} may not see since when others hold a table, nor whether an autovacuum works there to prevent wraparound: \
+         a segment would queue behind them, each time for as long as lockTimeout; GRANT pg_monitor TO {role}"
+    );
+    Finding::new(What::Hidden, Level::Unknown, text)
 }
 
 const PREPARED: &str = "SELECT gid, owner::text, \

@@ -1,4 +1,7 @@
 //! The three sessions of a worker, and the settings that statements run under (M20).
+//!
+//! A segment leaves nothing in its session: after each of them settings, temporary tables, cursors, prepared statements and
+//! channels are gone, as they are for a worker that takes over in between. Who needs a setting says so in each segment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +14,7 @@ use super::failure::Failure;
 use super::history::{Identity, identity};
 use crate::api::Reason;
 use crate::postgres::connect::{Connection, connect};
+use crate::postgres::error::PgError;
 use crate::postgres::names::quote_literal;
 use crate::postgres::target::Target;
 
@@ -99,10 +103,20 @@ async fn begin(client: &Client) -> Result<i32, Failure> {
     row.try_get(0).map_err(failed)
 }
 
+/// Forgets all that a segment has left in its session. DISCARD ALL also gives back advisory locks: those of a file's own, ours is
+/// held elsewhere.
+pub(super) async fn reset(client: &Client) -> Result<(), Failure> {
+    let lost = |e: tokio_postgres::Error| {
+        Failure::Unknown(PgError::query("set a session back after a segment", &e).into())
+    };
+    client.batch_execute("DISCARD ALL").await.map_err(lost)?;
+    begin(client).await.map(|_| ())
+}
+
 /// As between segments.
-pub(super) fn at_rest() -> String {
+fn at_rest() -> String {
     format!(
-        "SET search_path = pg_catalog; SET lock_timeout = '10s'; SET statement_timeout = '{0}ms'; \
+        "SET ROLE NONE; SET search_path = pg_catalog; SET lock_timeout = '10s'; SET statement_timeout = '{0}ms'; \
          SET idle_in_transaction_session_timeout = '{0}ms'; SET synchronous_commit = on; SET standard_conforming_strings = on; \
          SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'",
         OURS.as_millis()
@@ -179,10 +193,7 @@ impl Settings {
     }
 
     /// Back to what our own statements run under.
-    pub(super) fn unset(local: bool) -> String {
-        let scope = if local { "LOCAL" } else { "SESSION" };
-        format!("SET {scope} ROLE NONE; SET {scope} search_path = pg_catalog")
-    }
+    pub(super) const UNSET: &str = "SET LOCAL ROLE NONE; SET LOCAL search_path = pg_catalog";
 
     /// What is in force now, as the server spells it, and the transaction that it is in force in.
     pub(super) async fn read(&self, client: &Client) -> Result<Vec<String>, tokio_postgres::Error> {

@@ -1,9 +1,11 @@
-//! Standbys replay what we did before we do more (M15): three milliseconds here may stop the readers there for half a minute.
+//! Who follows the WAL has come after us before we do more: standbys replay what locked readers out (M15), as three milliseconds
+//! here may stop the readers there for half a minute; and nobody is left so far behind that it loses what it needs (M19).
 
 use tokio::time::{Duration, Instant, sleep};
 use tokio_postgres::Client;
 
 use super::failure::Failure;
+use super::{Limits, Observer};
 use crate::api::Reason;
 
 /// Between two looks.
@@ -36,6 +38,49 @@ pub(super) async fn replayed(watch: &Client, patience: Duration) -> Result<(), F
                     patience.as_secs()
                 ),
             ));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// A slot that is about to lose WAL, or somebody who is too far behind: what is worst first. A slot that has lost it already has
+/// nothing left to be spared, and what is hidden from the role the pre-checks have named.
+const BEHIND: &str = "SELECT 'the replication slot ' || r.slot_name || ' is about to lose the WAL that it needs' \
+      FROM pg_catalog.pg_replication_slots AS r, pg_catalog.pg_settings AS k \
+      WHERE k.name = 'max_slot_wal_keep_size' AND (r.wal_status = 'unreserved' \
+        OR r.wal_status <> 'lost' AND k.setting::bigint > 0 AND r.safe_wal_size < k.setting::bigint * 1024 * 1024 / 10) \
+    UNION ALL SELECT * FROM (SELECT pg_catalog.format('%s (pid %s) is %s bytes of WAL behind, more than %s', r.application_name, r.pid, f.lag, $1::bigint) \
+      FROM pg_catalog.pg_stat_replication AS r, LATERAL (SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), \
+        coalesce(r.replay_lsn, r.write_lsn)) AS lag) AS f WHERE r.state <> 'backup' AND f.lag > $1::bigint ORDER BY f.lag DESC) AS far LIMIT 1";
+
+/// Waits until all that we have written may be followed by more (M19).
+pub(super) async fn followed(
+    watch: &Client,
+    limits: &Limits,
+    observer: &dyn Observer,
+) -> Result<(), Failure> {
+    let failed = |e: tokio_postgres::Error| Failure::ours("ask who is behind", &e);
+    let limit = i64::try_from(limits.lag_bytes).unwrap_or(i64::MAX);
+    let until = Instant::now() + limits.replay;
+    let mut said = false;
+    loop {
+        let row = watch.query_opt(BEHIND, &[&limit]).await.map_err(failed)?;
+        let Some(row) = row else {
+            return Ok(());
+        };
+        let why: String = row.try_get(0).map_err(failed)?;
+        if Instant::now() >= until {
+            let why = format!(
+                "{why}, and has been for {} s: let it catch up; what is applied stands",
+                limits.replay.as_secs()
+            );
+            return Err(Failure::hold(Reason::WouldBlock, why));
+        }
+        if !said {
+            observer
+                .says(&format!("{why}; the next segment waits"))
+                .await;
+            said = true;
         }
         sleep(LOOK).await;
     }

@@ -8,8 +8,8 @@ use tokio_postgres::error::SqlState;
 use super::failure::{Failure, Stop};
 use super::heads::Heads;
 use super::lock::Mode;
-use super::measure::{Before, Measured};
-use super::session::{Settings, at_rest};
+use super::measure::{Measured, Meter};
+use super::session::{Settings, reset};
 use super::takeover::still_locked;
 use super::watchdog::{Blocked, Watchdog};
 use super::{Order, Point, Rehearsed, history, holders, statement};
@@ -66,18 +66,18 @@ impl Segment<'_> {
                 self.heads.add(head.clone());
                 // Outside the watchdog's reach: one who waits for a standby would be told that it is committed when cancelled. An
                 // answer that does not come says nothing: the history does.
-                let commit = format!("COMMIT; {}", at_rest());
-                let committed = self.client().batch_execute(&commit).await;
+                let committed = self.client().batch_execute("COMMIT").await;
                 committed.map_err(|e| Failure::Unknown(stop_of("commit", &e)))?;
                 self.heads.settle(head);
                 self.dog.observer.at(Point::Committed).await;
+                reset(self.client()).await?;
                 Ok(measured)
             }
             Err(Failure::Unknown(stop)) => Err(Failure::Unknown(stop)),
             Err(failure) => {
-                let back = format!("ROLLBACK; {}", at_rest());
-                let undone = self.client().batch_execute(&back).await;
+                let undone = self.client().batch_execute("ROLLBACK").await;
                 undone.map_err(|e| Failure::Unknown(stop_of("roll back", &e)))?;
+                reset(self.client()).await?;
                 Err(failure)
             }
         }
@@ -100,7 +100,6 @@ impl Segment<'_> {
         history::open(client, self.order, &self.next).await?;
         let head = history::head(client).await.map_err(failed)?;
         self.dog.observer.at(Point::Fenced).await;
-        let measures = Before::of(self.order, client).await?;
         let settings = self.settings(per_lock, self.order.limits.statement_timeout);
         client
             .batch_execute(&settings.set(true))
@@ -108,16 +107,8 @@ impl Segment<'_> {
             .map_err(failed)?;
         self.lock(patience).await?;
         let before = settings.read(client).await.map_err(failed)?;
-        let mut rows = Vec::new();
-        for (at, planned) in self.next.segment.statements.iter().enumerate() {
-            self.dog.observer.at(Point::Statement).await;
-            let ran = statement::run(client, &planned.text).await;
-            rows.push(ran.map_err(|e| Failure::theirs(&self.next, at, &e))?);
-        }
-        // What is deferred is checked by the role that caused it, and its failure is the segment's.
-        let last = self.next.segment.statements.len().saturating_sub(1);
-        let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
-        checked.map_err(|e| Failure::theirs(&self.next, last, &e))?;
+        let mut meter = Meter::of(self.order, &self.dog.sessions.work).await?;
+        self.statements(meter.as_mut()).await?;
         let now = settings.read(client).await.map_err(failed)?;
         if let Some(which) = settings.changed(&before, &now) {
             // Not to what: that may be data.
@@ -128,12 +119,12 @@ impl Segment<'_> {
             return Err(Failure::hold(Reason::SettingsChanged, what));
         }
         client
-            .batch_execute(&Settings::unset(true))
+            .batch_execute(Settings::UNSET)
             .await
             .map_err(failed)?;
         self.untouched(&head).await?;
-        let measured = match measures {
-            Some(before) => Some(before.measure(client, rows).await?),
+        let measured = match meter {
+            Some(meter) => Some(meter.measure(&self.dog.sessions.work).await?),
             None => None,
         };
         history::close(client, self.order, &self.next).await?;
@@ -142,6 +133,31 @@ impl Segment<'_> {
         self.dog.observer.at(Point::Committing).await;
         still_locked(client, self.dog.sessions.lock_pid).await?;
         Ok((measured, history::head(client).await.map_err(failed)?))
+    }
+
+    /// The user's, one after the other.
+    async fn statements(&self, mut meter: Option<&mut Meter>) -> Result<(), Failure> {
+        let client = self.client();
+        let last = self.next.segment.statements.len().saturating_sub(1);
+        for (at, planned) in self.next.segment.statements.iter().enumerate() {
+            self.dog.observer.at(Point::Statement).await;
+            if let Some(meter) = &mut meter {
+                meter.begins();
+            }
+            let theirs = |e: tokio_postgres::Error| Failure::theirs(&self.next, at, &e);
+            let rows = statement::run(client, &planned.text)
+                .await
+                .map_err(theirs)?;
+            if at == last {
+                // What is deferred is checked by the role that caused it, and its failure is the segment's.
+                let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
+                checked.map_err(theirs)?;
+            }
+            if let Some(meter) = &mut meter {
+                meter.ends(client, rows).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The segment's own statements have left the history alone (M6).

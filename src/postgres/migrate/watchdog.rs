@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -60,17 +60,25 @@ impl Watchdog<'_> {
         if let Failure::Unknown(_) = verdict {
             return Err(verdict);
         }
+        match self.end(work).await {
+            Some(done) => done.map_err(|failure| explained(failure, verdict)),
+            // The next sessions end a server process that does not hear, or that this one cannot reach.
+            None => Err(Failure::Unknown(stop_of(verdict))),
+        }
+    }
+
+    /// Cancels what runs on the session for statements. `None`: it does not hear.
+    pub(super) async fn end<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         // Said twice where the first came between two statements.
         let (mut again, until) = (interval(TICK), Instant::now() + GIVES_WAY);
         loop {
             tokio::select! {
                 biased;
-                done = &mut work => return done.map_err(|failure| explained(failure, verdict)),
+                done = &mut work => return Some(done),
                 _ = again.tick() => {}
             }
-            // The next sessions end a server process that does not hear, or that this one cannot reach.
             if Instant::now() > until || !self.cancel().await {
-                return Err(Failure::Unknown(stop_of(verdict)));
+                return None;
             }
         }
     }

@@ -132,6 +132,7 @@ fn not_in_transaction(node: &Node) -> Hit {
     );
     let hit = match node.kind {
         K::REINDEX => hit.fix("build a new index CONCURRENTLY under another name, then DROP INDEX CONCURRENTLY the old one"),
+        K::VACUUM => hit.fix("VACUUM without FULL makes the space free for new rows, and locks nobody out"),
         _ => hit,
     };
     hit.refused()

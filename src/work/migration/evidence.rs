@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::{Evidence, RehearsedFile, RehearsedSegment, RehearsedStatement};
 use crate::plan::Plan;
-use crate::postgres::migrate::{Measured, Mode, Rehearsed};
+use crate::postgres::migrate::{Measured, Mode, Rehearsed, Step};
 use crate::sql::SegmentKind;
 
 /// By version and segment.
@@ -26,14 +26,21 @@ pub(super) fn files(plan: &Plan, seen: &Seen) -> Vec<RehearsedFile> {
                         verb: statement.verb.clone(),
                         sha256: statement.sha256.clone(),
                         rows: measured.rows.get(at).copied(),
+                        ..seen_of(measured.statements.get(at))
                     })
                     .collect(),
                 locks: words(&measured.locks),
                 views: words(&measured.views),
                 rewritten: measured.rewritten.clone(),
                 index_definition: measured.index.clone(),
+                indexes: measured.indexes.clone(),
                 wal: measured.wal,
                 seconds: measured.time.as_secs_f64(),
+                warnings: measured
+                    .warnings
+                    .iter()
+                    .filter_map(|w| Some(w.split_once(':')?.0.to_owned()))
+                    .collect(),
             })
         });
         RehearsedFile {
@@ -44,6 +51,19 @@ pub(super) fn files(plan: &Plan, seen: &Seen) -> Vec<RehearsedFile> {
         }
     });
     files.collect()
+}
+
+fn seen_of(step: Option<&Step>) -> RehearsedStatement {
+    let Some(step) = step else {
+        return RehearsedStatement::default();
+    };
+    RehearsedStatement {
+        locks: words(&step.locks),
+        rewritten: step.rewritten.clone(),
+        wal: step.wal,
+        seconds: step.time.as_secs_f64(),
+        ..RehearsedStatement::default()
+    }
 }
 
 fn words(locks: &BTreeMap<String, Mode>) -> BTreeMap<String, String> {

@@ -16,9 +16,10 @@ use crate::manifest::{
     Contents, Evidence, FORMAT_VERSION, RehearsedBackup, RehearsedCheck, SchemaPrints, WayBack,
 };
 use crate::plan::{self, Direction, History, Plan};
-use crate::postgres::migrate::asked::{TIMEOUT, Want, ask};
-use crate::postgres::migrate::canary::Canary;
-use crate::postgres::migrate::{Applied, Limits, Order, Stop, Unseen, Worker, apply, read_history};
+use crate::postgres::migrate::{
+    Applied, CHECK_TIMEOUT, Canary, Limits, Order, Stop, Unseen, Want, Worker, apply, ask,
+    read_history,
+};
 use crate::postgres::{Observer, PgError, Target, connect};
 use crate::work::archive::Archive;
 use crate::work::failure::Failure;
@@ -181,7 +182,7 @@ impl Stage<'_> {
     /// What checks with `maxDriftPercent` are held against.
     async fn values(&self, checks: &[MigrationCheck]) -> BTreeMap<String, String> {
         let acting = &self.rehearsal.acting;
-        let values = ask(&self.target, acting, checks, Want::Values, TIMEOUT).await;
+        let values = ask(&self.target, acting, checks, Want::Values, CHECK_TIMEOUT).await;
         let values = values.into_iter();
         values.filter_map(|a| Some((a.name, a.value?))).collect()
     }
@@ -196,7 +197,7 @@ impl Stage<'_> {
     ) -> bool {
         let acting = &self.rehearsal.acting;
         let want = Want::Verdicts(values);
-        for asked in ask(&self.target, acting, checks, want, TIMEOUT).await {
+        for asked in ask(&self.target, acting, checks, want, CHECK_TIMEOUT).await {
             if evidence.result == Verdict::Passed && !asked.passed {
                 let why = match &asked.error {
                     Some(error) => format!("could not be asked: {error}"),

@@ -8,8 +8,7 @@ use super::task::{acting_of, never};
 use crate::api::Reason;
 use crate::api::migration_run::MigrationCheck;
 use crate::manifest::{Contents, Evidence, Name, TouchedEntry};
-use crate::postgres::migrate::analyze;
-use crate::postgres::migrate::asked::{Asked, TIMEOUT, Want, ask};
+use crate::postgres::migrate::{Asked, CHECK_TIMEOUT, Want, analyze, ask};
 use crate::postgres::{LockPatience, Silent, Target};
 use crate::task::{AppliedResult, MigrationTask, TaskResult};
 use crate::work::Place;
@@ -63,7 +62,7 @@ impl<'a> Standing<'a> {
 
     async fn asked(&self, checks: &[MigrationCheck], want: Want<'_>) -> Vec<Asked> {
         let acting = acting_of(&self.task.spec);
-        ask(self.target, &acting, checks, want, TIMEOUT).await
+        ask(self.target, &acting, checks, want, CHECK_TIMEOUT).await
     }
 
     /// Before the first statement: what the migration touches is what it was in the backup, and the checks pass.
