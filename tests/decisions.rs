@@ -24,6 +24,12 @@ mod drill_turns;
 mod drills;
 #[path = "decisions/laws.rs"]
 mod laws;
+#[path = "decisions/migration_ends.rs"]
+mod migration_ends;
+#[path = "decisions/migration_world.rs"]
+mod migration_world;
+#[path = "decisions/migrations.rs"]
+mod migrations;
 #[path = "decisions/policies.rs"]
 mod policies;
 #[path = "decisions/proofs.rs"]

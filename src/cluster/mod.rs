@@ -18,6 +18,7 @@ pub mod ends;
 pub mod fault;
 pub mod look;
 pub mod operator;
+pub mod people;
 pub mod progress;
 pub mod queues;
 pub mod report;

@@ -25,8 +25,8 @@ impl Case<'_> {
         reason: Reason,
         why: &str,
     ) -> MigrationRunStatus {
-        let mut conditions = self.begin(&status);
         let why = cut(why);
+        let mut conditions = self.begin(&status, reason, &why);
         conditions.set(READY, Truth::Unknown, reason, why.clone());
         conditions.set(RECONCILING, Truth::True, reason, why);
         conditions.set(STALLED, Truth::False, reason, "nothing is in the way");
@@ -41,8 +41,8 @@ impl Case<'_> {
         why: &str,
     ) -> Decision<MigrationRunStatus> {
         let before = old.conditions.clone();
-        let mut conditions = self.begin(&old);
         let why = cut(why);
+        let mut conditions = self.begin(&old, reason, &why);
         conditions.set(READY, Truth::False, reason, why.clone());
         conditions.set(RECONCILING, Truth::False, reason, "waits for a person");
         conditions.set(STALLED, Truth::True, reason, why);
@@ -62,8 +62,8 @@ impl Case<'_> {
         reason: Reason,
         why: &str,
     ) -> Decision<MigrationRunStatus> {
-        let mut conditions = self.begin(&old);
         let why = cut(why);
+        let mut conditions = self.begin(&old, reason, &why);
         conditions.set(READY, Truth::False, reason, why.clone());
         conditions.set(RECONCILING, Truth::False, reason, "it has ended");
         conditions.set(STALLED, Truth::True, reason, why.clone());
@@ -108,12 +108,11 @@ impl Case<'_> {
         reason: Reason,
         why: &str,
     ) -> Decision<MigrationRunStatus> {
-        let mut conditions = self.begin(&old);
+        let mut conditions = self.begin(&old, reason, why);
         conditions.set(READY, Truth::True, reason, why);
         conditions.set(RECONCILING, Truth::False, reason, "it has ended");
         conditions.set(STALLED, Truth::False, reason, "nothing is in the way");
         conditions.set(COMPLETE, Truth::True, reason, why);
-        conditions.set(FAILED, Truth::False, reason, why);
         let status = MigrationRunStatus {
             running: None,
             next_attempt_at: None,
@@ -128,9 +127,14 @@ impl Case<'_> {
         }
     }
 
-    fn begin(&self, status: &MigrationRunStatus) -> Conditions {
+    /// Not at its end, as long as nobody says so.
+    fn begin(&self, status: &MigrationRunStatus, reason: Reason, why: &str) -> Conditions {
         let generation = self.seen.run.metadata.generation;
-        Conditions::new(&status.conditions, generation, self.now)
+        let mut conditions = Conditions::new(&status.conditions, generation, self.now);
+        for type_ in [COMPLETE, FAILED] {
+            conditions.set(type_, Truth::False, reason, why);
+        }
+        conditions
     }
 
     /// The gates in their order, as the status has them; `broken`: the one that it failed at.

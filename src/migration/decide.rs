@@ -216,6 +216,8 @@ impl Case<'_> {
                 } else {
                     at
                 };
+                let counts = old.approvals.iter().filter(|a| a.void.is_none());
+                let until = counts.map(|a| a.expires).fold(until, Timestamp::min);
                 self.waits(old, until, Reason::AwaitingWindow, &why)
             }
             Opening::Never => self.too_late(old),
