@@ -26,6 +26,10 @@ mod drills;
 mod laws;
 #[path = "decisions/migration_ends.rs"]
 mod migration_ends;
+#[path = "decisions/migration_gates.rs"]
+mod migration_gates;
+#[path = "decisions/migration_leaves.rs"]
+mod migration_leaves;
 #[path = "decisions/migration_world.rs"]
 mod migration_world;
 #[path = "decisions/migrations.rs"]

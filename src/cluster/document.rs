@@ -43,7 +43,8 @@ pub async fn plan(
     let name = pod.name_any();
     match context.call("logs", "Pod", api.logs(&name, &params)).await {
         Ok(log) => Ok(from_log(&log, said)),
-        Err(Fault::Gone { .. }) => Ok(None),
+        // Whatever the API server answers instead, its node may be gone for good: planning again costs less than waiting.
+        Err(Fault::Gone { .. } | Fault::Api { .. }) => Ok(None),
         Err(fault) => Err(fault),
     }
 }
