@@ -15,7 +15,8 @@ import yaml
 TOP = pathlib.Path(__file__).resolve().parent.parent
 CHART = TOP / "charts" / "lifeboat"
 HELM = os.environ["HELM"]
-CRDS = ["backuppolicies.lifeboat.dev", "backups.lifeboat.dev", "backupstores.lifeboat.dev", "restoredrills.lifeboat.dev"]
+CRDS = ["backuppolicies.lifeboat.dev", "backups.lifeboat.dev", "backupstores.lifeboat.dev", "migrationapprovals.lifeboat.dev",
+        "migrationruns.lifeboat.dev", "restoredrills.lifeboat.dev"]
 
 
 def helm(values, release="lifeboat", namespace="ops", version="1.33.0"):
@@ -80,11 +81,14 @@ class Authority(unittest.TestCase):
         ("lifeboat.dev", "backupstores"): {"get", "list", "watch"},
         ("lifeboat.dev", "backuppolicies"): {"get", "list", "watch"},
         ("lifeboat.dev", "backups"): {"get", "list", "watch", "create"},
-        ("lifeboat.dev", "restoredrills"): {"get", "list", "watch"},
+        ("lifeboat.dev", "restoredrills"): {"get", "list", "watch", "create", "delete"},
+        ("lifeboat.dev", "migrationruns"): {"get", "list", "watch", "patch"},
+        ("lifeboat.dev", "migrationapprovals"): {"get", "list", "watch"},
         ("lifeboat.dev", "backupstores/status"): {"patch", "update"},
         ("lifeboat.dev", "backuppolicies/status"): {"patch", "update"},
         ("lifeboat.dev", "backups/status"): {"patch", "update"},
         ("lifeboat.dev", "restoredrills/status"): {"patch", "update"},
+        ("lifeboat.dev", "migrationruns/status"): {"patch", "update"},
         ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
         ("networking.k8s.io", "networkpolicies"): {"create", "patch", "delete"},
         ("", "pods"): {"get", "list", "watch"},
@@ -147,7 +151,26 @@ class Authority(unittest.TestCase):
         key = "rbac.authorization.k8s.io/aggregate-to-view"
         self.assertEqual([n for n, r in roles.items() if key in r["metadata"]["labels"]], ["lifeboat-view"])
         names = [r["metadata"]["name"] for r in of_kind("ClusterRole", {"rbac": {"aggregate": False}})]
-        self.assertEqual(names, ["lifeboat-operator"])
+        self.assertEqual(names, ["lifeboat-operator", "lifeboat-admission"])
+
+    def test_migrations_and_approvals_are_nobodys_by_aggregation(self):
+        for role in of_kind("ClusterRole"):
+            if not any("aggregate-to" in label for label in role["metadata"]["labels"]):
+                continue
+            for rule in role["rules"]:
+                if {"migrationruns", "migrationapprovals"} & set(rule["resources"]):
+                    self.assertEqual(set(rule["verbs"]), {"get", "list", "watch"})
+        roles = {r["metadata"]["name"]: self.granted(r) for r in of_kind("ClusterRole") if "admission" not in r["metadata"]["name"]}
+        self.assertIn("approve", roles["lifeboat-approver"][("lifeboat.dev", "migrationruns")])
+        self.assertNotIn("create", roles["lifeboat-approver"][("lifeboat.dev", "migrationruns")])
+        self.assertNotIn("create", roles["lifeboat-migrator"][("lifeboat.dev", "migrationapprovals")])
+        self.assertNotIn("approve", roles["lifeboat-migrator"][("lifeboat.dev", "migrationruns")])
+
+    def test_the_operator_reads_its_admission_policies_by_name_alone(self):
+        role = next(r for r in of_kind("ClusterRole") if r["metadata"]["name"] == "lifeboat-admission")
+        self.assertEqual([rule["verbs"] for rule in role["rules"]], [["get"]])
+        shipped = {p["metadata"]["name"] for p in of_kind("ValidatingAdmissionPolicy")}
+        self.assertLessEqual(set(role["rules"][0]["resourceNames"]), shipped)
 
 
 class Operator(unittest.TestCase):
@@ -258,13 +281,15 @@ class Definitions(unittest.TestCase):
 class Admission(unittest.TestCase):
     def test_it_knows_the_operator_by_name(self):
         for values, account in (({}, "lifeboat"), ({"serviceAccount": {"name": "ours"}}, "ours")):
-            policy = one("ValidatingAdmissionPolicy", values)
+            policy = next(p for p in of_kind("ValidatingAdmissionPolicy", values) if p["metadata"]["name"].endswith("-backups"))
             self.assertIn(f"'system:serviceaccount:ops:{account}'", policy["spec"]["matchConditions"][0]["expression"])
-            binding = one("ValidatingAdmissionPolicyBinding", values)
-            self.assertEqual(binding["spec"], {"policyName": policy["metadata"]["name"], "validationActions": ["Deny"]})
+            names = {p["metadata"]["name"] for p in of_kind("ValidatingAdmissionPolicy", values)}
+            bindings = {b["metadata"]["name"]: b["spec"] for b in of_kind("ValidatingAdmissionPolicyBinding", values)}
+            self.assertEqual(bindings, {name: {"policyName": name, "validationActions": ["Deny"]} for name in names})
 
     def test_it_watches_over_all_three_fields(self):
-        text = json.dumps(one("ValidatingAdmissionPolicy")["spec"]["validations"])
+        policy = next(p for p in of_kind("ValidatingAdmissionPolicy") if p["metadata"]["name"].endswith("-backups"))
+        text = json.dumps(policy["spec"]["validations"])
         for field in ("reason", "scheduledTime", "tiers"):
             self.assertIn(f"has(object.spec.{field})", text)
 

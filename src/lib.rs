@@ -1,7 +1,7 @@
 //! Lifeboat makes PostgreSQL backups proven. This is the map of its rooms.
 //!
 //! ```text
-//!  people ──► cli ─┬─► operator: watch ► observe ► decide ► act ► report      (policy, backup, store, drill, cluster)
+//!  people ──► cli ─┬─► operator: watch ► observe ► decide ► act ► report      (policy, backup, store, drill, migration, cluster)
 //!                  │                        pure ▲ schedule, health, workload, task, api
 //!                  └─► work: task ► postgres ► codec ► objects, manifest last  (work, postgres, codec, objects)
 //! ```
@@ -14,7 +14,7 @@
 //! | [`schedule`] | due times from cron and zone (pure) |
 //! | [`health`] | thresholds, alerts, the condition `Healthy` (pure) |
 //! | [`workload`] | builds Jobs and NetworkPolicies (pure, infallible) |
-//! | [`store`], [`policy`], [`backup`], [`drill`] | one room per kind: observe, validate, decide, act, report |
+//! | [`store`], [`policy`], [`backup`], [`drill`], [`migration`] | one room per kind: observe, validate, decide, act, report |
 //! | [`cluster`] | client, caches, Events, server-side apply |
 //! | [`objects`] | object storage: trait, S3, folder, memory, faults |
 //! | [`codec`] | compress, encrypt, hash |
@@ -36,6 +36,7 @@ pub mod codec;
 pub mod drill;
 pub mod health;
 pub mod manifest;
+pub mod migration;
 pub mod objects;
 pub mod plan;
 pub mod policy;

@@ -24,6 +24,16 @@ mod drill_turns;
 mod drills;
 #[path = "decisions/laws.rs"]
 mod laws;
+#[path = "decisions/migration_ends.rs"]
+mod migration_ends;
+#[path = "decisions/migration_gates.rs"]
+mod migration_gates;
+#[path = "decisions/migration_leaves.rs"]
+mod migration_leaves;
+#[path = "decisions/migration_world.rs"]
+mod migration_world;
+#[path = "decisions/migrations.rs"]
+mod migrations;
 #[path = "decisions/policies.rs"]
 mod policies;
 #[path = "decisions/proofs.rs"]

@@ -58,6 +58,8 @@ pub enum BackupReason {
     Manual,
     /// A tier was due.
     Scheduled,
+    /// A MigrationRun needs a fresh one. Set by the operator only.
+    PreMigration,
 }
 
 /// How a backup goes, or went.

@@ -32,6 +32,17 @@ pub const REGRESSION: &str = "Regression";
 /// On a Backup: a drill restored it whole and found it equal.
 pub const PROVEN: &str = "Proven";
 
+/// On a MigrationRun: what will be done is fixed.
+pub const PLANNED: &str = "Planned";
+/// On a MigrationRun: a fresh backup is proven.
+pub const BACKUP_PROVEN: &str = "BackupProven";
+/// On a MigrationRun: it ran through on that backup.
+pub const REHEARSED: &str = "Rehearsed";
+/// On a MigrationRun: somebody else has looked at it.
+pub const APPROVED: &str = "Approved";
+/// On a MigrationRun: it stands on the database as it was rehearsed.
+pub const APPLIED: &str = "Applied";
+
 /// Longest message a condition carries, in characters.
 pub const MAX_MESSAGE: usize = 1_024;
 

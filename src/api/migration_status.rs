@@ -42,9 +42,15 @@ pub struct MigrationRunStatus {
     /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Until then the backup stays pinned.
+    /// How many Jobs, backups and drills there were: their names are counted through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pinned_until: Option<Timestamp>,
+    pub attempts: Option<MigrationAttempts>,
+    /// Not before this time does the next Job start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
+    /// Major version that a worker found, where another ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_major: Option<i32>,
     /// What to do next, for a run that holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
@@ -110,7 +116,31 @@ pub struct PlannedMigration {
     pub segments: i64,
 }
 
-/// The backup that stands behind a run: complete, proven, pinned, rehearsed on.
+/// How many there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationAttempts {
+    /// Jobs that planned.
+    #[schemars(range(min = 0))]
+    pub plan: i32,
+    /// Rounds of finding a proven backup.
+    #[schemars(range(min = 0))]
+    pub gate: i32,
+    /// Jobs that rehearsed.
+    #[schemars(range(min = 0))]
+    pub rehearse: i32,
+    /// Jobs that applied.
+    #[schemars(range(min = 0))]
+    pub apply: i32,
+    /// Jobs that read the history.
+    #[schemars(range(min = 0))]
+    pub settle: i32,
+    /// Of the step that is on: Jobs in a row that came to nothing.
+    #[schemars(range(min = 0))]
+    pub failed: i32,
+}
+
+/// The backup that stands behind a run: complete, proven, rehearsed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MigrationGateStatus {
@@ -195,6 +225,10 @@ pub struct MigrationExecutionStatus {
     /// Tries that ended because somebody was in the way.
     #[schemars(range(min = 0))]
     pub tries: i64,
+    /// A statement was begun, and nobody has seen its end.
+    pub begun: bool,
+    /// A worker is gone that said nothing: its history must be read before anything else happens.
+    pub unknown: bool,
     /// Why it stopped, in CamelCase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

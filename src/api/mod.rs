@@ -15,6 +15,7 @@ pub mod invalid;
 pub mod migration_approval;
 pub mod migration_run;
 pub mod migration_status;
+pub mod migration_window;
 pub mod name;
 pub mod reason;
 pub mod restore_drill;
@@ -41,10 +42,14 @@ pub const VERSION: &str = "v1alpha1";
 pub const FIELD_MANAGER: &str = "lifeboat";
 /// When this annotation of a store, policy or drill changes, probe, check or drill run now (K21).
 pub const REQUESTED_AT: &str = "lifeboat.dev/requestedAt";
-/// Label on every child: `probe`, `check`, `backup` or `drill`. Watches select on it (K23).
+/// Label on every child: `probe`, `check`, `backup`, `drill` or `migration`. Watches select on it (K23).
 pub const LABEL_TASK: &str = "lifeboat.dev/task";
 /// Label with the uid of the object whose status takes the result (K26: uids, never names).
 pub const LABEL_OWNER_UID: &str = "lifeboat.dev/owner-uid";
+/// Label on the pods of a migration that says which step they do: what only a rehearsal may reach is told by it.
+pub const LABEL_STEP: &str = "lifeboat.dev/step";
+/// On a MigrationRun from before its first worker until nobody has to look after what that left (M24).
+pub const MIGRATION_FINALIZER: &str = "lifeboat.dev/migration";
 /// Label on Backups with the uid of the policy that made them (K24).
 pub const LABEL_POLICY_UID: &str = "lifeboat.dev/policy-uid";
 
@@ -58,6 +63,8 @@ pub fn crds() -> Vec<(&'static str, CustomResourceDefinition)> {
         ("backuppolicies.yaml", finish(BackupPolicy::crd())),
         ("backups.yaml", finish(Backup::crd())),
         ("restoredrills.yaml", finish(RestoreDrill::crd())),
+        ("migrationruns.yaml", finish(MigrationRun::crd())),
+        ("migrationapprovals.yaml", finish(MigrationApproval::crd())),
     ]
 }
 

@@ -75,6 +75,21 @@ pub fn drill_job(run: &str, attempt: i32) -> String {
     fit_job(&format!("{run}-d{attempt}"))
 }
 
+/// Name of the Job of a step of a MigrationRun: `<run>-<step>-<attempt>`.
+#[must_use]
+pub fn migration_job(run: &str, step: &str, attempt: i32) -> String {
+    fit_job(&format!("{run}-{step}-{attempt}"))
+}
+
+/// Name of the Backup and of the RestoreDrill that a run asks for: `<run>-gate`, later ones with their number.
+#[must_use]
+pub fn gate(run: &str, round: i32) -> String {
+    match round {
+        ..=1 => fit(&format!("{run}-gate"), MAX_JOB_NAME),
+        _ => fit(&format!("{run}-gate-{round}"), MAX_JOB_NAME),
+    }
+}
+
 /// Name of a probe's or check's Job: `<object>-<task>-<8 hex of uid, generation, requestedAt, try>`.
 #[must_use]
 pub fn upkeep_job(

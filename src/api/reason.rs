@@ -210,7 +210,21 @@ reasons! {
     NeverProven,
     /// Tables of an extension hold rows that no dump holds.
     ExtensionDataNotDumped,
-    // What a migration says: not in the docs until a kind says it.
+    // What a migration says.
+    /// The drill that the run names does not exist.
+    DrillNotFound,
+    /// The chart's admission policies for migrations are missing, weaker than shipped, or younger than the run.
+    AdmissionMissing,
+    /// Everything up to the target is applied already.
+    NothingToDo,
+    /// Waits for a MigrationApproval of somebody else than who asked.
+    AwaitingApproval,
+    /// Waits for its window.
+    AwaitingWindow,
+    /// The backup grew too old before the first statement.
+    GateExpired,
+    /// What stands is not what was rehearsed.
+    NotAsRehearsed,
     /// A pooler in session mode stands between, where it may not.
     SessionPooler,
     /// An applied file is no longer what was applied.

@@ -33,14 +33,14 @@ pub fn validate(backup: &Backup) -> Result<ValidBackup, Invalid> {
     let spec = &backup.spec;
     named("spec.policyRef.name", &spec.policy_ref.name, "BackupPolicy")?;
     let due = match spec.reason {
-        BackupReason::Manual => {
+        BackupReason::Manual | BackupReason::PreMigration => {
             by_hand(backup)?;
             created(backup)
         }
         BackupReason::Scheduled => by_policy(backup)?,
     };
     let policy_uid = match spec.reason {
-        BackupReason::Manual => None,
+        BackupReason::Manual | BackupReason::PreMigration => None,
         BackupReason::Scheduled => backup.labels().get(LABEL_POLICY_UID).cloned(),
     };
     Ok(ValidBackup {

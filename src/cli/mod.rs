@@ -2,6 +2,7 @@
 //!
 //! The only room that reads the process's arguments and environment.
 
+pub mod approve;
 pub mod backup;
 mod backups;
 pub mod crd;
@@ -60,6 +61,8 @@ enum Command {
     Restore(restore::Args),
     /// Write down what drills of a backup found, for auditors: Markdown, HTML or JSON.
     Report(report::Args),
+    /// Approve a MigrationRun: see what it will do and what its rehearsal showed, and say yes.
+    Approve(approve::Args),
     /// Do the task that the operator put into this pod.
     #[command(hide = true)]
     Work(work::Args),
@@ -90,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Drill(args) => return block_on(finish(drill::run(args))),
         Command::Restore(args) => return block_on(finish(restore::run(args))),
         Command::Report(args) => return block_on(finish(report::run(args))),
+        Command::Approve(args) => return block_on(finish(approve::run(args))),
         Command::ScratchServer(args) => return block_on(finish(scratch_server::run(args))),
         Command::Work(args) => return block_on(work::run(args)),
     };

@@ -11,8 +11,8 @@ use super::context::Context;
 use super::decision::{Effect, Notice};
 use super::fault::Fault;
 use crate::api::{
-    Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_OWNER_UID, LABEL_POLICY_UID, Reason,
-    RestoreDrill,
+    Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_OWNER_UID, LABEL_POLICY_UID,
+    MigrationRun, Reason, RestoreDrill,
 };
 
 /// Carries out the effects. Answers what people must hear of besides the decision's own notices.
@@ -26,6 +26,18 @@ pub async fn act(context: &Context, effects: &[Effect]) -> Result<Vec<Notice>, F
             Effect::CreateBackup { backup, policy_uid } => {
                 heard.extend(create_backup(context, backup, policy_uid).await?);
             }
+            Effect::CreateDrill { drill } => create_drill(context, drill).await?,
+            Effect::DeleteDrill {
+                namespace,
+                name,
+                uid,
+            } => delete_drill(context, namespace, name, uid).await?,
+            Effect::SetFinalizers {
+                namespace,
+                name,
+                version,
+                finalizers,
+            } => set_finalizers(context, (namespace, name), version, finalizers).await?,
             Effect::CreateJob { job, owner_version } => {
                 create_job(context, job, owner_version).await?;
             }
@@ -135,6 +147,9 @@ async fn owner_now(
         "RestoreDrill" => {
             versions::<RestoreDrill>(context, namespace, &owner.name, "RestoreDrill").await
         }
+        "MigrationRun" => {
+            versions::<MigrationRun>(context, namespace, &owner.name, "MigrationRun").await
+        }
         _ => versions::<BackupStore>(context, namespace, &owner.name, "BackupStore").await,
     }
 }
@@ -178,6 +193,91 @@ async fn delete_job(
     {
         // Gone already, or another one of that name: in both cases ours is no more.
         Ok(_) | Err(Fault::Gone { .. } | Fault::Stale(_)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// A drill that its owner needs once; it goes with the owner, if nobody deletes it before.
+async fn create_drill(context: &Context, drill: &RestoreDrill) -> Result<(), Fault> {
+    let namespace = drill.namespace().unwrap_or_default();
+    let name = drill.name_any();
+    let api: Api<RestoreDrill> = Api::namespaced(context.client.clone(), &namespace);
+    let params = create_params();
+    let created = api.create(&params, drill);
+    match context.call("create", "RestoreDrill", created).await {
+        Ok(_) => {
+            tracing::info!(namespace, name, "created a RestoreDrill");
+            Ok(())
+        }
+        Err(Fault::Exists { .. }) => {
+            let there = context
+                .call("get", "RestoreDrill", api.get_metadata(&name))
+                .await?;
+            let owner = drill.owner_references().first().map(|o| &o.uid);
+            let mut owners = there.owner_references().iter();
+            match owners.any(|o| o.controller == Some(true) && Some(&o.uid) == owner) {
+                true => Ok(()),
+                false => Err(Fault::NameCollision {
+                    kind: "RestoreDrill",
+                    name,
+                }),
+            }
+        }
+        Err(fault) => Err(note_terminating(context, &namespace, fault)),
+    }
+}
+
+async fn delete_drill(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+) -> Result<(), Fault> {
+    let api: Api<RestoreDrill> = Api::namespaced(context.client.clone(), namespace);
+    let params = DeleteParams::background().preconditions(Preconditions {
+        uid: Some(uid.to_owned()),
+        resource_version: None,
+    });
+    let deleted = api.delete(name, &params);
+    match context.call("delete", "RestoreDrill", deleted).await {
+        Ok(_) | Err(Fault::Gone { .. } | Fault::Stale(_)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Only what a change of finalizers may say.
+#[derive(Debug, serde::Serialize)]
+struct Finalizers<'a> {
+    metadata: FinalizersMeta<'a>,
+}
+
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FinalizersMeta<'a> {
+    resource_version: &'a str,
+    finalizers: &'a [String],
+}
+
+async fn set_finalizers(
+    context: &Context,
+    (namespace, name): (&str, &str),
+    version: &str,
+    finalizers: &[String],
+) -> Result<(), Fault> {
+    let api: Api<MigrationRun> = Api::namespaced(context.client.clone(), namespace);
+    let metadata = FinalizersMeta {
+        resource_version: version,
+        finalizers,
+    };
+    let patch = Patch::Merge(Finalizers { metadata });
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patched = api.patch_metadata(name, &params, &patch);
+    match context.call("patch", "MigrationRun", patched).await {
+        // Another resourceVersion from here on: a status that differs is written by the next look.
+        Ok(_) | Err(Fault::Gone { .. }) => Ok(()),
         Err(fault) => Err(fault),
     }
 }

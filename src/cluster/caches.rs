@@ -16,7 +16,9 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use crate::api::{Backup, BackupPolicy, BackupStore, LABEL_TASK, RestoreDrill};
+use crate::api::{
+    Backup, BackupPolicy, BackupStore, LABEL_TASK, MigrationApproval, MigrationRun, RestoreDrill,
+};
 use crate::telemetry::Metrics;
 
 /// An object that may not decode: one bad object must not stop the watch of the others.
@@ -33,6 +35,10 @@ pub struct Caches {
     pub backups: Store<Guarded<Backup>>,
     /// Drills.
     pub drills: Store<Guarded<RestoreDrill>>,
+    /// Migration runs.
+    pub runs: Store<Guarded<MigrationRun>>,
+    /// Approvals of migration runs.
+    pub approvals: Store<Guarded<MigrationApproval>>,
     /// Jobs of ours.
     pub jobs: Store<Job>,
     /// Pods of ours, trimmed.
@@ -52,6 +58,10 @@ pub struct Writers {
     pub backups: Writer<Guarded<Backup>>,
     /// Drills.
     pub drills: Writer<Guarded<RestoreDrill>>,
+    /// Migration runs.
+    pub runs: Writer<Guarded<MigrationRun>>,
+    /// Approvals of migration runs.
+    pub approvals: Writer<Guarded<MigrationApproval>>,
     /// Jobs.
     pub jobs: Writer<Job>,
     /// Pods.
@@ -66,6 +76,8 @@ impl Caches {
         let (policies, policies_in) = reflector::store();
         let (backups, backups_in) = reflector::store();
         let (drills, drills_in) = reflector::store();
+        let (runs, runs_in) = reflector::store();
+        let (approvals, approvals_in) = reflector::store();
         let (jobs, jobs_in) = reflector::store();
         let (pods, pods_in) = reflector::store();
         let caches = Self {
@@ -73,6 +85,8 @@ impl Caches {
             policies,
             backups,
             drills,
+            runs,
+            approvals,
             jobs,
             pods,
             turn: Arc::default(),
@@ -82,6 +96,8 @@ impl Caches {
             policies: policies_in,
             backups: backups_in,
             drills: drills_in,
+            runs: runs_in,
+            approvals: approvals_in,
             jobs: jobs_in,
             pods: pods_in,
         };
@@ -98,6 +114,8 @@ impl Caches {
         self.policies.wait_until_ready().await?;
         self.backups.wait_until_ready().await?;
         self.drills.wait_until_ready().await?;
+        self.runs.wait_until_ready().await?;
+        self.approvals.wait_until_ready().await?;
         self.jobs.wait_until_ready().await?;
         self.pods.wait_until_ready().await
     }
@@ -159,8 +177,26 @@ pub fn watch_all(context: &Arc<Context>, writers: Writers, namespace: Option<&st
     start(guarded(
         context,
         api(client, namespace),
-        all,
+        all.clone(),
         writers.drills,
+        changed,
+    ));
+    let c = context.clone();
+    let changed = move |x: &Guarded<MigrationRun>| c.queues.run_changed(&c.caches, x);
+    start(guarded(
+        context,
+        api(client, namespace),
+        all.clone(),
+        writers.runs,
+        changed,
+    ));
+    let c = context.clone();
+    let changed = move |x: &Guarded<MigrationApproval>| c.queues.approval_changed(x);
+    start(guarded(
+        context,
+        api(client, namespace),
+        all,
+        writers.approvals,
         changed,
     ));
     let c = context.clone();

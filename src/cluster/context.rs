@@ -15,7 +15,7 @@ use super::ends::Ends;
 use super::fault::Fault;
 use super::progress::Tails;
 use super::queues::Queues;
-use super::seen::SeenJob;
+use super::seen::{Admission, SeenJob};
 use super::{Caches, look};
 use crate::api::{LABEL_OWNER_UID, LABEL_TASK};
 use crate::telemetry::Metrics;
@@ -67,6 +67,8 @@ pub struct Context {
     pub outdated: Mutex<Vec<&'static str>>,
     /// Namespaces that refused a create because they terminate.
     pub terminating: Mutex<HashMap<String, Timestamp>>,
+    /// What was seen last of the admission policies, and when (K36).
+    pub admission: Mutex<Option<(Timestamp, Admission)>>,
     /// Failures in a row, by kind and uid.
     pub failures: Mutex<HashMap<String, u32>>,
 }
@@ -124,6 +126,19 @@ impl Context {
         let job = self.caches.jobs.get(&key)?;
         let owner = job.labels().get(LABEL_OWNER_UID);
         (owner.map(String::as_str) == Some(owner_uid)).then(|| self.look_at(&job, now))
+    }
+
+    /// How many pods of an object's Jobs are not through, Jobs that are gone included.
+    #[must_use]
+    pub fn pods_at_work(&self, namespace: &str, task: &str, owner_uid: &str) -> usize {
+        let pods = self.caches.pods.state_filter(|pod| {
+            let label = |key: &str| pod.labels().get(key).map(String::as_str);
+            pod.metadata.namespace.as_deref() == Some(namespace)
+                && label(LABEL_TASK) == Some(task)
+                && label(LABEL_OWNER_UID) == Some(owner_uid)
+                && !matches!(look::pod_state(pod), look::PodState::Ended(_))
+        });
+        pods.len()
     }
 
     fn look_at(&self, job: &Job, now: Timestamp) -> SeenJob {

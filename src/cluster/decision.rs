@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
 use crate::api::condition::{READY, STALLED, find};
-use crate::api::{Backup, Reason};
+use crate::api::{Backup, Reason, RestoreDrill};
 use crate::cluster::seen::SeenJob;
 
 /// The whole answer of one `decide`. `S` is the kind's status, applied whole (K16).
@@ -32,6 +32,32 @@ pub enum Effect {
         backup: Box<Backup>,
         /// Whose it must be.
         policy_uid: String,
+    },
+    /// Create a RestoreDrill that its owner needs once, create-only. A 409 is adopted if the owner controls it, else
+    /// `NameCollision` (K26).
+    CreateDrill {
+        /// The drill, with its controller reference.
+        drill: Box<RestoreDrill>,
+    },
+    /// Delete a RestoreDrill of ours that has served (K28).
+    DeleteDrill {
+        /// Namespace.
+        namespace: String,
+        /// Name.
+        name: String,
+        /// Uid it must have.
+        uid: String,
+    },
+    /// Replace the finalizers of a MigrationRun (M24).
+    SetFinalizers {
+        /// Namespace.
+        namespace: String,
+        /// Name.
+        name: String,
+        /// `resourceVersion` that `decide` saw: nobody else's finalizer is lost.
+        version: String,
+        /// All that shall stand.
+        finalizers: Vec<String>,
     },
     /// Create a Job, create-only, after a live GET shows the owner at this resourceVersion (K16).
     CreateJob {

@@ -9,13 +9,16 @@
 //! Must never read a Secret, never delete what it did not create (K28), never poll (K23).
 
 pub mod act;
+pub mod admission;
 pub mod caches;
 pub mod context;
 pub mod decision;
+pub mod document;
 pub mod ends;
 pub mod fault;
 pub mod look;
 pub mod operator;
+pub mod people;
 pub mod progress;
 pub mod queues;
 pub mod report;

@@ -21,10 +21,10 @@ use super::fault::{self, Fault};
 use super::progress::{Tails, read_tails};
 use super::queues::Queues;
 use super::{Caches, report};
-use crate::api::Reason;
+use crate::api::{MIGRATION_FINALIZER, Reason};
 use crate::telemetry::Metrics;
 use crate::workload::Settings;
-use crate::{backup, drill, policy, store};
+use crate::{backup, drill, migration, policy, store};
 
 /// What a scope is made of.
 pub struct Parts {
@@ -76,6 +76,7 @@ pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
         tails: Tails::default(),
         outdated: Mutex::default(),
         terminating: Mutex::new(HashMap::new()),
+        admission: Mutex::default(),
         failures: Mutex::new(HashMap::new()),
     });
     caches::watch_all(&context, writers, parts.namespace.as_deref());
@@ -116,7 +117,10 @@ pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
             &stop,
             |d, c| Box::pin(drill::reconcile(d, c)),
         );
-        futures::join!(stores, policies, backups, drills);
+        let runs = control(&c, c.caches.runs.clone(), receivers.runs, &stop, |r, c| {
+            Box::pin(migration::reconcile(r, c))
+        });
+        futures::join!(stores, policies, backups, drills, runs);
     });
     Running { context, done }
 }
@@ -171,7 +175,10 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
     let meta = object.meta().clone();
-    if meta.deletion_timestamp.is_some() {
+    // What is being deleted is nobody's business but for those that asked to be looked after first (M24).
+    let waits = meta.finalizers.as_deref().unwrap_or_default();
+    let waits = waits.iter().any(|f| f == MIGRATION_FINALIZER);
+    if meta.deletion_timestamp.is_some() && !waits {
         return Ok(Action::await_change());
     }
     let timer = context.metrics.reconcile_timer();

@@ -1,4 +1,4 @@
-//! How far running backups and drills are: read sparingly from the tail of their logs (K15).
+//! How far running backups, drills and migrations are: read sparingly from the tail of their logs (K15).
 //!
 //! A read that fails makes progress unknown and nothing more. Never follows a log.
 
@@ -119,7 +119,8 @@ async fn round(context: &Context) {
 fn running(context: &Context, now: Timestamp) -> Vec<(Arc<Pod>, String)> {
     let pods = context.caches.pods.state_filter(|pod| {
         let task = pod.labels().get(LABEL_TASK).map(String::as_str);
-        matches!(task, Some("backup" | "drill")) && pod.labels().contains_key(LABEL_OWNER_UID)
+        matches!(task, Some("backup" | "drill" | "migration"))
+            && pod.labels().contains_key(LABEL_OWNER_UID)
     });
     let long_enough = |pod: &Pod| match look::pod_state(pod) {
         PodState::Running(since) => now.duration_since(since).unsigned_abs() > FIRST_READ,

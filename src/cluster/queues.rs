@@ -14,7 +14,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::caches::{Caches, Guarded};
 use super::look;
 use crate::api::condition::{COMPLETE, FAILED, is_true};
-use crate::api::{Backup, BackupPolicy, BackupStore, RestoreDrill};
+use crate::api::{
+    Backup, BackupPolicy, BackupStore, LABEL_OWNER_UID, MigrationApproval, MigrationRun,
+    RestoreDrill,
+};
 
 /// Receiving ends, one per controller.
 pub struct Receivers {
@@ -26,6 +29,8 @@ pub struct Receivers {
     pub backups: UnboundedReceiver<ObjectRef<Guarded<Backup>>>,
     /// Of drills.
     pub drills: UnboundedReceiver<ObjectRef<Guarded<RestoreDrill>>>,
+    /// Of migration runs.
+    pub runs: UnboundedReceiver<ObjectRef<Guarded<MigrationRun>>>,
 }
 
 /// Sending ends.
@@ -35,6 +40,7 @@ pub struct Queues {
     policies: UnboundedSender<ObjectRef<Guarded<BackupPolicy>>>,
     backups: UnboundedSender<ObjectRef<Guarded<Backup>>>,
     drills: UnboundedSender<ObjectRef<Guarded<RestoreDrill>>>,
+    runs: UnboundedSender<ObjectRef<Guarded<MigrationRun>>>,
 }
 
 /// Whether a Backup has reached its end.
@@ -53,17 +59,20 @@ impl Queues {
         let (policies, policies_out) = unbounded_channel();
         let (backups, backups_out) = unbounded_channel();
         let (drills, drills_out) = unbounded_channel();
+        let (runs, runs_out) = unbounded_channel();
         let receivers = Receivers {
             stores: stores_out,
             policies: policies_out,
             backups: backups_out,
             drills: drills_out,
+            runs: runs_out,
         };
         let queues = Self {
             stores,
             policies,
             backups,
             drills,
+            runs,
         };
         (queues, receivers)
     }
@@ -82,6 +91,9 @@ impl Queues {
         for drill in caches.drills.state() {
             self.drill(&drill);
         }
+        for run in caches.runs.state() {
+            self.run(&run);
+        }
     }
 
     fn store(&self, store: &Guarded<BackupStore>) {
@@ -98,6 +110,38 @@ impl Queues {
 
     fn drill(&self, drill: &Guarded<RestoreDrill>) {
         let _ = self.drills.send(ObjectRef::from_obj(drill));
+    }
+
+    fn run(&self, run: &Guarded<MigrationRun>) {
+        let _ = self.runs.send(ObjectRef::from_obj(run));
+    }
+
+    /// A run changed: itself, and its siblings, one of which may wait for it.
+    pub fn run_changed(&self, caches: &Caches, run: &Guarded<MigrationRun>) {
+        self.run(run);
+        let Ok(readable) = &run.0 else { return };
+        self.runs_of(caches, run.namespace(), &readable.spec.policy_ref.name);
+    }
+
+    /// An approval changed: the run that it is for.
+    pub fn approval_changed(&self, approval: &Guarded<MigrationApproval>) {
+        let Ok(readable) = &approval.0 else { return };
+        let namespace = approval.namespace().unwrap_or_default();
+        let run = &readable.spec.run_ref.name;
+        let _ = self.runs.send(ObjectRef::new(run).within(&namespace));
+    }
+
+    /// The runs of a policy that are not over.
+    fn runs_of(&self, caches: &Caches, namespace: Option<String>, policy: &str) {
+        for run in caches.runs.state() {
+            let waits = |r: &MigrationRun| {
+                let over = r.status.as_ref().is_some_and(|s| s.finished_at.is_some());
+                r.spec.policy_ref.name == policy && !over
+            };
+            if run.namespace() == namespace && run.0.as_ref().is_ok_and(waits) {
+                self.run(&run);
+            }
+        }
     }
 
     /// A store changed: itself, the policies that write to it, their unfinished backups and their drills.
@@ -122,6 +166,7 @@ impl Queues {
         }
         self.backups_of(caches, policy.namespace(), &policy.name_any(), None);
         self.drills_of(caches, policy.namespace(), &policy.name_any(), |_| true);
+        self.runs_of(caches, policy.namespace(), &policy.name_any());
     }
 
     /// A Backup changed: itself, its policy, its siblings, one of which may wait for it, and drills that wait for a
@@ -135,7 +180,8 @@ impl Queues {
         let _ = self.policies.send(policy_ref);
         self.backups_of(caches, namespace.clone(), policy, Some(&backup.name_any()));
         let waits = |d: &RestoreDrill| d.status.as_ref().is_none_or(|s| s.last.is_none());
-        self.drills_of(caches, namespace, policy, waits);
+        self.drills_of(caches, namespace.clone(), policy, waits);
+        self.runs_of(caches, namespace, policy);
     }
 
     /// A drill changed: itself, its policy, the backup it drilled last, and its siblings, one of which may wait for it.
@@ -153,6 +199,7 @@ impl Queues {
         }
         let name = drill.name_any();
         self.drills_of(caches, drill.namespace(), policy, |d| d.name_any() != name);
+        self.runs_of(caches, drill.namespace(), policy);
     }
 
     fn drills_of(
@@ -219,6 +266,9 @@ impl Queues {
                 "RestoreDrill" => {
                     let _ = self.drills.send(ObjectRef::new(name).within(&namespace));
                 }
+                "MigrationRun" => {
+                    let _ = self.runs.send(ObjectRef::new(name).within(&namespace));
+                }
                 _ => {}
             }
         }
@@ -234,6 +284,15 @@ impl Queues {
             .find(|job| job.meta().uid.as_deref() == Some(uid));
         if let Some(job) = job {
             self.owner_of(&job);
+            return;
+        }
+        // The Job is gone before its pod: a run that is being deleted waits for that one (M24).
+        let owner = pod.labels().get(LABEL_OWNER_UID);
+        let run = caches
+            .runs
+            .find(|run| owner.is_some() && run.meta().uid.as_ref() == owner);
+        if let Some(run) = run {
+            self.run(&run);
         }
     }
 }

@@ -199,6 +199,8 @@ pub fn kind_of<K: Resource<DynamicType = ()>>() -> &'static str {
         "BackupStore" => "BackupStore",
         "BackupPolicy" => "BackupPolicy",
         "RestoreDrill" => "RestoreDrill",
+        "MigrationRun" => "MigrationRun",
+        "MigrationApproval" => "MigrationApproval",
         _ => "Backup",
     }
 }

@@ -57,3 +57,12 @@ pub enum JobState {
         why: String,
     },
 }
+
+/// What is seen of the admission policies that make approvals worth something (K35, K36).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Admission {
+    /// They stand as they were shipped, the youngest of them since then.
+    InPlace(Timestamp),
+    /// One is missing, weaker than shipped, or cannot be read. The text says which, and what to do.
+    Missing(String),
+}

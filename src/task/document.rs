@@ -72,7 +72,7 @@ pub struct BackupTask {
     pub attempt: i32,
     /// Tiers it counts for.
     pub tiers: Vec<String>,
-    /// `Manual` or `Scheduled`.
+    /// `Manual`, `Scheduled` or `PreMigration`.
     pub reason: crate::api::backup::BackupReason,
     /// Due time, or the creation time of a manual Backup.
     pub due: Timestamp,

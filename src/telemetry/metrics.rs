@@ -56,6 +56,7 @@ pub struct Metrics {
     outdated: Family<Kind, Gauge>,
     runs: Family<Why, Counter>,
     drills: Family<Drilled, Counter>,
+    migrations: Family<Why, Counter>,
     /// What is told of each policy.
     pub policies: Policies,
 }
@@ -76,6 +77,7 @@ impl Default for Metrics {
             outdated: Family::default(),
             runs: Family::default(),
             drills: Family::default(),
+            migrations: Family::default(),
             policies: Policies::default(),
         };
         all.registry = Arc::new(all.register());
@@ -134,6 +136,11 @@ impl Metrics {
             "backup_runs",
             "Backups that reached their end, by the reason of their Ready condition",
             self.runs.clone(),
+        );
+        r.register(
+            "migration_runs",
+            "MigrationRuns that reached their end, by the reason of their Ready condition",
+            self.migrations.clone(),
         );
         r.register(
             "drill_runs",
@@ -199,6 +206,12 @@ impl Metrics {
     /// Counts a Backup that reached its end.
     pub fn backup_run(&self, reason: &str) {
         self.runs.get_or_create(&why(reason)).inc();
+    }
+
+    /// A MigrationRun reached its end.
+    pub fn migration_run(&self, reason: &str) {
+        let reason = reason.to_owned();
+        self.migrations.get_or_create(&Why { reason }).inc();
     }
 
     /// Counts a run of a drill that reached its end.

@@ -128,7 +128,8 @@ fn upkeep_name<K: ResourceExt>(object: &K, task: &str, round: &str) -> String {
 }
 
 /// Controller reference without `blockOwnerDeletion`, which would need a right on finalizers.
-pub(super) fn owner_of<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
+#[must_use]
+pub fn owner_of<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
     OwnerReference {
         api_version: K::api_version(&()).into_owned(),
         kind: K::kind(&()).into_owned(),

@@ -1,15 +1,18 @@
-//! What the pods of a drill may reach (K38). NetworkPolicy knows addresses and ports, not names: it keeps a restored
+//! What the pods of a drill, and of a rehearsal, may reach (K38). NetworkPolicy knows addresses and ports, not names: it keeps a restored
 //! database from talking to others, and is no substitute for not holding a credential (P9).
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::job::owner_of;
-use crate::api::{BackupStore, LABEL_OWNER_UID, RestoreDrill, name};
+use crate::api::migration_run::MigrationStep;
+use crate::api::{BackupStore, LABEL_OWNER_UID, LABEL_STEP, MigrationRun, RestoreDrill, name};
 
 /// Where names are resolved; OpenShift's own servers listen on the second.
 const DNS: [i32; 2] = [53, 5353];
@@ -24,6 +27,40 @@ pub fn network_name(drill: &RestoreDrill) -> String {
 /// Nobody reaches the drill's pods; they reach names and the store's port, anywhere. Owned by the drill.
 #[must_use]
 pub fn drill_network(store: &BackupStore, drill: &RestoreDrill) -> NetworkPolicy {
+    let uid = drill.uid().unwrap_or_default();
+    isolated(
+        store,
+        network_name(drill),
+        drill,
+        [(LABEL_OWNER_UID.to_owned(), uid)].into(),
+    )
+}
+
+/// Name of the NetworkPolicy of a run's rehearsals.
+#[must_use]
+pub fn rehearsal_network_name(run: &MigrationRun) -> String {
+    let uid = run.uid().unwrap_or_default();
+    format!("lifeboat-rehearsal-{}", name::hash_hex(&[&uid], 12))
+}
+
+/// As [`drill_network`], for the pods of a run that rehearse: those that plan and apply have to reach the database.
+#[must_use]
+pub fn rehearsal_network(store: &BackupStore, run: &MigrationRun) -> NetworkPolicy {
+    let uid = run.uid().unwrap_or_default();
+    let rehearse = MigrationStep::Rehearse.as_str().to_owned();
+    let labels = [
+        (LABEL_OWNER_UID.to_owned(), uid),
+        (LABEL_STEP.to_owned(), rehearse),
+    ];
+    isolated(store, rehearsal_network_name(run), run, labels.into())
+}
+
+fn isolated<K: Resource<DynamicType = ()>>(
+    store: &BackupStore,
+    name: String,
+    owner: &K,
+    pods: BTreeMap<String, String>,
+) -> NetworkPolicy {
     let port = |protocol: &str, port: i32| NetworkPolicyPort {
         protocol: Some(protocol.to_owned()),
         port: Some(IntOrString::Int(port)),
@@ -34,7 +71,7 @@ pub fn drill_network(store: &BackupStore, drill: &RestoreDrill) -> NetworkPolicy
         .flat_map(|dns| [port("UDP", *dns), port("TCP", *dns)])
         .collect();
     ports.push(port("TCP", store_port(store.spec.s3.endpoint.as_deref())));
-    let uid = drill.uid().unwrap_or_default();
+    let uid = owner.meta().uid.clone().unwrap_or_default();
     let labels = [
         ("app.kubernetes.io/name", "lifeboat"),
         ("app.kubernetes.io/managed-by", "lifeboat"),
@@ -43,15 +80,15 @@ pub fn drill_network(store: &BackupStore, drill: &RestoreDrill) -> NetworkPolicy
     let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
     NetworkPolicy {
         metadata: ObjectMeta {
-            name: Some(network_name(drill)),
-            namespace: drill.namespace(),
+            name: Some(name),
+            namespace: owner.meta().namespace.clone(),
             labels: Some(labels.into()),
-            owner_references: Some(vec![owner_of(drill)]),
+            owner_references: Some(vec![owner_of(owner)]),
             ..ObjectMeta::default()
         },
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector {
-                match_labels: Some([(LABEL_OWNER_UID.to_owned(), uid.clone())].into()),
+                match_labels: Some(pods),
                 match_expressions: None,
             }),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),

@@ -27,6 +27,9 @@ pub struct Settings {
     pub image_pull_secrets: Vec<String>,
     /// Requests and limits of the container `work`.
     pub resources: ResourceRequirements,
+    /// With which the names of the chart's admission policies begin; absent where they are not installed (K36).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<String>,
 }
 
 impl Settings {
@@ -43,6 +46,7 @@ impl Settings {
             fs_group: None,
             image_pull_secrets: Vec::new(),
             resources: ResourceRequirements::default(),
+            admission: None,
         }
     }
 

@@ -106,7 +106,7 @@ pub(super) fn probe(store: &BackupStore) -> Task {
     }
 }
 
-fn database(database: &Database) -> DatabaseTask {
+pub(super) fn database(database: &Database) -> DatabaseTask {
     let tls = database.tls.as_ref();
     DatabaseTask {
         secret_name: database.secret_ref.name.clone(),
@@ -122,7 +122,7 @@ fn database(database: &Database) -> DatabaseTask {
     }
 }
 
-fn store_task(spec: &BackupStoreSpec) -> StoreTask {
+pub(super) fn store_task(spec: &BackupStoreSpec) -> StoreTask {
     StoreTask {
         bucket: spec.s3.bucket.clone(),
         prefix: spec.s3.prefix.clone().unwrap_or_default(),

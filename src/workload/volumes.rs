@@ -13,7 +13,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::api::BackupStoreSpec;
 use crate::api::backup_policy::Database;
 use crate::api::shared::CaRef;
-use crate::task::{DATABASE_CA_DIR, DATABASE_DIR, IDENTITY_DIR, STORE_CA_DIR, STORE_DIR};
+use crate::task::{
+    DATABASE_CA_DIR, DATABASE_DIR, IDENTITY_DIR, LOGIN_DIR, SOURCE_DIR, STORE_CA_DIR, STORE_DIR,
+};
 
 /// Read by the pod's user and its `fsGroup`, by nobody else.
 const MODE: i32 = 0o440;
@@ -43,6 +45,16 @@ pub(super) fn store(spec: &BackupStoreSpec) -> Vec<Mounted> {
 /// The Secret with the age identity: nobody's but a drill's.
 pub(super) fn identity(name: &str) -> Mounted {
     secret("identity", name, IDENTITY_DIR)
+}
+
+/// The Secret with the migrating role: nobody's but a migration's that plans, applies or settles.
+pub(super) fn login(name: &str) -> Mounted {
+    secret("login", name, LOGIN_DIR)
+}
+
+/// The ConfigMap with the files of a migration.
+pub(super) fn source(name: &str) -> Mounted {
+    config_map("source", name, SOURCE_DIR)
 }
 
 /// A volume of that size and class, made for the pod and gone with it.
@@ -115,11 +127,15 @@ fn trust(volume: &str, ca: &CaRef, path: &str) -> Option<Mounted> {
     if ca.secret_key_ref.is_some() {
         return Some(secret(volume, &key.name, path));
     }
-    Some(Mounted {
+    Some(config_map(volume, &key.name, path))
+}
+
+fn config_map(volume: &str, name: &str, path: &str) -> Mounted {
+    Mounted {
         volume: Volume {
             name: volume.to_owned(),
             config_map: Some(ConfigMapVolumeSource {
-                name: key.name.clone(),
+                name: name.to_owned(),
                 default_mode: Some(MODE),
                 optional: Some(true),
                 ..ConfigMapVolumeSource::default()
@@ -127,7 +143,7 @@ fn trust(volume: &str, ca: &CaRef, path: &str) -> Option<Mounted> {
             ..Volume::default()
         },
         mount: read_only(volume, path),
-    })
+    }
 }
 
 fn read_only(volume: &str, path: &str) -> VolumeMount {

@@ -18,7 +18,7 @@ use lifeboat::{backup, drill, policy, store};
 
 use crate::fixtures::{self, at};
 
-static SETTINGS: LazyLock<Settings> = LazyLock::new(fixtures::settings);
+pub static SETTINGS: LazyLock<Settings> = LazyLock::new(fixtures::settings);
 
 pub const NOW: &str = "2026-11-21T02:00:05Z";
 
@@ -76,7 +76,7 @@ pub trait World: Clone + std::fmt::Debug {
 }
 
 /// A Job that was just created: no pod yet.
-fn new_job(job: &k8s_openapi::api::batch::v1::Job, now: Timestamp) -> SeenJob {
+pub fn new_job(job: &k8s_openapi::api::batch::v1::Job, now: Timestamp) -> SeenJob {
     let owner = job.labels().get(LABEL_OWNER_UID).cloned();
     let state = JobState::Waiting {
         reason: Reason::Starting,
@@ -176,7 +176,10 @@ impl World for PolicyWorld {
             }
             Effect::DeleteJob { .. }
             | Effect::ApplyNetwork { .. }
-            | Effect::DeleteNetwork { .. } => {}
+            | Effect::DeleteNetwork { .. }
+            | Effect::CreateDrill { .. }
+            | Effect::DeleteDrill { .. }
+            | Effect::SetFinalizers { .. } => {}
         }
     }
     fn deleted(&mut self, uid: &str) {
@@ -351,6 +354,9 @@ pub fn effects<S>(decision: &Decision<S>) -> Vec<String> {
         Effect::DeleteJob { name, .. } => format!("delete Job {name}"),
         Effect::ApplyNetwork { policy } => format!("apply NetworkPolicy {}", policy.name_any()),
         Effect::DeleteNetwork { name, .. } => format!("delete NetworkPolicy {name}"),
+        Effect::CreateDrill { drill } => format!("create RestoreDrill {}", drill.name_any()),
+        Effect::DeleteDrill { name, .. } => format!("delete RestoreDrill {name}"),
+        Effect::SetFinalizers { finalizers, .. } => format!("finalizers {finalizers:?}"),
     });
     told.collect()
 }

@@ -41,7 +41,11 @@ pub fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 pub fn reason() -> impl Strategy<Value = BackupReason> {
-    select(vec![BackupReason::Manual, BackupReason::Scheduled])
+    select(vec![
+        BackupReason::Manual,
+        BackupReason::Scheduled,
+        BackupReason::PreMigration,
+    ])
 }
 
 fn server() -> impl Strategy<Value = Server> {

@@ -147,6 +147,8 @@ impl ApiServer {
             "crd/backuppolicies.lifeboat.dev",
             "crd/backups.lifeboat.dev",
             "crd/restoredrills.lifeboat.dev",
+            "crd/migrationruns.lifeboat.dev",
+            "crd/migrationapprovals.lifeboat.dev",
         ]);
     }
 

@@ -370,7 +370,11 @@ impl Operator {
                     world.create_job(job);
                 }
                 Effect::DeleteJob { name, uid, .. } => world.delete_job(name, uid),
-                Effect::ApplyNetwork { .. } | Effect::DeleteNetwork { .. } => {}
+                Effect::ApplyNetwork { .. }
+                | Effect::DeleteNetwork { .. }
+                | Effect::CreateDrill { .. }
+                | Effect::DeleteDrill { .. }
+                | Effect::SetFinalizers { .. } => {}
             }
             if self.dies(world) {
                 return Ok(After::Died);

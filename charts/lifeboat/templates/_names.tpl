@@ -48,21 +48,31 @@ runAsUser: {{ .Values.workers.runAsUser | toJson }}
 fsGroup: {{ .Values.workers.fsGroup | toJson }}
 imagePullSecrets: {{ .Values.workers.imagePullSecrets | default list | toJson }}
 resources: {{ .Values.workers.resources | toJson }}
+{{- if .Values.admission.enabled }}
+admission: {{ include "lifeboat.fullname" . | quote }}
+{{- end }}
 {{- end }}
 
 {{/*
 Everything the operator may do (K36). No Secrets, no ConfigMaps, no exec, no wildcard.
-Status is applied (patch). Jobs are never changed, only created and deleted. NetworkPolicies are those of drills.
+Status is applied (patch). Jobs are never changed, only created and deleted. NetworkPolicies are those of drills and
+rehearsals. A MigrationRun is patched for its finalizer; RestoreDrills are created for the gate of one, and deleted after it.
 */}}
 {{- define "lifeboat.rules" -}}
 - apiGroups: [lifeboat.dev]
-  resources: [backupstores, backuppolicies, backups, restoredrills]
+  resources: [backupstores, backuppolicies, backups, restoredrills, migrationruns, migrationapprovals]
   verbs: [get, list, watch]
 - apiGroups: [lifeboat.dev]
   resources: [backups]
   verbs: [create]
 - apiGroups: [lifeboat.dev]
-  resources: [backupstores/status, backuppolicies/status, backups/status, restoredrills/status]
+  resources: [restoredrills]
+  verbs: [create, delete]
+- apiGroups: [lifeboat.dev]
+  resources: [migrationruns]
+  verbs: [patch]
+- apiGroups: [lifeboat.dev]
+  resources: [backupstores/status, backuppolicies/status, backups/status, restoredrills/status, migrationruns/status]
   verbs: [patch, update]
 - apiGroups: [batch]
   resources: [jobs]

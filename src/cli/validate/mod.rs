@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_saphyr::{RenderOptions, SnippetMode, UserMessageFormatter};
 
 use super::CommandError;
-use crate::api::{self, BackupPolicy, BackupStore, RestoreDrill};
+use crate::api::{self, BackupPolicy, BackupStore, MigrationApproval, MigrationRun, RestoreDrill};
 use crate::work::human;
 use crate::workload::Settings;
 use schema::Finding;
@@ -283,6 +283,10 @@ fn sense(kind: &str, object: &Value, well_formed: bool) -> Option<Finding> {
         "RestoreDrill" => read(object, well_formed, |drill: &RestoreDrill| {
             crate::drill::validate::validate(drill, &s).err()
         }),
+        "MigrationRun" => read(object, well_formed, |run: &MigrationRun| {
+            crate::migration::validate::validate(run).err()
+        }),
+        "MigrationApproval" => read(object, well_formed, |_: &MigrationApproval| None),
         _ => read(object, well_formed, |_: &api::Backup| None),
     }
 }

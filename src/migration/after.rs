@@ -1,0 +1,141 @@
+//! What follows from what stands on the database. Pure.
+
+use super::conclude::MINUTE;
+use super::decide::{Case, MAX_APPLIES};
+use super::read;
+use super::window::Opening;
+use crate::api::condition::APPLIED;
+use crate::api::migration_run::MigrationExecutionStatus;
+use crate::api::{MigrationRunStatus, Reason};
+use crate::cluster::decision::{Decision, Notice};
+use crate::schedule::later;
+use crate::task::AppliedResult;
+
+impl Case<'_> {
+    /// What stands is known, and nothing is half done.
+    pub(super) fn after(
+        &self,
+        status: MigrationRunStatus,
+        reason: Reason,
+        message: &str,
+    ) -> Decision<MigrationRunStatus> {
+        let execution = status.execution.clone().unwrap_or_default();
+        let of = status.plan.as_ref().map_or(0, |p| p.segments);
+        let all = execution.applied >= of;
+        match (all, execution.verified) {
+            (_, Some(false)) => {
+                let why = match reason {
+                    Reason::Succeeded => "what stands is not what was rehearsed",
+                    _ => message,
+                };
+                let reason = match reason {
+                    Reason::Succeeded => Reason::NotAsRehearsed,
+                    other => other,
+                };
+                return self.fail(status, Some(APPLIED), reason, why);
+            }
+            (true, Some(true)) => return self.complete(status, of),
+            _ => {}
+        }
+        let open = self.valid.ok().map(|valid| valid.window.at(self.now));
+        let never = open.is_none_or(|o| o == Opening::Never);
+        let more = Self::attempts(&status).apply < MAX_APPLIES;
+        let untouched = execution.applied == 0;
+        match reason {
+            Reason::GateExpired if untouched && more => {
+                let gate = MigrationRunStatus {
+                    gate: None,
+                    ..status
+                };
+                let why =
+                    "the backup grew too old before the first statement: another one is taken";
+                self.waits(gate, self.now, Reason::GateExpired, why)
+            }
+            Reason::PlanVoid if untouched && more => {
+                let void = MigrationRunStatus {
+                    plan: None,
+                    rehearsal: None,
+                    approvals: Vec::new(),
+                    ..status
+                };
+                let why =
+                    "the history is not what it was when the run was planned: it is planned anew";
+                Decision {
+                    notices: vec![Notice::warning(Reason::PlanVoid, why)],
+                    ..self.waits(void, self.now, Reason::PlanVoid, why)
+                }
+            }
+            Reason::WindowClosed if untouched && more && !never => {
+                let at = later(self.now, MINUTE);
+                let status = MigrationRunStatus {
+                    next_attempt_at: Some(at),
+                    ..status
+                };
+                self.waits(status, at, Reason::AwaitingWindow, message)
+            }
+            reason
+                if is_cut_off(reason)
+                    && more
+                    && (untouched || matches!(open, Some(Opening::Open(_)))) =>
+            {
+                let at = later(self.now, MINUTE);
+                let status = MigrationRunStatus {
+                    next_attempt_at: Some(at),
+                    ..status
+                };
+                let why = format!("{message}; it goes on after a pause");
+                Decision {
+                    notices: vec![Notice::warning(reason, why.clone())],
+                    ..self.waits(status, at, Reason::Retrying, &why)
+                }
+            }
+            Reason::Succeeded => {
+                let why = "the worker says that all is well, and not that it compared what stands with what was rehearsed";
+                self.fail(status, Some(APPLIED), Reason::ProtocolError, why)
+            }
+            reason => self.fail(status, Some(APPLIED), reason, message),
+        }
+    }
+}
+
+/// Ended from outside, where the worker would have gone on.
+fn is_cut_off(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Terminated
+            | Reason::ConnectionLost
+            | Reason::LockLost
+            | Reason::DeadlineExceeded
+            | Reason::ResultLost
+            | Reason::OutOfMemory
+            | Reason::StartDeadlineExceeded
+            | Reason::ImagePullFailed
+    )
+}
+
+/// The status with what a worker said of the database; said nothing: not known.
+pub(super) fn stands(
+    old: &MigrationRunStatus,
+    execution: MigrationExecutionStatus,
+    said: Option<&AppliedResult>,
+) -> MigrationRunStatus {
+    let most = old.plan.as_ref().map_or(0, |p| p.segments);
+    let execution = match said {
+        None => MigrationExecutionStatus {
+            unknown: true,
+            ..execution
+        },
+        Some(said) => MigrationExecutionStatus {
+            applied: said.applied.clamp(0, most),
+            begun: said.begun,
+            unknown: false,
+            verified: said.verified.or(execution.verified),
+            differences: read::differences(&said.differences),
+            ..execution
+        },
+    };
+    MigrationRunStatus {
+        execution: Some(execution),
+        ..old.clone()
+    }
+}

@@ -1,0 +1,93 @@
+//! What is there of a run: the caches only, never the API server (K16).
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::decide::{Observed, another_goes_first};
+use crate::api::{
+    Backup, BackupPolicy, BackupStore, MigrationApproval, MigrationRun, RestoreDrill, name,
+};
+use crate::cluster::seen::Admission;
+use crate::cluster::{Caches, Context};
+
+/// Gathers what deciding needs, but for the plan's document. `admission`: what was seen of the admission policies lately.
+#[must_use]
+pub fn observe(
+    context: &Context,
+    run: MigrationRun,
+    admission: Admission,
+    now: Timestamp,
+) -> Observed {
+    let namespace = run.namespace().unwrap_or_default();
+    let uid = run.uid().unwrap_or_default();
+    let caches = &context.caches;
+    let policy: Option<BackupPolicy> =
+        Caches::get(&caches.policies, &namespace, &run.spec.policy_ref.name);
+    let store: Option<BackupStore> = policy
+        .as_ref()
+        .and_then(|p| Caches::get(&caches.stores, &namespace, &p.spec.store_ref.name));
+    let jobs = context.jobs_of(&namespace, "migration", &uid, now);
+    let running = run.status.as_ref().and_then(|s| s.running.as_ref());
+    let job = running.and_then(|r| r.job_uid.as_ref());
+    let gone = job.filter(|uid| jobs.iter().all(|job| job.uid != **uid));
+    Observed {
+        drill: Caches::get(&caches.drills, &namespace, &run.spec.drill_ref.name),
+        gate_drills: gate_drills(caches, &namespace, &run),
+        backups: backups(caches, &namespace, &run),
+        approvals: approvals(caches, &namespace, &run),
+        end: gone.and_then(|uid| context.ends.of(uid)),
+        pods: context.pods_at_work(&namespace, "migration", &uid),
+        first: first(caches, &namespace, &run),
+        namespace_terminating: context.is_terminating(&namespace, now),
+        document: None,
+        jobs,
+        admission,
+        policy,
+        store,
+        run,
+    }
+}
+
+fn gate_drills(caches: &Caches, namespace: &str, run: &MigrationRun) -> Vec<RestoreDrill> {
+    let gate = run.status.as_ref().and_then(|s| s.gate.as_ref());
+    let named = gate.and_then(|g| g.drill.as_deref());
+    let uid = run.uid();
+    let all = caches.drills.state();
+    let readable = all.iter().filter_map(|drill| drill.0.as_ref().ok());
+    let here = readable.filter(|d| d.metadata.namespace.as_deref() == Some(namespace));
+    here.filter(|drill| {
+        let mut owners = drill.owner_references().iter();
+        owners.any(|o| Some(&o.uid) == uid.as_ref()) || Some(drill.name_any().as_str()) == named
+    })
+    .cloned()
+    .collect()
+}
+
+fn backups(caches: &Caches, namespace: &str, run: &MigrationRun) -> Vec<Backup> {
+    let status = run.status.as_ref();
+    let rounds = status.and_then(|s| s.attempts).map_or(0, |a| a.gate);
+    let named = name::gate(&run.name_any(), rounds);
+    let all = caches.backups.state();
+    let readable = all.iter().filter_map(|backup| backup.0.as_ref().ok());
+    let here = readable.filter(|b| b.metadata.namespace.as_deref() == Some(namespace));
+    here.filter(|b| b.spec.policy_ref == run.spec.policy_ref || b.name_any() == named)
+        .cloned()
+        .collect()
+}
+
+fn approvals(caches: &Caches, namespace: &str, run: &MigrationRun) -> Vec<MigrationApproval> {
+    let name = run.name_any();
+    let all = caches.approvals.state();
+    let readable = all.iter().filter_map(|approval| approval.0.as_ref().ok());
+    let here = readable.filter(|a| a.metadata.namespace.as_deref() == Some(namespace));
+    let ours =
+        here.filter(|a| a.spec.run_ref.name == name && a.metadata.deletion_timestamp.is_none());
+    ours.cloned().collect()
+}
+
+fn first(caches: &Caches, namespace: &str, run: &MigrationRun) -> Option<String> {
+    let all = caches.runs.state();
+    let readable = all.iter().filter_map(|other| other.0.as_ref().ok());
+    let here = readable.filter(|r| r.metadata.namespace.as_deref() == Some(namespace));
+    another_goes_first(run, here)
+}

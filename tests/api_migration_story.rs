@@ -1,0 +1,184 @@
+//! A MigrationRun on a real API server, from its plan to its end, with the rights that the chart gives the operator.
+//!
+//! Needs: servers
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
+
+#[path = "support/apiserver.rs"]
+mod apiserver;
+#[path = "support/kubelet.rs"]
+mod kubelet;
+#[path = "support/migrators.rs"]
+mod migrators;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apiserver::shared;
+use kube::{Api, Client, ResourceExt};
+use lifeboat::api::condition::{COMPLETE, is_true};
+use lifeboat::api::{MigrationRun, RestoreDrill};
+use lifeboat::cluster::SystemClock;
+use lifeboat::cluster::operator::{Parts, start};
+use lifeboat::telemetry::Metrics;
+use lifeboat::workload::Settings;
+use migrators::{approval_yaml, create, namespace, refused, run_yaml};
+use tokio_util::sync::CancellationToken;
+
+fn settings() -> Settings {
+    serde_saphyr::from_str(
+        "{image: 'lifeboat:test', imagePullPolicy: Never, postgresImage: 'postgres:{major}', defaultMajor: 17, runAsUser: 65532, fsGroup: 65532, resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {cpu: '1', memory: 64Mi}}, admission: lifeboat}",
+    )
+    .unwrap()
+}
+
+const REST: &str = "apiVersion: lifeboat.dev/v1alpha1
+kind: BackupStore
+metadata: {name: primary}
+spec:
+  s3: {bucket: backups, endpoint: 'http://minio:9000'}
+  credentials: {writer: {secretRef: {name: w}}}
+  encryption: {mode: None}
+---
+apiVersion: lifeboat.dev/v1alpha1
+kind: BackupPolicy
+metadata: {name: orders}
+spec: {database: {secretRef: {name: d}}, storeRef: {name: primary}}
+---
+apiVersion: lifeboat.dev/v1alpha1
+kind: RestoreDrill
+metadata: {name: nightly}
+spec: {policyRef: {name: orders}, schedule: {cron: 0 3 1 1 *}}
+---
+apiVersion: lifeboat.dev/v1alpha1
+kind: Backup
+metadata: {name: now}
+spec: {policyRef: {name: orders}}
+";
+
+async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(90),
+            "not within 90 s: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// From the plan on: logs are a kubelet's, and there is none.
+#[tokio::test]
+async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
+    let server = shared();
+    let namespace = namespace("runs-story");
+    refused(
+        &namespace,
+        "ada",
+        &run_yaml("forged", "grace", ""),
+        "write your own name",
+    );
+    let client = Client::try_from(server.config().await).unwrap();
+    let runs: Api<MigrationRun> = Api::namespaced(client.clone(), &namespace);
+    create(&namespace, "admin", REST).unwrap();
+    // Older than this second it would be as old as the policies.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    create(
+        &namespace,
+        "ada",
+        &run_yaml("index", "ada", "suspend: true"),
+    )
+    .unwrap();
+    let hash = "a".repeat(64);
+    let plan = format!(
+        r#"{{"status": {{"plan": {{"hash": "{hash}", "at": "2026-11-22T00:00:00Z", "systemIdentifier": "7", "database": "shop", "historyHead": "", "major": 17, "segments": 1, "statements": 1, "files": [{{"version": "7", "name": "7_a.sql", "sha256": "{hash}", "segments": 1}}]}}}}}}"#
+    );
+    let patch = |what: &[&str]| {
+        let mut args = vec![
+            "-n",
+            namespace.as_str(),
+            "patch",
+            "lbm/index",
+            "--type=merge",
+        ];
+        args.extend(what);
+        server.kubectl(&args);
+    };
+    patch(&["--subresource=status", "-p", &plan]);
+    let metrics = Metrics::new();
+    let stop = CancellationToken::new();
+    let running = start(
+        Parts {
+            client: Client::try_from(server.operator_config().await).unwrap(),
+            settings: settings(),
+            clock: Arc::new(SystemClock),
+            metrics: metrics.clone(),
+            namespace: Some(namespace.clone()),
+        },
+        &stop,
+    );
+    let kubelet = kubelet::run(client.clone(), namespace.clone(), kubelet::all_well);
+    let kubelet = tokio::spawn(kubelet);
+    let run = || async { runs.get("index").await.unwrap() };
+    let said = |run: &MigrationRun, type_: &str| {
+        let status = run.status.clone().unwrap_or_default();
+        status.conditions.into_iter().find(|c| c.type_ == type_)
+    };
+    until("it is suspended", || async {
+        let run = run().await;
+        said(&run, "Ready").filter(|c| c.reason == "Suspended")
+    })
+    .await;
+    patch(&["-p", r#"{"spec": {"suspend": false}}"#]);
+    let rehearsed = until("it waits for approval", || async {
+        let run = run().await;
+        let ready = said(&run, "Ready")?;
+        assert_ne!(ready.status, "False", "{ready:?}");
+        (ready.reason == "AwaitingApproval").then_some(run)
+    })
+    .await;
+    let status = rehearsed.status.clone().unwrap();
+    let gate = status.gate.unwrap();
+    assert_eq!((gate.backup.as_str(), gate.proven), ("now", true));
+    assert_eq!(
+        gate.drill.as_deref(),
+        Some("index-gate"),
+        "it had it drilled"
+    );
+    let uid = rehearsed.uid().unwrap();
+    create(
+        &namespace,
+        "grace",
+        &approval_yaml("by-grace", "index", &uid, "grace"),
+    )
+    .unwrap();
+    let done = until("it is complete", || async {
+        let run = run().await;
+        let status = run.status.clone().unwrap_or_default();
+        is_true(&status.conditions, COMPLETE).then_some(run)
+    })
+    .await;
+    let status = done.status.unwrap();
+    assert_eq!(status.approvals[0].approver, "grace");
+    assert_eq!(status.execution.unwrap().applied, 1);
+    let drills: Api<RestoreDrill> = Api::namespaced(client.clone(), &namespace);
+    until("what it made is gone, and its finalizer", || async {
+        let left = drills.get_opt("index-gate").await.unwrap();
+        (left.is_none() && run().await.finalizers().is_empty()).then_some(())
+    })
+    .await;
+    let counted = "lifeboat_migration_runs_total{reason=\"Succeeded\"} 1";
+    assert!(metrics.render().contains(counted), "{}", metrics.render());
+    kubelet.abort();
+    stop.cancel();
+    running.ended().await;
+}
