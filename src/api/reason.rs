@@ -221,10 +221,6 @@ reasons! {
     AwaitingApproval,
     /// Waits for its window.
     AwaitingWindow,
-    /// The backup grew too old before the first statement.
-    GateExpired,
-    /// What stands is not what was rehearsed.
-    NotAsRehearsed,
     /// A pooler in session mode stands between, where it may not.
     SessionPooler,
     /// An applied file is no longer what was applied.

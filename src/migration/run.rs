@@ -142,6 +142,7 @@ impl Case<'_> {
         let step = StepPlan::Settle(SettleTask {
             plan_hash: plan.unwrap_or_default(),
             evidence_key: old.rehearsal.as_ref().and_then(|r| r.key.clone()),
+            evidence_hash: old.rehearsal.as_ref().map(|r| r.evidence_hash.clone()),
         });
         Ok((parts, self.job_plan(old, running, step)))
     }

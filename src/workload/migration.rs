@@ -12,8 +12,8 @@ use super::{Settings, drill, tasks, volumes};
 use crate::api::migration_run::{MigrationRunSpec, MigrationStep};
 use crate::api::{BackupPolicy, BackupStore, LABEL_STEP, MigrationRun, RestoreDrill, name};
 use crate::task::{
-    ApplyTask, IDENTITY_DIR, IdentityTask, MigrationTask, RehearseTask, SettleTask, StepTask,
-    TASK_VERSION, Task, Work,
+    ApplyTask, IDENTITY_DIR, IdentityTask, LOGIN_DIR, MigrationTask, RehearseTask, SOURCE_DIR,
+    SettleTask, StepTask, TASK_VERSION, Task, Work,
 };
 
 /// A worker at the database needs so long to cancel its statement and remove what it left (M24).
@@ -179,6 +179,8 @@ fn task(
             },
             database: tasks::database(&policy.spec.database),
             login_secret: run.spec.credentials.secret_ref.name.clone(),
+            login_dir: LOGIN_DIR.to_owned(),
+            source_dir: SOURCE_DIR.to_owned(),
             store: tasks::store_task(&store.spec),
             step,
         })),

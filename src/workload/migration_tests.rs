@@ -73,6 +73,7 @@ fn settle() -> StepPlan {
     StepPlan::Settle(SettleTask {
         plan_hash: "a".repeat(64),
         evidence_key: None,
+        evidence_hash: None,
     })
 }
 
