@@ -22,6 +22,8 @@ mod drill_places;
 mod drills;
 #[path = "e2e/lives.rs"]
 mod lives;
+#[path = "e2e/migrations.rs"]
+mod migrations;
 
 use std::time::Duration;
 

@@ -107,7 +107,8 @@ impl<'a> Run<'a> {
         Ok(read_history(&session.client).await?)
     }
 
-    /// Waits until nobody stands in the way, as long as that may take.
+    /// Waits until nobody stands in the way, as long as that may take. What could not be seen stands in the plan, which somebody
+    /// approved.
     async fn way(&self, until: Timestamp) -> Result<(), Failure> {
         let bounds = Bounds {
             replicas_acknowledged: self.task.spec.replicas.is_some(),
@@ -116,7 +117,7 @@ impl<'a> Run<'a> {
         let session = connect(&self.target, &self.name()).await?;
         loop {
             let findings = precheck(&session.client, &bounds).await?;
-            let Some(first) = findings.iter().find(|f| f.level != Level::Note) else {
+            let Some(first) = findings.iter().find(|f| f.level == Level::Blocks) else {
                 return Ok(());
             };
             if clock::now() >= until {
