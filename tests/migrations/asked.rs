@@ -304,6 +304,21 @@ async fn m11_a_question_ends_in_time() {
     assert!(!database.ask::<bool>(alive).await);
 }
 
+/// The limits are those of the check, not of the role that asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn m11_a_question_may_take_as_long_as_it_is_given() {
+    let server = Server::start(17, &[]);
+    let database = Database::new(&server, "shop", SHOP).await;
+    let short = "ALTER ROLE postgres IN DATABASE shop SET transaction_timeout = '300ms'; \
+        ALTER ROLE postgres IN DATABASE shop SET statement_timeout = '300ms'";
+    server.sql("postgres", short).await;
+    let check = check("SELECT pg_sleep(1) IS NOT NULL");
+    assert_eq!(
+        end(&asked_as(&database.target, None, check).await),
+        "passed"
+    );
+}
+
 /// As the migration's role, with its search_path; and an error says nothing that a row says.
 #[tokio::test(flavor = "multi_thread")]
 async fn m11_a_question_is_asked_as_the_migration_acts_and_its_errors_hold_no_data() {

@@ -28,8 +28,11 @@ const MOST_VALUE: usize = 1_000;
 const CURSOR: &str = "DECLARE lifeboat NO SCROLL CURSOR FOR ";
 /// VERBOSE, or the plan names no schema. Never ANALYZE: the query would run.
 const EXPLAIN: &str = "EXPLAIN (VERBOSE, FORMAT JSON) ";
-/// A server that has it looks each second whether we are still there.
-const NOTICE: &str = "SELECT pg_catalog.set_config(name, '1s', false) FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
+/// Where the server has them: it looks each second whether we are still there, and no limit of the role's is in force beside ours.
+const SETTINGS: [&str; 2] = [
+    "SELECT pg_catalog.set_config(name, '1s', false) FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'",
+    "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'",
+];
 
 /// What is wanted of the checks.
 #[derive(Debug, Clone, Copy)]
@@ -176,8 +179,10 @@ impl Room<'_> {
     }
 
     async fn open(&self) -> Result<(), String> {
-        // Not every platform can do this.
-        let _ = self.client.batch_execute(NOTICE).await;
+        for setting in SETTINGS {
+            // Not every platform can do the first.
+            let _ = self.client.batch_execute(setting).await;
+        }
         // Said to the session too: whatever should end the transaction, what follows it writes nothing either.
         let begin = "SET default_transaction_read_only = on; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let begun = self.client.batch_execute(begin).await;

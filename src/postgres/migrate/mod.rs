@@ -6,6 +6,8 @@
 //!   └► next segment ─► transaction: fence ► locks ► statements ► read back ► COMMIT                (M1, M6, M14, M20)
 //!                   └► alone: started ► statement ► look ► done                                    (M3)
 //!        both under the Watchdog, which cancels us before others wait too long                     (M14, M17)
+//! beside it:  precheck, before anything · ask: the user's checks, before and after                 (M11, M16)
+//! a rehearsal: Meter, after each statement · Canary, after each segment                            (M21)
 //! ```
 //!
 //! Owns the history in the database: it is the truth, whatever anybody remembers. Must never run a statement that the plan
