@@ -49,6 +49,9 @@ fn m7_a_fresh_backup_is_drilled_where_none_is_proven() {
         "{}",
         message(&world)
     );
+    let mut never = world.clone();
+    never.settle(after(400));
+    assert_eq!(ready(&never)[2], "True/DrillInconclusive", "not for ever");
     world.seen.backups[2] = backup("fresh", "2026-11-21T01:00:00Z", Truth::True);
     world.settle(after(21));
     assert_eq!(world.job(), "index-rehearse-1");
