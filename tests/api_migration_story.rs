@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use apiserver::shared;
 use kube::{Api, Client, ResourceExt};
 use lifeboat::api::condition::{COMPLETE, is_true};
-use lifeboat::api::{MigrationRun, RestoreDrill};
+use lifeboat::api::{Backup, MigrationRun, RestoreDrill};
 use lifeboat::cluster::SystemClock;
 use lifeboat::cluster::operator::{Parts, start};
 use lifeboat::telemetry::Metrics;
@@ -68,10 +68,10 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMu
         if let Some(found) = look().await {
             return found;
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(90),
-            "not within 90 s: {what}"
-        );
+        if begun.elapsed() > Duration::from_secs(90) {
+            let all = ["get", "lifeboat,jobs", "-n", "runs-story", "-o", "yaml"];
+            panic!("not within 90 s: {what}\n{}", shared().kubectl(&all));
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -138,6 +138,12 @@ async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
         said(&run, "Ready").filter(|c| c.reason == "Suspended")
     })
     .await;
+    let backups: Api<Backup> = Api::namespaced(client.clone(), &namespace);
+    until("there is a backup", || async {
+        let status = backups.get("now").await.unwrap().status.unwrap_or_default();
+        is_true(&status.conditions, COMPLETE).then_some(())
+    })
+    .await;
     patch(&["-p", r#"{"spec": {"suspend": false}}"#]);
     let rehearsed = until("it waits for approval", || async {
         let run = run().await;
@@ -174,6 +180,19 @@ async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
     until("what it made is gone, and its finalizer", || async {
         let left = drills.get_opt("index-gate").await.unwrap();
         (left.is_none() && run().await.finalizers().is_empty()).then_some(())
+    })
+    .await;
+    // One that is deleted while it has a finalizer is looked at, and goes when nothing of it is at the database (M24).
+    let leaving = run_yaml("leaving", "ada", "suspend: true").replace(
+        "{name: leaving}",
+        "{name: leaving, finalizers: [lifeboat.dev/migration]}",
+    );
+    create(&namespace, "ada", &leaving).unwrap();
+    let args = ["-n", &namespace, "delete", "lbm/leaving", "--wait=false"];
+    server.kubectl(&args);
+    until("it is gone", || async {
+        let left = runs.get_opt("leaving").await.unwrap();
+        left.is_none().then_some(())
     })
     .await;
     let counted = "lifeboat_migration_runs_total{reason=\"Succeeded\"} 1";

@@ -201,7 +201,7 @@ pub struct ApprovalRecord {
     /// Name of the MigrationApproval.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Who.
+    /// Who approves.
     #[schemars(length(max = 253))]
     pub approver: String,
     /// Until when it counts.

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod install;
 pub mod lint;
 pub mod list;
+mod migration_report;
 pub mod operator;
 mod proofs;
 pub mod report;

@@ -12,7 +12,24 @@ use crate::work::human::count;
 
 /// Arguments of `lifeboat report`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    proof: Option<ProofArgs>,
+}
+
+/// Reports of other things than proofs.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// What a MigrationRun was to do, what stood behind it, what its rehearsal saw, who approved, and what stands.
+    Migrationrun(super::migration_report::Args),
+}
+
+/// Of proofs.
+#[derive(Debug, clap::Args)]
+struct ProofArgs {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
     from: Location,
@@ -48,6 +65,11 @@ enum Format {
 /// What kept it from being read or written; after writing, that the backup is no longer the one that was drilled, or
 /// that a proof cannot be read.
 pub async fn run(args: Args) -> Result<(), CommandError> {
+    let args = match (args.what, args.proof) {
+        (Some(What::Migrationrun(args)), _) => return super::migration_report::run(args).await,
+        (None, Some(args)) => args,
+        (None, None) => return Err("name a backup and --from, or `migrationrun NAME`".into()),
+    };
     let store = args.from.open_existing().await?;
     let report = report(store.as_ref(), &args).await?;
     match &args.output {
@@ -74,7 +96,7 @@ struct Report {
     flaw: Option<String>,
 }
 
-async fn report(store: &dyn ObjectStore, args: &Args) -> Result<Report, CommandError> {
+async fn report(store: &dyn ObjectStore, args: &ProofArgs) -> Result<Report, CommandError> {
     let format = format(args.format, args.output.as_deref());
     let at = backups::folder(&args.backup);
     if args.all {

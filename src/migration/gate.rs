@@ -30,6 +30,9 @@ const MAX_ROUNDS: i32 = 5;
 /// From the decision to the first statement.
 const TO_BEGIN: Duration = Duration::from_secs(120);
 
+/// A Backup says that it is proven so long after its drill at the latest, or the drill was of another one.
+const TO_SAY: Duration = Duration::from_secs(300);
+
 type Answer = Result<MigrationRunStatus, Box<Decision<MigrationRunStatus>>>;
 
 impl Case<'_> {
@@ -255,13 +258,11 @@ impl Case<'_> {
                 "RestoreDrill `{name}` of Backup `{backup}`: {}",
                 last.message
             );
+            let until = later(last.finished_at, TO_SAY);
             let reason = match last.result {
-                Verdict::Passed if last.proves => {
-                    return self.under(
-                        old,
-                        Reason::Running,
-                        &format!("{said}; the Backup is about to say so"),
-                    );
+                Verdict::Passed if last.proves && self.now < until => {
+                    let why = format!("{said}; the Backup is about to say so");
+                    return self.waits(old, until, Reason::Running, &why);
                 }
                 Verdict::Passed => Reason::DrillInconclusive,
                 Verdict::Failed => Reason::DrillFailed,

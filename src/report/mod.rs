@@ -9,6 +9,7 @@ mod drill;
 mod findings;
 mod html;
 mod markdown;
+mod migration;
 mod page;
 mod words;
 
@@ -17,6 +18,15 @@ use jiff::Timestamp;
 use crate::api::restore_drill::Verdict;
 use crate::manifest::{Objective, Proof};
 pub use page::Page;
+
+/// A migration, with the whole of what its rehearsal saw where that is at hand.
+#[must_use]
+pub fn migration(
+    run: &crate::api::MigrationRun,
+    evidence: Option<&crate::manifest::Evidence>,
+) -> Page {
+    migration::page(run, evidence)
+}
 
 /// Where a proof was found, and what stands there now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,19 +1,15 @@
 //! One MigrationRun at the database and after it: its window, what a worker left, and a run that is deleted.
 
+use lifeboat::api::Reason;
 use lifeboat::api::condition::Truth;
 use lifeboat::api::migration_run::MigrationStep;
 use lifeboat::api::restore_drill::Verdict;
-use lifeboat::api::{MigrationRunStatus, Reason};
-use lifeboat::cluster::decision::{Effect, Next};
-use lifeboat::cluster::seen::JobState;
-use lifeboat::task::{MigrationResult, Retry, TaskResult};
+use lifeboat::cluster::decision::Next;
+use lifeboat::task::{Retry, TaskResult};
 use rstest::rstest;
 
 use crate::fixtures::{at, ended, failure};
-use crate::laws::{fits_its_schema, kstatus_is_whole};
-use crate::migration_world::{
-    RunWorld, applied, backup, document, planned, rehearsed, run, said, said_but,
-};
+use crate::migration_world::{RunWorld, applied, backup, rehearsed, run, said, said_but};
 use crate::worlds::{World, after, effects, kstatus, now, running, told, waiting};
 
 fn ready(world: &RunWorld) -> [String; 3] {

@@ -1,11 +1,13 @@
 //! What stands between a plan and the database: a proven backup, a rehearsal, somebody's word.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lifeboat::api::condition::Truth;
 use lifeboat::api::restore_drill::{CompareContent, Verdict};
 use lifeboat::api::{MigrationApproval, Reason};
 use lifeboat::task::{Retry, TaskResult};
 use rstest::rstest;
 
+use crate::fixtures::at;
 use crate::migration_world::{RunWorld, WINDOW, backup, planned, rehearsed, run, said};
 use crate::migrations::{gates, message, ready};
 use crate::worlds::{World, after, now};
@@ -47,6 +49,9 @@ fn m7_a_fresh_backup_is_drilled_where_none_is_proven() {
         "{}",
         message(&world)
     );
+    let mut never = world.clone();
+    never.settle(after(400));
+    assert_eq!(ready(&never)[2], "True/DrillInconclusive", "not for ever");
     world.seen.backups[2] = backup("fresh", "2026-11-21T01:00:00Z", Truth::True);
     world.settle(after(21));
     assert_eq!(world.job(), "index-rehearse-1");
@@ -172,7 +177,7 @@ fn a_rehearsal_that_did_not_go_well_applies_nothing(
 #[case::evidence("grace", |a: &mut MigrationApproval| a.spec.evidence_hash = "0".repeat(64), "the rehearsal showed something else")]
 #[case::expired("grace", |a: &mut MigrationApproval| a.spec.expires = now(), "expired")]
 #[case::for_ever("grace", |a: &mut MigrationApproval| a.spec.expires = after(8 * 86_400), "seven days")]
-#[case::old("grace", |a: &mut MigrationApproval| a.metadata.creation_timestamp = None, "older than the admission policies")]
+#[case::old("grace", |a: &mut MigrationApproval| a.metadata.creation_timestamp = Some(Time(at("2026-11-20T00:00:00Z"))), "older than the admission policies")]
 fn m12_an_approval_that_does_not_count_is_listed_with_why(
     #[case] who: &str,
     #[case] spoil: fn(&mut MigrationApproval),

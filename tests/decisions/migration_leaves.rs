@@ -1,6 +1,5 @@
 //! A MigrationRun that is deleted, that is looked at by an operator which dies, and that is told anything by its workers.
 
-use lifeboat::api::migration_run::MigrationStep;
 use lifeboat::api::restore_drill::Verdict;
 use lifeboat::api::{MigrationRunStatus, Reason};
 use lifeboat::cluster::decision::{Effect, Next};

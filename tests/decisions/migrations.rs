@@ -1,8 +1,7 @@
 //! One MigrationRun on its way: plan, gate, rehearsal, approval, window, and what holds it.
 
-use lifeboat::api::condition::Truth;
 use lifeboat::api::migration_run::MigrationStep;
-use lifeboat::api::restore_drill::{CompareContent, Verdict};
+use lifeboat::api::restore_drill::Verdict;
 use lifeboat::api::{MIGRATION_FINALIZER, Reason};
 use lifeboat::cluster::decision::{Effect, Next};
 use lifeboat::cluster::seen::Admission;
@@ -12,9 +11,7 @@ use lifeboat::task::{Retry, StepTask, TASK_ENV, Task, TaskResult, Work};
 use rstest::rstest;
 
 use crate::fixtures::{at, failure};
-use crate::migration_world::{
-    RunWorld, WINDOW, applied, backup, document, planned, rehearsed, run, said,
-};
+use crate::migration_world::{RunWorld, WINDOW, applied, document, planned, rehearsed, run, said};
 use crate::worlds::{World, after, effects, kstatus, now, told};
 
 const GATES: [&str; 5] = [

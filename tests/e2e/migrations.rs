@@ -18,8 +18,20 @@ const BEFORE: &str = include_str!("../../examples/migrations/before/database.sql
 /// psql in the demo's database pod, as its superuser.
 fn psql(story: &Story, database: &str) -> Child {
     let args = [
-        "exec", "-i", "-n", "demo", "flights-db-0", "-c", "postgres", "--", "psql", "-Xqt", "-v",
-        "ON_ERROR_STOP=1", "-d", database,
+        "exec",
+        "-i",
+        "-n",
+        "demo",
+        "flights-db-0",
+        "-c",
+        "postgres",
+        "--",
+        "psql",
+        "-Xqt",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-d",
+        database,
     ];
     let mut command = story.command(&args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -28,7 +40,12 @@ fn psql(story: &Story, database: &str) -> Child {
 
 fn sql(story: &Story, database: &str, text: &str) -> String {
     let mut child = psql(story, database);
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{text}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -42,7 +59,12 @@ impl Traffic {
         let mut child = psql(story, DATABASE);
         let text = "UPDATE orders SET quantity = quantity WHERE id = (SELECT min(id::text)::uuid FROM orders);\n\
             SELECT count(*) FROM orders \\watch 0.1\n";
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
         child.stdout = None;
         Self(child)
     }
@@ -69,7 +91,8 @@ fn examples() -> Value {
 }
 
 fn files(story: &Story, name: &str, data: &Value) {
-    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data});
+    let map =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data});
     story.apply(&map.to_string());
 }
 
@@ -93,11 +116,27 @@ spec:
 /// As a person with the chart's role, and no other right.
 fn create(story: &Story, who: &str, manifest: &str) -> Result<(), String> {
     let user = format!("--as={who}");
-    let args = ["-n", &story.namespace, "create", "-f", "-", &user, "--as-group=system:authenticated"];
+    let args = [
+        "-n",
+        &story.namespace,
+        "create",
+        "-f",
+        "-",
+        &user,
+        "--as-group=system:authenticated",
+    ];
     let mut command = story.command(&args);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(manifest.as_bytes())
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     match output.status.success() {
         true => Ok(()),
@@ -136,7 +175,11 @@ fn a_migration_is_approved_by_another_and_applied_behind_a_proven_backup() {
     ];
     crate::demo::installed();
     let source = Story::begin("migration-source");
-    sql(&source, "postgres", "DROP DATABASE IF EXISTS tickets WITH (FORCE);");
+    sql(
+        &source,
+        "postgres",
+        "DROP DATABASE IF EXISTS tickets WITH (FORCE);",
+    );
     sql(
         &source,
         "postgres",
@@ -144,13 +187,25 @@ fn a_migration_is_approved_by_another_and_applied_behind_a_proven_backup() {
          CREATE ROLE tickets_backup SUPERUSER LOGIN PASSWORD 'tickets'; CREATE ROLE tickets_owner LOGIN PASSWORD 'owner';
          CREATE DATABASE tickets TEMPLATE template0 OWNER tickets_owner;",
     );
-    let text = format!("SET ROLE tickets_backup; {BEFORE}; REASSIGN OWNED BY tickets_backup TO tickets_owner; GRANT ALL ON SCHEMA public TO tickets_owner;");
+    let text = format!(
+        "SET ROLE tickets_backup; {BEFORE}; REASSIGN OWNED BY tickets_backup TO tickets_owner; GRANT ALL ON SCHEMA public TO tickets_owner;"
+    );
     sql(&source, DATABASE, &text);
     source.end();
     let story = backed_up("migration", &who);
-    for (role, user) in [("lifeboat-migrator", "ada"), ("lifeboat-approver", "grace"), ("lifeboat-approver", "ada")] {
+    for (role, user) in [
+        ("lifeboat-migrator", "ada"),
+        ("lifeboat-approver", "grace"),
+        ("lifeboat-approver", "ada"),
+    ] {
         let (name, role) = (format!("{role}-{user}"), format!("--clusterrole={role}"));
-        story.kubectl(&["create", "rolebinding", &name, &role, &format!("--user={user}")]);
+        story.kubectl(&[
+            "create",
+            "rolebinding",
+            &name,
+            &role,
+            &format!("--user={user}"),
+        ]);
     }
     story.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: migrator}\nstringData: {username: tickets_owner, password: owner}\n");
     story.apply(&format!(
@@ -158,20 +213,44 @@ fn a_migration_is_approved_by_another_and_applied_behind_a_proven_backup() {
     ));
     files(&story, "examples", &examples());
     // Refused at the door, and before anything is done.
-    let forged = run("forged", "examples", "20261105110000", "").replace("requestedBy: ada", "requestedBy: grace");
+    let forged = run("forged", "examples", "20261105110000", "")
+        .replace("requestedBy: ada", "requestedBy: grace");
     let refused = create(&story, "ada", &forged).unwrap_err();
     assert!(refused.contains("requestedBy"), "{refused}");
-    create(&story, "ada", &run("no-baseline", "examples", "20261105110000", "")).unwrap();
-    let held = story.await_condition(RUN, "no-baseline", "Stalled", "True", "BaselineMissing", A_RUN);
+    create(
+        &story,
+        "ada",
+        &run("no-baseline", "examples", "20261105110000", ""),
+    )
+    .unwrap();
+    let held = story.await_condition(
+        RUN,
+        "no-baseline",
+        "Stalled",
+        "True",
+        "BaselineMissing",
+        A_RUN,
+    );
     assert_eq!(story.kstatus(&held), "Failed", "{held:#}");
     story.kubectl(&["delete", RUN, "no-baseline"]);
 
     let more = "  history: {baseline: '0'}\n  checks:\n    post:\n    - {name: index, index: public.orders_event}\n    \
         - {name: tasks, sql: 'SELECT count(*) FROM tasks', equals: 'SELECT sum(jsonb_array_length(tasks)) FROM projects'}\n";
-    create(&story, "ada", &run("examples", "examples", "20261105110000", more)).unwrap();
+    create(
+        &story,
+        "ada",
+        &run("examples", "examples", "20261105110000", more),
+    )
+    .unwrap();
     let waiting = waits(&story, "examples");
-    assert_eq!(waiting["status"]["gate"]["backup"], "by-hand", "{waiting:#}");
-    assert!(waiting["status"]["plan"]["lines"].as_array().unwrap().len() > 20, "{waiting:#}");
+    assert_eq!(
+        waiting["status"]["gate"]["backup"], "by-hand",
+        "{waiting:#}"
+    );
+    assert!(
+        waiting["status"]["plan"]["lines"].as_array().unwrap().len() > 20,
+        "{waiting:#}"
+    );
     let own = create(&story, "ada", &approval(&waiting, "ada"));
     let own = own.err().unwrap_or_default();
     let traffic = Traffic::begin(&story);
@@ -180,22 +259,35 @@ fn a_migration_is_approved_by_another_and_applied_behind_a_proven_backup() {
         o["status"]["finishedAt"].is_string()
     });
     drop(traffic);
-    assert!(condition(&done, "Complete").is_some_and(|c| c["status"] == "True"), "{own} {done:#}");
+    assert!(
+        condition(&done, "Complete").is_some_and(|c| c["status"] == "True"),
+        "{own} {done:#}"
+    );
     assert_eq!(done["status"]["execution"]["verified"], true, "{done:#}");
     assert_eq!(story.kstatus(&done), "Current", "{done:#}");
     let by = "SELECT count(*) FROM lifeboat.migration_history WHERE approved_by = '{grace}' AND state = 'done'";
     let applied = done["status"]["execution"]["applied"].as_i64().unwrap();
-    assert_eq!(sql(&story, DATABASE, by), (applied + 1).to_string(), "and the baseline");
+    assert_eq!(
+        sql(&story, DATABASE, by),
+        (applied + 1).to_string(),
+        "and the baseline"
+    );
 
     // M13: what only production has makes the check fail: it holds, and says what stands and what a restore would lose.
     let more = "  checks:\n    post: [{name: none-big, sql: 'SELECT NOT EXISTS (SELECT FROM venues WHERE capacity > 1000000)'}]\n";
     let added = json!({"20261106090000_notes.sql": "ALTER TABLE venues ADD COLUMN note text"});
     let mut all = examples();
-    all.as_object_mut().unwrap().extend(added.as_object().unwrap().clone());
+    all.as_object_mut()
+        .unwrap()
+        .extend(added.as_object().unwrap().clone());
     files(&story, "more", &all);
     create(&story, "ada", &run("holds", "more", "20261106090000", more)).unwrap();
     let waiting = waits(&story, "holds");
-    sql(&story, DATABASE, "INSERT INTO venues (name, capacity) VALUES ('new', 2000000)");
+    sql(
+        &story,
+        DATABASE,
+        "INSERT INTO venues (name, capacity) VALUES ('new', 2000000)",
+    );
     create(&story, "grace", &approval(&waiting, "grace")).unwrap();
     let held = story.await_condition(RUN, "holds", "Stalled", "True", "CheckFailed", A_RUN);
     let way = held["status"]["wayBack"].as_str().unwrap_or_default();

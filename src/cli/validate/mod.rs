@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_saphyr::{RenderOptions, SnippetMode, UserMessageFormatter};
 
 use super::CommandError;
-use crate::api::{self, BackupPolicy, BackupStore, MigrationApproval, MigrationRun, RestoreDrill};
+use crate::api::{self, BackupPolicy, BackupStore, RestoreDrill};
 use crate::work::human;
 use crate::workload::Settings;
 use schema::Finding;
@@ -273,20 +273,16 @@ fn sense(kind: &str, object: &Value, well_formed: bool) -> Option<Finding> {
         }
     }
     let s = Settings::any_image();
+    let policy = |policy: &BackupPolicy| crate::policy::validate::validate(policy, &s).err();
+    let store = |store: &BackupStore| crate::store::validate::validate(store, &s).err();
+    let drill = |drill: &RestoreDrill| crate::drill::validate::validate(drill, &s).err();
+    let run = |run: &api::MigrationRun| crate::migration::validate::validate(run).err();
     match kind {
-        "BackupPolicy" => read(object, well_formed, |policy: &BackupPolicy| {
-            crate::policy::validate::validate(policy, &s).err()
-        }),
-        "BackupStore" => read(object, well_formed, |store: &BackupStore| {
-            crate::store::validate::validate(store, &s).err()
-        }),
-        "RestoreDrill" => read(object, well_formed, |drill: &RestoreDrill| {
-            crate::drill::validate::validate(drill, &s).err()
-        }),
-        "MigrationRun" => read(object, well_formed, |run: &MigrationRun| {
-            crate::migration::validate::validate(run).err()
-        }),
-        "MigrationApproval" => read(object, well_formed, |_: &MigrationApproval| None),
+        "BackupPolicy" => read(object, well_formed, policy),
+        "BackupStore" => read(object, well_formed, store),
+        "RestoreDrill" => read(object, well_formed, drill),
+        "MigrationRun" => read(object, well_formed, run),
+        "MigrationApproval" => read(object, well_formed, |_: &api::MigrationApproval| None),
         _ => read(object, well_formed, |_: &api::Backup| None),
     }
 }
