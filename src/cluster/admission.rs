@@ -50,10 +50,10 @@ pub const SHIPPED: [Shipped; 2] = [
 /// [`Fault`] when the API server does not answer: nobody knows then, and nothing is decided.
 pub async fn look(context: &Context) -> Result<Admission, Fault> {
     let now = context.clock.now();
-    if let Some((at, known)) = lock(&context.admission).as_ref() {
-        if now.duration_since(*at).unsigned_abs() < FOR {
-            return Ok(known.clone());
-        }
+    if let Some((at, known)) = lock(&context.admission).as_ref()
+        && now.duration_since(*at).unsigned_abs() < FOR
+    {
+        return Ok(known.clone());
     }
     let seen = read(context).await?;
     *lock(&context.admission) = Some((now, seen.clone()));

@@ -133,10 +133,20 @@ impl Queues {
 
     /// The runs of a policy that are not over.
     fn runs_of(&self, caches: &Caches, namespace: Option<String>, policy: &str) {
+        let of_it = |r: &MigrationRun| r.spec.policy_ref.name == policy;
+        self.runs_where(caches, namespace, of_it);
+    }
+
+    fn runs_where(
+        &self,
+        caches: &Caches,
+        namespace: Option<String>,
+        wanted: impl Fn(&MigrationRun) -> bool,
+    ) {
         for run in caches.runs.state() {
             let waits = |r: &MigrationRun| {
                 let over = r.status.as_ref().is_some_and(|s| s.finished_at.is_some());
-                r.spec.policy_ref.name == policy && !over
+                wanted(r) && !over
             };
             if run.namespace() == namespace && run.0.as_ref().is_ok_and(waits) {
                 self.run(&run);
@@ -199,7 +209,10 @@ impl Queues {
         }
         let name = drill.name_any();
         self.drills_of(caches, drill.namespace(), policy, |d| d.name_any() != name);
-        self.runs_of(caches, drill.namespace(), policy);
+        // One may name a drill of another policy, and wait until that is mended.
+        let theirs =
+            |r: &MigrationRun| r.spec.policy_ref.name == *policy || r.spec.drill_ref.name == name;
+        self.runs_where(caches, drill.namespace(), theirs);
     }
 
     fn drills_of(

@@ -39,6 +39,8 @@ use crate::workload::Settings;
 
 /// A backup that grew too old while people slept is renewed so long before the window opens.
 const LEAD: Duration = Duration::from_secs(2 * 3_600);
+/// When to look again for admission policies that are missing.
+const ADMISSION_LOOK: Duration = Duration::from_secs(60);
 /// Jobs that apply, of one run.
 pub(super) const MAX_APPLIES: i32 = 5;
 
@@ -244,20 +246,25 @@ impl Case<'_> {
         &self,
         old: &MigrationRunStatus,
     ) -> Result<Ready<'_>, Box<Decision<MigrationRunStatus>>> {
-        let hold = |reason, why: &str| Err(Box::new(self.hold(old.clone(), reason, why)));
         let ready = match self.ready() {
             Ok(ready) => ready,
-            Err((reason, why)) => return hold(reason, &why),
+            Err((reason, why)) => return Err(Box::new(self.hold(old.clone(), reason, &why))),
         };
-        match &self.seen.admission {
-            Admission::Missing(why) => return hold(Reason::AdmissionMissing, why),
+        let missing = match &self.seen.admission {
+            Admission::Missing(why) => Some(why.clone()),
             Admission::InPlace(since) if ready.run.created.is_none_or(|t| t <= *since) => {
-                let why = format!(
+                Some(format!(
                     "this MigrationRun is older than the admission policies, which stand since {since}, so nobody held who asked for it against who wrote it: delete it and create it again"
-                );
-                return hold(Reason::AdmissionMissing, &why);
+                ))
             }
-            Admission::InPlace(_) => {}
+            Admission::InPlace(_) => None,
+        };
+        if let Some(why) = missing {
+            // Nobody watches them, so nothing tells when they are there.
+            return Err(Box::new(Decision {
+                next: Next::At(later(self.now, ADMISSION_LOOK)),
+                ..self.hold(old.clone(), Reason::AdmissionMissing, &why)
+            }));
         }
         if ready.run.suspended {
             let why = "suspended: nothing begins";

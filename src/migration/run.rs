@@ -80,7 +80,6 @@ impl Case<'_> {
     }
 
     /// The Job of a step whose gates all still hold. What no longer does is said by the next look.
-    #[expect(clippy::type_complexity, reason = "the parts of one Job")]
     fn still(
         &self,
         old: &MigrationRunStatus,

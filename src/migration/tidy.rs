@@ -3,13 +3,18 @@
 use kube::ResourceExt;
 
 use super::decide::Case;
+use crate::api::condition::{COMPLETE, is_true};
 use crate::api::{MIGRATION_FINALIZER, MigrationRunStatus};
 use crate::cluster::decision::{Decision, Effect};
 
 impl Case<'_> {
     /// Nothing is left to do but to tidy up what was made for it.
     pub(super) fn over(&self, old: MigrationRunStatus) -> Decision<MigrationRunStatus> {
-        let mut effects = self.without_drills();
+        // One that failed is looked into by a person, and goes with the run.
+        let mut effects = match is_true(&old.conditions, COMPLETE) {
+            true => self.without_drills(),
+            false => Vec::new(),
+        };
         effects.extend(self.without_finalizer());
         Decision {
             effects,

@@ -202,10 +202,11 @@ fn p6_a_run_that_is_looked_at_anew_at_every_point_ends_the_same() {
             .jobs
             .iter()
             .any(|j| matches!(j.state, JobState::Ended { .. }));
-        if started(&status) && !over {
-            if let Some(result) = results.next() {
-                world.job_is(ended(Some(result)));
-            }
+        if started(&status)
+            && !over
+            && let Some(result) = results.next()
+        {
+            world.job_is(ended(Some(result)));
         }
     }
     created.sort();

@@ -85,6 +85,7 @@ fn p11_a_run_goes_through_every_gate_in_its_order() {
     assert_eq!(told(&status.conditions, "Complete"), "True/Succeeded");
     assert_eq!(status.execution.as_ref().unwrap().tries, 2);
     assert!(world.seen.jobs.is_empty(), "K16");
+    assert!(world.seen.gate_drills.is_empty(), "K28");
     assert!(
         world
             .seen
@@ -149,7 +150,11 @@ fn k36_without_admission_policies_nothing_begins(#[case] admission: Admission) {
     let mut world = RunWorld::new();
     world.seen.admission = admission;
     let decision = world.settle(now());
-    assert_eq!(decision.next, Next::OnChange);
+    assert_eq!(
+        decision.next,
+        Next::At(after(60)),
+        "nothing tells when they are there"
+    );
     assert_eq!(
         ready(&world),
         [
