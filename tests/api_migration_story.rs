@@ -17,6 +17,8 @@ mod kubelet;
 #[path = "support/migrators.rs"]
 mod migrators;
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,7 +30,7 @@ use lifeboat::cluster::SystemClock;
 use lifeboat::cluster::operator::{Parts, start};
 use lifeboat::telemetry::Metrics;
 use lifeboat::workload::Settings;
-use migrators::{approval_yaml, create, namespace, refused, run_yaml};
+use migrators::{create, namespace, refused, run_yaml};
 use tokio_util::sync::CancellationToken;
 
 fn settings() -> Settings {
@@ -74,6 +76,27 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMu
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// What `lifeboat approve` of that person says.
+fn approve(namespace: &str, who: &str, more: &[&str], answer: &str) -> (i32, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["approve", "index", "-n", namespace])
+        .args(more)
+        .env("KUBECONFIG", shared().kubeconfig_of(who))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // One that refuses before it asks reads nothing.
+    let _ = input.write_all(answer.as_bytes());
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    (output.status.code().unwrap(), text)
 }
 
 /// From the plan on: logs are a kubelet's, and there is none.
@@ -160,13 +183,16 @@ async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
         Some("index-gate"),
         "it had it drilled"
     );
-    let uid = rehearsed.uid().unwrap();
-    create(
-        &namespace,
-        "grace",
-        &approval_yaml("by-grace", "index", &uid, "grace"),
-    )
-    .unwrap();
+    let (code, text) = approve(&namespace, "ada", &["--yes"], "");
+    assert!(code != 0 && text.contains("ada asked for it"), "{text}");
+    let (code, text) = approve(&namespace, "grace", &[], "no\n");
+    assert!(code != 0 && text.contains("not approved"), "{text}");
+    let (code, text) = approve(&namespace, "grace", &["--expires", "2h"], "yes\n");
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("asked for by ada") && text.contains("You are grace"),
+        "{text}"
+    );
     let done = until("it is complete", || async {
         let run = run().await;
         let status = run.status.clone().unwrap_or_default();
