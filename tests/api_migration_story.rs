@@ -17,10 +17,13 @@ mod kubelet;
 #[path = "support/migrators.rs"]
 mod migrators;
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use apiserver::shared;
+use k8s_openapi::api::batch::v1::Job;
 use kube::{Api, Client, ResourceExt};
 use lifeboat::api::condition::{COMPLETE, is_true};
 use lifeboat::api::{Backup, MigrationRun, RestoreDrill};
@@ -28,7 +31,7 @@ use lifeboat::cluster::SystemClock;
 use lifeboat::cluster::operator::{Parts, start};
 use lifeboat::telemetry::Metrics;
 use lifeboat::workload::Settings;
-use migrators::{approval_yaml, create, namespace, refused, run_yaml};
+use migrators::{create, namespace, refused, run_yaml};
 use tokio_util::sync::CancellationToken;
 
 fn settings() -> Settings {
@@ -69,11 +72,32 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMu
             return found;
         }
         if begun.elapsed() > Duration::from_secs(90) {
-            let all = ["get", "lifeboat,jobs", "-n", "runs-story", "-o", "yaml"];
+            let all = ["get", "lifeboat,jobs", "--all-namespaces", "-o", "yaml"];
             panic!("not within 90 s: {what}\n{}", shared().kubectl(&all));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// What `lifeboat approve` of that person says.
+fn approve(namespace: &str, who: &str, more: &[&str], answer: &str) -> (i32, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["approve", "index", "-n", namespace])
+        .args(more)
+        .env("KUBECONFIG", shared().kubeconfig_of(who))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // One that refuses before it asks reads nothing.
+    let _ = input.write_all(answer.as_bytes());
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    (output.status.code().unwrap(), text)
 }
 
 /// From the plan on: logs are a kubelet's, and there is none.
@@ -160,13 +184,16 @@ async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
         Some("index-gate"),
         "it had it drilled"
     );
-    let uid = rehearsed.uid().unwrap();
-    create(
-        &namespace,
-        "grace",
-        &approval_yaml("by-grace", "index", &uid, "grace"),
-    )
-    .unwrap();
+    let (code, text) = approve(&namespace, "ada", &["--yes"], "");
+    assert!(code != 0 && text.contains("ada asked for it"), "{text}");
+    let (code, text) = approve(&namespace, "grace", &[], "no\n");
+    assert!(code != 0 && text.contains("not approved"), "{text}");
+    let (code, text) = approve(&namespace, "grace", &["--expires", "2h"], "yes\n");
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("asked for by ada") && text.contains("You are grace"),
+        "{text}"
+    );
     let done = until("it is complete", || async {
         let run = run().await;
         let status = run.status.clone().unwrap_or_default();
@@ -198,6 +225,91 @@ async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
     let counted = "lifeboat_migration_runs_total{reason=\"Succeeded\"} 1";
     assert!(metrics.render().contains(counted), "{}", metrics.render());
     kubelet.abort();
+    stop.cancel();
+    running.ended().await;
+}
+
+#[tokio::test]
+async fn m24_deleting_a_run_stops_its_worker_before_the_object_goes() {
+    let server = shared();
+    let namespace = namespace("runs-deleted");
+    refused(
+        &namespace,
+        "ada",
+        &run_yaml("forged", "grace", ""),
+        "write your own name",
+    );
+    let client = Client::try_from(server.config().await).unwrap();
+    let runs: Api<MigrationRun> = Api::namespaced(client.clone(), &namespace);
+    let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
+    // Without the Backup, which nobody would end here, and which goes first while it runs (M17).
+    let (rest, _) = REST.rsplit_once("---\n").unwrap();
+    create(&namespace, "admin", rest).unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let rest = "approval: None\n  suspend: true";
+    create(&namespace, "ada", &run_yaml("index", "ada", rest)).unwrap();
+    let hash = "a".repeat(64);
+    // A part of it stands: another worker goes on at once.
+    let status = format!(
+        r#"{{"status": {{
+            "plan": {{"hash": "{hash}", "at": "2026-11-22T00:00:00Z", "systemIdentifier": "7", "database": "shop", "historyHead": "", "major": 17, "segments": 2, "statements": 2, "files": [{{"version": "7", "name": "7_a.sql", "sha256": "{hash}", "segments": 2}}]}},
+            "gate": {{"backup": "before", "prefix": "shop.orders/x", "proven": true}},
+            "rehearsal": {{"evidenceHash": "{hash}", "result": "Passed", "reason": "Succeeded", "message": "fine", "backup": "before", "finishedAt": "2026-11-22T00:00:00Z", "key": "migrations/x.json", "wayBack": false}},
+            "execution": {{"applied": 1, "tries": 0, "begun": false, "unknown": false}}
+        }}}}"#
+    );
+    let patch = ["-n", &namespace, "patch", "lbm/index", "--type=merge"];
+    let args = [&patch[..], &["--subresource=status", "-p", &status]].concat();
+    server.kubectl(&args);
+    let args = [&patch[..], &["-p", r#"{"spec": {"suspend": false}}"#]].concat();
+    server.kubectl(&args);
+    let stop = CancellationToken::new();
+    let running = start(
+        Parts {
+            client: Client::try_from(server.operator_config().await).unwrap(),
+            settings: settings(),
+            clock: Arc::new(SystemClock),
+            metrics: Metrics::new(),
+            namespace: Some(namespace.clone()),
+        },
+        &stop,
+    );
+    let job = until("its worker is created", || async {
+        jobs.get_opt("index-apply-1").await.unwrap()
+    })
+    .await;
+    let finalizers = runs.get("index").await.unwrap().finalizers().to_vec();
+    assert_eq!(finalizers, ["lifeboat.dev/migration"]);
+    let pod = kubelet::create_pod(&client, &namespace, &job).await;
+    let on = serde_json::json!({"running": {"startedAt": kubelet::now()}});
+    kubelet::set_work(&client, &namespace, &pod, "Running", on).await;
+    until("it is seen at work", || async {
+        let status = runs.get("index").await.unwrap().status.unwrap_or_default();
+        status.running.filter(|r| r.job_uid.is_some())
+    })
+    .await;
+    let args = ["-n", &namespace, "delete", "lbm/index", "--wait=false"];
+    server.kubectl(&args);
+    until("its Job is gone", || async {
+        let left = jobs.get_opt("index-apply-1").await.unwrap();
+        left.is_none().then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(
+        runs.get_opt("index").await.unwrap().is_some(),
+        "its pod is at work"
+    );
+    let message = serde_json::json!({"message": "told to stop", "version": 1, "reason": "Terminated", "retry": "Later",
+        "migration": {"applied": {"applied": 1, "of": 2, "tries": 0}}});
+    let ended = serde_json::json!({"terminated": {"exitCode": 1, "message": message.to_string(), "startedAt": kubelet::now(), "finishedAt": kubelet::now()}});
+    kubelet::set_work(&client, &namespace, &pod, "Failed", ended).await;
+    until("it goes", || async {
+        runs.get_opt("index").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let settled = jobs.get_opt("index-settle-1").await.unwrap();
+    assert!(settled.is_none(), "its pod has said what stands");
     stop.cancel();
     running.ended().await;
 }

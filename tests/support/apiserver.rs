@@ -220,17 +220,31 @@ impl ApiServer {
     }
 
     fn write_kubeconfig(&self) {
+        self.kubeconfig("kubeconfig", "");
+    }
+
+    /// The kubeconfig of somebody who is no administrator.
+    pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
+        let name = format!("kubeconfig-{user}");
+        self.kubeconfig(
+            &name,
+            &format!(", as: {user}, as-groups: ['system:authenticated']"),
+        );
+        self.dir.join(name)
+    }
+
+    fn kubeconfig(&self, name: &str, who: &str) {
         let text = format!(
             "apiVersion: v1
 kind: Config
 current-context: test
 clusters: [{{name: test, cluster: {{server: '{}', insecure-skip-tls-verify: true}}}}]
-users: [{{name: admin, user: {{token: admin}}}}]
+users: [{{name: admin, user: {{token: admin{who}}}}}]
 contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
 ",
             self.url
         );
-        write(&self.dir, "kubeconfig", &text);
+        write(&self.dir, name, &text);
     }
 
     fn wait_until_ready(&mut self) {
