@@ -24,6 +24,8 @@ pub struct Place {
     pub roles: Vec<String>,
     /// The first of them.
     pub login: String,
+    /// Every other role of the server: a file may name one.
+    pub others: Vec<String>,
     /// Somebody has made a relation or function in it.
     pub has_objects: bool,
 }
@@ -46,6 +48,9 @@ pub async fn place(client: &Client) -> Result<Place, PgError> {
         SELECT r.rolname::text FROM pg_catalog.pg_roles AS r JOIN of USING (oid) WHERE r.rolname !~ '^pg_' ORDER BY 1 LIMIT 200";
     let roles = client.query(roles, &[]).await.map_err(failed)?;
     let roles: Result<Vec<String>, Error> = roles.iter().map(|r| r.try_get(0)).collect();
+    let others = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' ORDER BY 1 LIMIT 10000";
+    let others = client.query(others, &[]).await.map_err(failed)?;
+    let others: Result<Vec<String>, Error> = others.iter().map(|r| r.try_get(0)).collect();
     Ok(Place {
         system_identifier: here.system,
         database_oid: here.database,
@@ -54,6 +59,7 @@ pub async fn place(client: &Client) -> Result<Place, PgError> {
         login: row.try_get(2).map_err(failed)?,
         has_objects: row.try_get(3).map_err(failed)?,
         roles: roles.map_err(failed)?,
+        others: others.map_err(failed)?,
     })
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::documents::{FrozenPlan, begun, evidence, expired, plan};
 use super::evidence::rehearsed_of;
-use super::standing::Standing;
+use super::standing::{Standing, Values};
 use super::task::{acting_of, limits_of, never, target_of};
 use crate::api::Reason;
 use crate::api::restore_drill::Verdict;
@@ -177,19 +177,29 @@ pub(super) async fn run(
     run.order.limits.window = Duration::try_from(left).unwrap_or_default();
     let history = run.history().await?;
     let resumed = history.rows.iter().any(|r| r.run_uid == task.run_uid);
-    // What is begun is ended, if the backup is of yesterday or not (M4).
-    if !resumed {
-        gate(store.as_ref(), step, &run, now).await?;
-        run.way(
-            step.closes_at
-                .min(now + SignedDuration::try_from(PATIENCE).unwrap_or_default()),
-        )
-        .await?;
-    }
     let standing = Standing::new(task, run.evidence.as_ref(), &run.target, place);
-    let before = match resumed {
-        true => std::collections::BTreeMap::new(),
-        false => standing.before().await?,
+    let opened = async {
+        // What is begun is ended, if the backup is of yesterday or not (M4).
+        if resumed {
+            return Ok(Values::new());
+        }
+        gate(store.as_ref(), step, &run, now).await?;
+        let patience = SignedDuration::try_from(PATIENCE).unwrap_or_default();
+        run.way(step.closes_at.min(now + patience)).await?;
+        standing.before().await
+    };
+    let before = match opened.await {
+        Ok(values) => values,
+        // What stands is known: nothing of it is this worker's.
+        Err(failure) => {
+            let stop = Stop {
+                reason: failure.reason(),
+                message: failure.to_string(),
+                server: None,
+                sqlstate: None,
+            };
+            return Ok(result(Some(&stop), run.standing(&history)));
+        }
     };
     let token = CancellationToken::new();
     let child = token.clone();

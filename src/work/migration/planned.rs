@@ -148,6 +148,7 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     let mut findings = linted(task, &files, &plan, &migrate::context(client).await?)?;
     findings.extend(looked(task, client).await?);
     findings.truncate(MOST_FINDINGS);
+    let roles = met(&place, &files);
     // That its bounds can be read is known now, and not when it is applied.
     limits_of(&task.spec)?;
     let frozen = FrozenPlan {
@@ -160,7 +161,7 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
         database: place.database,
         major: place.major,
         login: place.login,
-        roles: roles_called(&target, &name, &place.roles).await?,
+        roles: roles_called(&target, &name, &roles).await?,
         files: files
             .iter()
             .map(|f| StoredFile {
@@ -172,6 +173,19 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     };
     let hash = frozen.hash(&task.spec)?;
     Ok((frozen, hash, findings))
+}
+
+/// The roles that a rehearsal needs besides those of the backup: who migrates with all memberships, and whom a file names (M9).
+fn met(place: &migrate::Place, files: &[File]) -> Vec<String> {
+    let mut roles = place.roles.clone();
+    let named = place
+        .others
+        .iter()
+        .filter(|role| files.iter().any(|file| file.text.contains(role.as_str())));
+    roles.extend(named.cloned());
+    roles.sort();
+    roles.dedup();
+    roles
 }
 
 /// Of the files that will run, and of those that lead back from them.
