@@ -75,6 +75,9 @@ pub struct MigrationPlan {
     /// Head of the history that it was made for; empty where there was none.
     #[schemars(length(max = 64))]
     pub history_head: String,
+    /// When that history was written last: the backup has to be younger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_at: Option<Timestamp>,
     /// Major version of the server.
     #[schemars(range(min = 1))]
     pub major: i32,

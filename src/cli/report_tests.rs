@@ -63,7 +63,7 @@ impl Place {
     }
 
     async fn report(&self, words: &[&str]) -> Result<Report, CommandError> {
-        let args = self.args(words);
+        let args = self.args(words).proof.unwrap();
         let store = args.from.open_existing().await?;
         report(store.as_ref(), &args).await
     }

@@ -123,8 +123,18 @@ impl Case<'_> {
             let margin = ready.run.max_age / 4;
             is_whole(b) && data_at(b).is_some_and(|at| self.leaves(at, ready.run.max_age, margin))
         };
+        // One from before the last migration lacks it: what is rehearsed there is not what will happen.
+        let last = old.plan.as_ref().and_then(|p| p.history_at);
+        let younger = |b: &&Backup| data_at(b) > last;
         let ours = |b: &&Backup| b.spec.policy_ref == self.seen.run.spec.policy_ref;
-        let backups = || self.seen.backups.iter().filter(ours).filter(fresh);
+        let backups = || {
+            self.seen
+                .backups
+                .iter()
+                .filter(ours)
+                .filter(fresh)
+                .filter(younger)
+        };
         let newest =
             |a: &&Backup, b: &&Backup| (data_at(a), a.name_any()).cmp(&(data_at(b), b.name_any()));
         let good = backups().filter(|b| is_proven(b)).max_by(newest);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use tokio_postgres::{Client, Error};
 
 use super::history::identity;
@@ -61,6 +62,28 @@ pub async fn place(client: &Client) -> Result<Place, PgError> {
         roles: roles.map_err(failed)?,
         others: others.map_err(failed)?,
     })
+}
+
+/// When the history was written last; a backup from before it lacks what was applied then.
+///
+/// # Errors
+/// Those of a query.
+pub async fn written(client: &Client) -> Result<Option<Timestamp>, PgError> {
+    let failed = |e: Error| PgError::query("read the history of migrations", &e);
+    let there = "SELECT pg_catalog.to_regclass('lifeboat.migration_history') IS NOT NULL";
+    let there: bool = client
+        .query_one(there, &[])
+        .await
+        .map_err(failed)?
+        .try_get(0)
+        .map_err(failed)?;
+    if !there {
+        return Ok(None);
+    }
+    let sql = "SELECT (extract(epoch FROM max(coalesce(finished_at, started_at))) * 1000000)::bigint FROM lifeboat.migration_history";
+    let row = client.query_one(sql, &[]).await.map_err(failed)?;
+    let at: Option<i64> = row.try_get(0).map_err(failed)?;
+    Ok(at.and_then(|at| Timestamp::from_microsecond(at).ok()))
 }
 
 /// What the lint knows of the database: sizes of its tables, and which schemas an API shows to everybody.

@@ -46,7 +46,7 @@ pub use analyze::analyze;
 pub use apply::{Applied, apply};
 pub use asked::{Asked, TIMEOUT as CHECK_TIMEOUT, Want, ask};
 pub use canary::Canary;
-pub use catalogue::{Place, context, place};
+pub use catalogue::{Place, context, place, written};
 pub use failure::Stop;
 pub use history::read as read_history;
 pub use lock::Mode;

@@ -37,6 +37,9 @@ pub struct FrozenPlan {
     pub system_identifier: String,
     /// Name of the database.
     pub database: String,
+    /// When its history was written last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_at: Option<Timestamp>,
     /// Major version of the server.
     pub major: i32,
     /// The role that logs in.
