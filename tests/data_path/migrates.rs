@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use lifeboat::api::Reason;
 use lifeboat::api::backup_policy::{DatabaseKeys, TlsMode};
 use lifeboat::api::migration_run::MigrationRunSpec;
@@ -234,7 +234,7 @@ impl Shop {
             prefix: self.at.clone(),
             max_age_seconds: 3_600,
             approved_by: vec!["alice".to_owned()],
-            closes_at: Timestamp::now() + SignedDuration::from_hours(1),
+            closes_at: lifeboat::work::clock::now() + SignedDuration::from_hours(1),
         }
     }
 
@@ -299,7 +299,7 @@ async fn m7_a_migration_is_applied_behind_one_and_the_same_backup() {
     };
     assert_eq!(refused(gone, "there is no backup").await, expired);
     let late = ApplyTask {
-        closes_at: Timestamp::now() - SignedDuration::from_secs(1),
+        closes_at: lifeboat::work::clock::now() - SignedDuration::from_secs(1),
         ..step.clone()
     };
     assert_eq!(refused(late, "window").await, Reason::WindowClosed);

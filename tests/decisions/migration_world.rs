@@ -80,6 +80,7 @@ pub fn document(segments: i64) -> MigrationPlan {
         at: now(),
         system_identifier: "7312".to_owned(),
         database: "shop".to_owned(),
+        history_at: None,
         history_head: String::new(),
         major: 15,
         segments,

@@ -151,7 +151,7 @@ fn approval(run: &Value, who: &str) -> String {
         "spec": {
             "runRef": {"name": run["metadata"]["name"]}, "runUid": run["metadata"]["uid"],
             "planHash": run["status"]["plan"]["hash"], "evidenceHash": run["status"]["rehearsal"]["evidenceHash"],
-            "approver": who, "expires": (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)).to_string(),
+            "approver": who, "expires": (lifeboat::work::clock::now() + jiff::SignedDuration::from_hours(24)).to_string(),
         }
     })
     .to_string()
