@@ -48,6 +48,7 @@ pub mod pooler;
 pub mod preflight;
 pub mod privileges;
 pub mod providers;
+pub mod rehearsal;
 pub(crate) mod running;
 pub mod scratch;
 mod scratch_database;

@@ -1,6 +1,7 @@
 //! The Job that plans: reads the files and the database, keeps both in the store, and changes nothing.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 
 use super::documents::{FrozenPlan, StoredFile, keep_file, keep_plan};
@@ -10,9 +11,9 @@ use crate::api::migration_run::{MigrationDirection, MigrationPlan, PlannedMigrat
 use crate::manifest::FORMAT_VERSION;
 use crate::objects::ObjectStore;
 use crate::plan::{self, Direction, Plan};
-use crate::postgres::connect;
 use crate::postgres::globals::roles_called;
 use crate::postgres::migrate::{self, Bounds, Level, What, precheck, read_history};
+use crate::postgres::{Connection, connect};
 use crate::sql::lint::{Acknowledgement, lint};
 use crate::sql::{File, MOST_BYTES};
 use crate::task::migration::to_log;
@@ -46,8 +47,11 @@ pub(super) async fn run(
     keep_plan(store, &hash, &frozen).await?;
     let status = status(&frozen, hash, findings);
     let (lines, document) = to_log(&status);
+    // Not by the log's own form: the operator reads lines.
+    let mut log = std::io::stdout().lock();
     for line in lines {
-        println!("{line}");
+        let printed = writeln!(log, "{line}");
+        printed.map_err(|e| Failure::Internal(format!("failed to print the plan: {e}")))?;
     }
     let what = match status.files.len() {
         0 => "nothing is to be done".to_owned(),
@@ -146,7 +150,7 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     };
     let plan = plan::make(&files, &history, &order).map_err(|r| never(r.reason, r.message))?;
     let mut findings = linted(task, &files, &plan, &migrate::context(client).await?)?;
-    findings.extend(looked(task, client).await?);
+    findings.extend(looked(task, &session).await?);
     findings.truncate(MOST_FINDINGS);
     let roles = met(&place, &files);
     // That its bounds can be read is known now, and not when it is applied.
@@ -250,15 +254,12 @@ fn linted(
 }
 
 /// What stands in the way now is worth knowing; whether it does when it is applied is asked then.
-async fn looked(
-    task: &MigrationTask,
-    client: &tokio_postgres::Client,
-) -> Result<Vec<String>, Failure> {
+async fn looked(task: &MigrationTask, session: &Connection) -> Result<Vec<String>, Failure> {
     let bounds = Bounds {
         replicas_acknowledged: task.spec.replicas.is_some(),
         ..Bounds::default()
     };
-    let findings = precheck(client, &bounds).await?;
+    let findings = precheck(&session.client, &bounds).await?;
     let standby = findings
         .iter()
         .find(|f| f.what == What::Standby && f.level != Level::Note);

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use super::differences::{not_restored, print, touched, without_history};
 use super::evidence::{Seen, files, held};
 use super::rehearse::{Laps, Rehearsal, Wanted};
-use super::scratch::names;
 use crate::api::Reason;
 use crate::api::migration_run::MigrationCheck;
 use crate::api::restore_drill::Verdict;
@@ -20,7 +19,7 @@ use crate::postgres::migrate::{
     Applied, CHECK_TIMEOUT, Canary, Limits, Order, Stop, Unseen, Want, Worker, apply, ask,
     read_history,
 };
-use crate::postgres::{Observer, PgError, Target, connect};
+use crate::postgres::{Observer, PgError, Target, connect, rehearsal};
 use crate::work::archive::Archive;
 use crate::work::failure::Failure;
 use crate::work::restored::Scratch;
@@ -144,7 +143,7 @@ impl Stage<'_> {
         if let Err(stop) = self.apply(nothing, 1).await {
             return stopped(evidence, stop);
         }
-        let names = names(&self.superuser).await?;
+        let names = rehearsal::table_names(&self.superuser).await?;
         let checks = &self.rehearsal.checks;
         let none = BTreeMap::new();
         if !self.asked(evidence, "pre", &checks.pre, &none).await {
