@@ -85,11 +85,15 @@ pub fn parse(tail: &str) -> Option<Progress> {
     })
 }
 
-/// Reads tails for ever, one round a minute.
+/// Reads tails for ever, one round a minute; the first at once, for what runs may have begun under another operator.
 pub async fn read_tails(context: Arc<Context>) {
+    // When a watch ended there is nothing to read.
+    if context.caches.synced().await.is_err() {
+        return;
+    }
     loop {
-        tokio::time::sleep(ROUND).await;
         round(&context).await;
+        tokio::time::sleep(ROUND).await;
     }
 }
 
