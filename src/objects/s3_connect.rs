@@ -1,10 +1,11 @@
 //! How an S3 client comes to be: credentials, authority, endpoint, bounds.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
@@ -211,6 +212,9 @@ fn to_pem(der: &CertificateDer<'_>) -> Vec<u8> {
     pem.into_bytes()
 }
 
+/// Clients that this process has made.
+static CLIENTS: AtomicU64 = AtomicU64::new(0);
+
 /// So many tries, without the adaptive mode that would slow a whole process down.
 pub(super) fn retries(tries: u32) -> RetryConfig {
     RetryConfig::standard()
@@ -231,6 +235,11 @@ pub(super) fn bounded(
     let mut builder = builder
         .force_path_style(path_style)
         .retry_config(retries(ATTEMPTS))
+        // A quota of its own: one store that fails takes no tries from another of the same process.
+        .retry_partition(RetryPartition::new(format!(
+            "lifeboat-{}",
+            CLIENTS.fetch_add(1, Ordering::Relaxed)
+        )))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT)
