@@ -55,24 +55,7 @@ pub async fn observe(
     recorded: &Contents,
     observer: &dyn Observer,
 ) -> Result<Contents, Failure> {
-    let found = preflight(&subject.target, &subject.application_name).await?;
-    let tool = PgDump::find(found.major(), &subject.postgres_folders).await?;
-    let coordinator = Coordinator::begin(
-        &subject.target,
-        &subject.application_name,
-        subject.patience,
-        observer,
-    )
-    .await?;
-    let toc = table_of_contents(&DumpOrder {
-        target: &subject.target,
-        tool: &tool,
-        snapshot: coordinator.snapshot(),
-        application_name: &subject.application_name,
-        pooled: found.pooler != Pooler::None,
-        scratch: &subject.scratch,
-    })
-    .await?;
+    let (coordinator, toc) = begin(subject, observer).await?;
     let census = census::take(&coordinator, observer).await?;
     let mut contents = match recorded.line_key.as_deref() {
         None => census.contents,
@@ -92,11 +75,8 @@ pub async fn observe(
     Ok(contents)
 }
 
-/// Every definition of the database, under one snapshot; no row is read.
-///
-/// # Errors
-/// [`Failure`].
-pub async fn definitions(subject: &Subject, observer: &dyn Observer) -> Result<Contents, Failure> {
+/// A snapshot with its locks, and what pg_dump says there is under it.
+async fn begin(subject: &Subject, observer: &dyn Observer) -> Result<(Coordinator, Toc), Failure> {
     let found = preflight(&subject.target, &subject.application_name).await?;
     let tool = PgDump::find(found.major(), &subject.postgres_folders).await?;
     let coordinator = Coordinator::begin(
@@ -115,6 +95,15 @@ pub async fn definitions(subject: &Subject, observer: &dyn Observer) -> Result<C
         scratch: &subject.scratch,
     })
     .await?;
+    Ok((coordinator, toc))
+}
+
+/// Every definition of the database, under one snapshot; no row is read.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn definitions(subject: &Subject, observer: &dyn Observer) -> Result<Contents, Failure> {
+    let (coordinator, toc) = begin(subject, observer).await?;
     let mut contents = Contents::default();
     witness::record(&mut contents, &toc)?;
     coordinator.finish().await?;
