@@ -188,7 +188,15 @@ pub(super) async fn run(
         run.way(step.closes_at.min(now + patience)).await?;
         standing.before().await
     };
-    let before = match opened.await {
+    let told_to_stop = || {
+        let text = "the pod was told to stop while it waited; it began nothing";
+        never(Reason::Terminated, text)
+    };
+    let opened = tokio::select! {
+        opened = opened => opened,
+        () = stopped() => Err(told_to_stop()),
+    };
+    let before = match opened {
         Ok(values) => values,
         // What stands is known: nothing of it is this worker's.
         Err(failure) => {
