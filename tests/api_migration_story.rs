@@ -100,6 +100,63 @@ fn approve(namespace: &str, who: &str, more: &[&str], answer: &str) -> (i32, Str
     (output.status.code().unwrap(), text)
 }
 
+/// What `lifeboat report migrationrun` prints, or why it does not.
+fn report(namespace: &str, more: &[&str]) -> Result<String, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["report", "migrationrun", "index", "-n", namespace])
+        .args(more)
+        .env("KUBECONFIG", shared().kubeconfig_of("grace"))
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(text(&output.stderr)),
+    }
+}
+
+/// What a rehearsal saw, where the kubelet's says that it lies.
+const EVIDENCE: &str = include_str!("../src/report/examples/evidence.json");
+
+/// The run that is complete, as a document: of its status alone, and with the evidence that it speaks of, which no other can replace.
+fn reports(namespace: &str) {
+    let text = report(namespace, &[]).unwrap();
+    for part in [
+        "Complete", "1 of 1", "ada", "grace", "counts", "Backup", "now",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let store = tempfile::tempdir().unwrap();
+    let from = format!("file://{}", store.path().display());
+    let missing = report(namespace, &["--from", &from]).unwrap_err();
+    assert!(missing.contains("migrations/x/evidence.json"), "{missing}");
+    let folder = store.path().join("migrations/x");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("evidence.json"), EVIDENCE).unwrap();
+    let other = report(namespace, &["--from", &from]).unwrap_err();
+    assert!(other.contains("is not the evidence"), "{other}");
+    let seen: lifeboat::manifest::Evidence = serde_json::from_str(EVIDENCE).unwrap();
+    let hash = seen.hash();
+    let patch = format!(r#"{{"status": {{"rehearsal": {{"evidenceHash": "{hash}"}}}}}}"#);
+    let args = [
+        "-n",
+        namespace,
+        "patch",
+        "lbm/index",
+        "--type=merge",
+        "--subresource=status",
+        "-p",
+        &patch,
+    ];
+    shared().kubectl(&args);
+    let whole = report(namespace, &["--from", &from]).unwrap();
+    let statement = r"20261122093000\_orders\_note.sql:3";
+    assert!(
+        whole.contains(statement) && !text.contains(statement),
+        "{whole}"
+    );
+}
+
 /// From the plan on: logs are a kubelet's, and there is none.
 #[tokio::test]
 async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
@@ -203,6 +260,7 @@ async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
     let status = done.status.unwrap();
     assert_eq!(status.approvals[0].approver, "grace");
     assert_eq!(status.execution.unwrap().applied, 1);
+    reports(&namespace);
     let drills: Api<RestoreDrill> = Api::namespaced(client.clone(), &namespace);
     until("what it made is gone, and its finalizer", || async {
         let left = drills.get_opt("index-gate").await.unwrap();

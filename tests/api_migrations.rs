@@ -122,7 +122,7 @@ fn m12_a_run_cannot_change_but_for_suspend() {
     "lint: {acknowledge: [{rule: LB202, reason: fine}]}",
     "name the object or the file"
 )]
-#[case::unknown("gate: {keepPinned: 7d}", "unknown field")]
+#[case::unknown("gate: {pinned: 7d}", "unknown field")]
 fn bad_input_is_refused_at_apply(#[case] rest: &str, #[case] message: &str) {
     let (key, _) = rest.split_once(':').unwrap();
     let good = run_yaml("bad", "admin", "");

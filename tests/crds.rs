@@ -377,17 +377,29 @@ fn k31_where_backups_lie_cannot_change(#[case] kind: &str, #[case] old: &str, #[
     assert!(refused.to_string().contains("cannot change"), "{refused}");
 }
 
-/// Which fields there are is read from the schema: one that comes later must not be forgotten in the rule.
 #[test]
-fn m12_every_field_of_a_run_but_suspend_is_fixed() {
-    let schema = schema_of("MigrationRun");
+fn a_backup_is_pinned_and_unpinned_at_any_time() {
+    let schema = schema_of("Backup");
+    let plain = object("Backup", BACKUP);
+    let pinned = object("Backup", "{policyRef: {name: p}, pin: true}");
+    for (new, old) in [(&pinned, &plain), (&plain, &pinned)] {
+        Validator::new().validate(&schema, new, Some(old)).unwrap();
+    }
+}
+
+/// Which fields there are is read from the schema: one that comes later must not be forgotten in the rule.
+#[rstest]
+#[case("MigrationRun", "suspend")]
+#[case("Backup", "pin")]
+fn m12_k31_every_field_but_one_is_fixed(#[case] kind: &str, #[case] free: &str) {
+    let schema = schema_of(kind);
     let spec = &schema["properties"]["spec"];
     let rule = spec["x-kubernetes-validations"][0]["rule"]
         .as_str()
         .unwrap();
     for field in spec["properties"].as_object().unwrap().keys() {
         let fixed = rule.contains(&format!("self.{field} == oldSelf.{field}"));
-        assert_eq!(fixed, field != "suspend", "{field}");
+        assert_eq!(fixed, field != free, "{field}");
     }
 }
 

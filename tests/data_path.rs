@@ -11,6 +11,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "data_path/applies.rs"]
+mod applies;
 #[path = "data_path/asked.rs"]
 mod asked;
 #[path = "data_path/changes.rs"]
@@ -41,6 +43,8 @@ mod pod;
 mod proxy;
 #[path = "data_path/rehearsals.rs"]
 mod rehearsals;
+#[path = "data_path/resumes.rs"]
+mod resumes;
 #[path = "data_path/runs.rs"]
 mod runs;
 #[path = "support/s3_server.rs"]

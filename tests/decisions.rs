@@ -30,10 +30,14 @@ mod migration_ends;
 mod migration_gates;
 #[path = "decisions/migration_leaves.rs"]
 mod migration_leaves;
+#[path = "decisions/migration_turns.rs"]
+mod migration_turns;
 #[path = "decisions/migration_world.rs"]
 mod migration_world;
 #[path = "decisions/migrations.rs"]
 mod migrations;
+#[path = "decisions/pins.rs"]
+mod pins;
 #[path = "decisions/policies.rs"]
 mod policies;
 #[path = "decisions/proofs.rs"]

@@ -22,8 +22,18 @@ mod drill_places;
 mod drills;
 #[path = "e2e/lives.rs"]
 mod lives;
+#[path = "e2e/migration_back.rs"]
+mod migration_back;
+#[path = "e2e/migration_faults.rs"]
+mod migration_faults;
+#[path = "e2e/migration_gates.rs"]
+mod migration_gates;
+#[path = "e2e/migration_queue.rs"]
+mod migration_queue;
 #[path = "e2e/migrations.rs"]
 mod migrations;
+#[path = "e2e/migrators.rs"]
+mod migrators;
 
 use std::time::Duration;
 

@@ -8,6 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::shared::LocalRef;
 
+/// Every field but `pin` is as it was.
+const FIXED: &str = "\
+self.policyRef == oldSelf.policyRef && \
+has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason) && \
+has(self.tiers) == has(oldSelf.tiers) && (!has(self.tiers) || self.tiers == oldSelf.tiers) && \
+has(self.scheduledTime) == has(oldSelf.scheduledTime) && (!has(self.scheduledTime) || self.scheduledTime == oldSelf.scheduledTime)";
+
 /// One restore point. Write one yourself to back up now: only `policyRef` is needed.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -29,11 +36,12 @@ use super::shared::LocalRef;
     printcolumn(name = "Rows", type_ = "integer", json_path = ".status.rows"),
     printcolumn(name = "Stored", type_ = "integer", json_path = ".status.bytes.stored"),
     printcolumn(name = "Finished", type_ = "date", json_path = ".status.finishedAt"),
+    printcolumn(name = "Pinned", type_ = "boolean", json_path = ".status.pin.pinned", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self == oldSelf").message("a Backup's spec cannot change; create another Backup"),
+    validation = Rule::new(FIXED).message("a Backup's spec cannot change but for pin; create another Backup"),
 )]
 pub struct BackupSpec {
     /// The `BackupPolicy` that says what and where to, in the same namespace.
@@ -48,6 +56,9 @@ pub struct BackupSpec {
     /// Why it was made. Default `Manual`.
     #[serde(default)]
     pub reason: BackupReason,
+    /// Keep it: said to the store too, where whoever removes old backups looks. May change at any time. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<bool>,
 }
 
 /// Why a backup was made.
@@ -144,6 +155,35 @@ pub struct BackupStatus {
     /// How far a running attempt is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// What the store was told of `spec.pin`; absent: nothing was ever asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinStatus>,
+}
+
+/// What the store was told of `spec.pin`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PinStatus {
+    /// The store says that the backup is to be kept.
+    pub pinned: bool,
+    /// Generation of the spec that it was told; 0: none yet.
+    #[schemars(range(min = 0))]
+    pub generation: i64,
+    /// Generation that could not be told yet; 0: none.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub trying: i64,
+    /// How many tries of that one have failed.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub failed_tries: i32,
+    /// Not before this time is it tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
+    /// Why the last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
 }
 
 /// What an attempt was told: fixed when it was decided, so that a policy that changes or goes meanwhile changes nothing.

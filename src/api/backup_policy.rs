@@ -210,6 +210,15 @@ pub struct Tier {
     pub cron: String,
 }
 
+impl BackupPolicy {
+    /// The server's identifier and the name of the database, once a check has learnt them.
+    #[must_use]
+    pub fn database(&self) -> Option<(&str, &str)> {
+        let facts = self.status.as_ref()?.database.as_ref()?;
+        Some((facts.system_identifier.as_deref()?, facts.name.as_deref()?))
+    }
+}
+
 /// What the operator knows of a policy.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -302,6 +311,14 @@ pub struct LastSkipped {
 pub struct DatabaseFacts {
     /// Major version, for example 17.
     pub major: i32,
+    /// The server's `system_identifier`, where it may be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub system_identifier: Option<String>,
+    /// Name of the database, as the server has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub name: Option<String>,
     /// Size of the database in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]

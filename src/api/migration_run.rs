@@ -101,6 +101,22 @@ pub struct MigrationRunSpec {
     pub suspend: Option<bool>,
 }
 
+impl MigrationRun {
+    /// The server's identifier and the name of the database, once it is planned.
+    #[must_use]
+    pub fn database(&self) -> Option<(&str, &str)> {
+        let plan = self.status.as_ref()?.plan.as_ref()?;
+        Some((&plan.system_identifier, &plan.database))
+    }
+
+    /// Whether a worker of it changes the database, or may have.
+    #[must_use]
+    pub fn is_at_database(&self) -> bool {
+        let running = self.status.as_ref().and_then(|s| s.running.as_ref());
+        running.is_some_and(|r| matches!(r.step, MigrationStep::Apply | MigrationStep::Settle))
+    }
+}
+
 /// Who migrates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -208,7 +224,7 @@ pub struct LintAcknowledgement {
     pub reason: String,
 }
 
-/// How fresh the backup is.
+/// How fresh the backup is, and how long it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MigrationGate {
@@ -219,6 +235,13 @@ pub struct MigrationGate {
         regex(pattern = r"^0*[1-9][0-9]{0,8}[smhdwy]$")
     )]
     pub max_age: Option<String>,
+    /// The backup stays pinned so long after all of it is applied and verified; before that without end. Default `7d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 2, max = 10),
+        regex(pattern = r"^0*[1-9][0-9]{0,8}[smhdwy]$")
+    )]
+    pub keep_pinned: Option<String>,
 }
 
 /// Questions before and after.

@@ -57,6 +57,12 @@ pub fn backup_job(backup: &str, attempt: i32) -> String {
     fit_job(&format!("{backup}-a{attempt}"))
 }
 
+/// Name of the Job that tells the store of a pin: `<backup>-p<generation>-<try>`.
+#[must_use]
+pub fn pin_job(backup: &str, generation: i64, failed_tries: i32) -> String {
+    fit_job(&format!("{backup}-p{generation}-{failed_tries}"))
+}
+
 /// Name of a drill's run: `<drill>-<due time>`, with seconds where they are not zero (a run that a person asked
 /// for, or a drill without schedule): two runs never share a proof. At most 52 characters.
 #[must_use]

@@ -221,6 +221,10 @@ reasons! {
     AwaitingApproval,
     /// Waits for its window.
     AwaitingWindow,
+    /// A backup waits for a MigrationRun that is changing the database.
+    AwaitingMigration,
+    /// A migration paused between two segments, so that a backup that has waited can run.
+    Yielded,
     /// A pooler in session mode stands between, where it may not.
     SessionPooler,
     /// An applied file is no longer what was applied.
@@ -233,6 +237,8 @@ reasons! {
     PlanVoid,
     /// Somebody else wrote into the history of migrations.
     HistoryTouched,
+    /// The history lacks what the store says was applied: the database was set back.
+    HistoryRewound,
     /// A statement was begun on another server, of which this is a copy.
     ForeignHistory,
     /// A session of an earlier worker does not end.

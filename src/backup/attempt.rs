@@ -55,7 +55,10 @@ impl Case<'_> {
                 _ => Decision::quiet(old),
             };
         };
-        if let Some(hold @ Hold::Stalled(..)) = self.hold(false) {
+        // A migration may have begun between the intention and the Job: the later one waits, and that is the dump (M17).
+        if let Some(hold @ (Hold::Stalled(..) | Hold::Waits(Reason::AwaitingMigration, _))) =
+            self.hold(false)
+        {
             return self.held(old, hold);
         }
         let attempt = old.attempt.unwrap_or(1);

@@ -33,6 +33,8 @@ use crate::workload::Settings;
 pub struct Observed {
     /// The Backup.
     pub backup: Backup,
+    /// Jobs that tell the store of its pin.
+    pub pin_jobs: Vec<SeenJob>,
     /// The policy it names.
     pub policy: Option<BackupPolicy>,
     /// The store that the policy names.
@@ -41,6 +43,8 @@ pub struct Observed {
     pub job: Option<SeenJob>,
     /// Another Backup of the policy goes first: [`another_goes_first`].
     pub others_running: bool,
+    /// A MigrationRun whose worker changes the database.
+    pub migrating: Option<String>,
     /// What the drills of the policy say of it.
     pub proof: Option<Proof>,
     /// Its namespace is being deleted.
@@ -59,7 +63,7 @@ pub(super) enum Hold {
     /// Until a person acts.
     Stalled(Reason, String),
     /// Until its turn comes.
-    Queued(String),
+    Waits(Reason, String),
     /// For ever.
     Never(Reason, String),
 }
@@ -132,10 +136,10 @@ impl Case<'_> {
     fn finished(&self, old: BackupStatus) -> Decision<BackupStatus> {
         let effects = self.delete(self.seen.job.as_ref());
         let Some(request) = self.renewal(&old) else {
-            return Decision {
+            return self.with_pin(Decision {
                 effects,
                 ..self.proven(old)
-            };
+            });
         };
         let status = BackupStatus {
             requested_at: Some(request),
@@ -242,19 +246,26 @@ impl Case<'_> {
             );
         }
         if first && policy.suspended && self.backup.policy_uid.is_some() {
-            return Some(Hold::Queued(format!("BackupPolicy `{name}` is suspended")));
+            let message = format!("BackupPolicy `{name}` is suspended");
+            return Some(Hold::Waits(Reason::Queued, message));
         }
         if self.seen.others_running {
-            return Some(Hold::Queued(
-                "another Backup of the policy goes first".to_owned(),
-            ));
+            let message = "another Backup of the policy goes first".to_owned();
+            return Some(Hold::Waits(Reason::Queued, message));
+        }
+        // A dump holds locks on every table until it ends, and what would wait for them makes others wait (M17).
+        if let Some(run) = &self.seen.migrating {
+            let message = format!(
+                "MigrationRun `{run}` is changing the database: the backup begins when that ends or pauses"
+            );
+            return Some(Hold::Waits(Reason::AwaitingMigration, message));
         }
         None
     }
 
     pub(super) fn held(&self, old: BackupStatus, hold: Hold) -> Decision<BackupStatus> {
         match hold {
-            Hold::Queued(why) => self.queued(old, &why),
+            Hold::Waits(reason, why) => Decision::quiet(self.under_way(old, reason, &why)),
             Hold::Never(reason, why) => {
                 let verdict = Verdict::failed(reason, why);
                 conclude::finish(&self.seen.backup, &old, verdict, self.now)

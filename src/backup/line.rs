@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::validate::created;
-use crate::api::condition::{COMPLETE, FAILED, is_true};
-use crate::api::{Backup, BackupStatus};
+use crate::api::condition::{COMPLETE, FAILED, READY, find, is_true};
+use crate::api::{Backup, BackupPolicy, BackupStatus, MigrationRun, Reason};
 
 /// Whether it was completed or given up.
 #[must_use]
@@ -22,6 +22,31 @@ pub fn is_running(backup: &Backup) -> bool {
 
 pub(super) fn has_begun(status: &BackupStatus) -> bool {
     status.attempt.unwrap_or_default() > status.earlier_attempts.unwrap_or_default()
+}
+
+/// Whether it waits for a migration to end or to pause (M17).
+#[must_use]
+pub fn awaits_migration(backup: &Backup) -> bool {
+    let conditions = backup.status.as_ref().map(|s| s.conditions.as_slice());
+    let ready = conditions.and_then(|c| find(c, READY));
+    !is_finished(backup) && ready.is_some_and(|c| c.reason == Reason::AwaitingMigration.as_str())
+}
+
+/// Name of a run, among all of the cluster, whose worker changes the database of a policy (M17): it names the policy, or was
+/// planned for the server and database that the policy's check found.
+#[must_use]
+pub fn migrating<'a>(
+    policy: &BackupPolicy,
+    runs: impl IntoIterator<Item = &'a MigrationRun>,
+) -> Option<String> {
+    let of_it = |run: &MigrationRun| {
+        let names_it =
+            run.spec.policy_ref.name == policy.name_any() && run.namespace() == policy.namespace();
+        names_it || (run.database().is_some() && run.database() == policy.database())
+    };
+    let mut runs = runs.into_iter();
+    let run = runs.find(|run| run.is_at_database() && of_it(run))?;
+    Some(run.name_any())
 }
 
 /// Whether one of `others` (all Backups of the namespace will do) must end before `backup` may begin.

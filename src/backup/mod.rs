@@ -5,6 +5,7 @@ pub mod conclude;
 pub mod decide;
 pub mod line;
 pub mod observe;
+mod pinned;
 mod reconcile;
 pub mod report;
 pub mod validate;

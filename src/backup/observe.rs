@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::decide::{Observed, another_goes_first, attempt_to_watch};
+use super::line;
 use crate::api::{Backup, BackupPolicy, BackupStore, name};
 use crate::cluster::{Caches, Context};
 use crate::drill::proven::{self, Proof};
@@ -22,7 +23,9 @@ pub fn observe(context: &Context, backup: Backup, now: Timestamp) -> Observed {
     let job = name::backup_job(&backup.name_any(), attempt_to_watch(&backup));
     Observed {
         job: context.job_named(&namespace, &job, &uid, now),
+        pin_jobs: context.jobs_of(&namespace, "pin", &uid, now),
         others_running: others_first(caches, &namespace, &backup),
+        migrating: policy.as_ref().and_then(|p| migrating(caches, p)),
         proof: proof(caches, &namespace, &backup),
         namespace_terminating: context.is_terminating(&namespace, now),
         policy,
@@ -36,6 +39,12 @@ fn others_first(caches: &Caches, namespace: &str, backup: &Backup) -> bool {
     let readable = all.iter().filter_map(|other| other.0.as_ref().ok());
     let here = readable.filter(|b| b.metadata.namespace.as_deref() == Some(namespace));
     another_goes_first(backup, here)
+}
+
+fn migrating(caches: &Caches, policy: &BackupPolicy) -> Option<String> {
+    let all = caches.runs.state();
+    let readable = all.iter().filter_map(|run| run.0.as_ref().ok());
+    line::migrating(policy, readable)
 }
 
 fn proof(caches: &Caches, namespace: &str, backup: &Backup) -> Option<Proof> {

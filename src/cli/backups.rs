@@ -1,6 +1,6 @@
 //! What `lifeboat list` and `lifeboat inspect` share: finding manifests in a store, and words for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{CellAlignment, Table, presets};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -8,9 +8,13 @@ use serde::Serialize;
 
 use super::CommandError;
 use crate::api::Reason;
-use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole};
+use crate::manifest::{
+    MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole, PINS, Pin, pins_of,
+};
 use crate::objects::{Depth, ObjectStore, StoreError, join};
+use crate::work::failure::Failure;
 pub(super) use crate::work::human::{number, size};
+use crate::work::pins;
 
 /// Manifests that are read at the same time.
 const READERS: usize = 8;
@@ -27,6 +31,9 @@ pub(super) struct Backup {
     pub(super) at: String,
     /// Objects that are missing or not as long as the manifest says, a sentence each; empty: none.
     pub(super) faults: Vec<String>,
+    /// Who wants it kept; read by [`find`] only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) pins: Vec<Pin>,
     /// What it says of itself.
     #[serde(flatten)]
     pub(super) manifest: Manifest,
@@ -107,7 +114,32 @@ pub(super) async fn find(
             Read::Unreadable(why) => found.unreadable.push((prefix, why)),
         }
     }
+    pinned(store, &directories, &mut found).await?;
     Ok(found)
+}
+
+/// Reads the pins of those backups that have some.
+async fn pinned(
+    store: &dyn ObjectStore,
+    directories: &[String],
+    found: &mut Found,
+) -> Result<(), StoreError> {
+    let mut some = BTreeSet::new();
+    for directory in directories {
+        some.extend(folders(store, &format!("{directory}{PINS}/")).await?);
+    }
+    for backup in &mut found.backups {
+        let folder = pins_of(&backup.at);
+        if !some.contains(&folder) {
+            continue;
+        }
+        match pins::pins(store, &backup.at).await {
+            Ok(pins) => backup.pins = pins,
+            Err(Failure::Store(error)) => return Err(error),
+            Err(failure) => found.unreadable.push((folder, failure.to_string())),
+        }
+    }
+    Ok(())
 }
 
 /// The folder of a backup, however it was pasted.
@@ -151,6 +183,7 @@ pub(super) async fn read(store: &dyn ObjectStore, prefix: &str) -> Result<Read, 
             Ok(manifest) => Read::Backup(Box::new(Backup {
                 faults: faults(store, prefix, &manifest).await?,
                 at: prefix.to_owned(),
+                pins: Vec::new(),
                 manifest,
             })),
             Err(error) => Read::Unreadable(error.to_string()),

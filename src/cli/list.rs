@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CommandError;
 use super::backups::{self, Found};
-use crate::manifest::Manifest;
+use crate::manifest::{Kept, Manifest, Pin, kept};
 use crate::objects::Location;
+use crate::work::clock;
 use crate::work::human::count;
 
 /// Arguments of `lifeboat list`.
@@ -42,7 +44,7 @@ fn show(found: &Found, place: &str, json: bool) -> Result<String, CommandError> 
     if json {
         return Ok(serde_json::to_string_pretty(&document(found))? + "\n");
     }
-    Ok(text(found, place))
+    Ok(text(found, place, clock::now()))
 }
 
 /// A script must not take a store for whole in which something is not.
@@ -65,16 +67,20 @@ fn verdict(found: &Found) -> Result<(), CommandError> {
     }
 }
 
-fn text(found: &Found, place: &str) -> String {
+fn text(found: &Found, place: &str, now: Timestamp) -> String {
     let mut out = String::new();
     if !found.backups.is_empty() {
         let header = [
-            "FOLDER", "BACKUP", "WHY", "TABLES", "ROWS", "STORED", "FINISHED",
+            "FOLDER", "BACKUP", "WHY", "TABLES", "ROWS", "STORED", "FINISHED", "PINNED",
         ];
-        let mut table = backups::table(&header, &[3, 4, 5]);
+        // Most stores have none.
+        let pinned = found.backups.iter().any(|b| !b.pins.is_empty());
+        let columns = header.len() - usize::from(!pinned);
+        let header = header.get(..columns).unwrap_or(&header);
+        let mut table = backups::table(header, &[3, 4, 5]);
         for backup in &found.backups {
             let manifest = &backup.manifest;
-            table.add_row([
+            let row = [
                 // As `lifeboat inspect` takes it.
                 backups::plain(&backup.at),
                 backups::plain(&manifest.backup),
@@ -86,7 +92,9 @@ fn text(found: &Found, place: &str) -> String {
                     .finished_at
                     .strftime("%Y-%m-%dT%H:%M:%SZ")
                     .to_string(),
-            ]);
+                pinned_until(&backup.pins, now),
+            ];
+            table.add_row(row.into_iter().take(columns));
         }
         for line in table.lines() {
             let _ = writeln!(out, "{}", line.trim_end());
@@ -120,6 +128,14 @@ fn text(found: &Found, place: &str) -> String {
         );
     }
     out
+}
+
+fn pinned_until(pins: &[Pin], now: Timestamp) -> String {
+    match kept(pins, now) {
+        None => String::new(),
+        Some(Kept::Until(until)) => until.strftime("until %Y-%m-%d").to_string(),
+        Some(Kept::Open) => "without end".to_owned(),
+    }
 }
 
 fn why(manifest: &Manifest) -> String {
@@ -161,8 +177,26 @@ fn document(found: &Found) -> Document<'_> {
 mod tests {
     use super::*;
     use crate::cli::inspect::tests::{manifest, put};
-    use crate::manifest::{ObjectInfo, ObjectRole};
+    use crate::manifest::{ObjectInfo, ObjectRole, PinHolder};
     use crate::objects::{Memory, ObjectStore};
+
+    fn pin(prefix: &str) -> Pin {
+        Pin {
+            format: 1,
+            backup: "nightly".to_owned(),
+            prefix: prefix.to_owned(),
+            holder: PinHolder {
+                kind: "MigrationRun".to_owned(),
+                namespace: "shop".to_owned(),
+                name: "notes".to_owned(),
+                uid: "0123".to_owned(),
+            },
+            order: 2,
+            why: "a migration has begun".to_owned(),
+            since: Timestamp::UNIX_EPOCH,
+            until: None,
+        }
+    }
 
     async fn list(
         store: &Memory,
@@ -199,12 +233,15 @@ mod tests {
             b"{}".to_vec(),
         )
         .await;
-        put(&store, "shop.orders/pins/x.json", b"{}".to_vec()).await;
+        let held = pin(runs[1]);
+        put(&store, &held.key(), serde_json::to_vec(&held).unwrap()).await;
         put(&store, ".lifeboat/probe/key", b"x".to_vec()).await;
 
         let text = list(&store, None, 100, false).await.unwrap();
         let days: Vec<&str> = text.lines().skip(1).take(3).collect();
         assert!(days[0].contains("20261121T02"), "{text}");
+        assert!(days[0].ends_with("without end"), "{text}");
+        assert!(days[1].trim_end().ends_with('Z'), "{text}");
         assert!(
             days[1].contains("shop.users") && days[2].contains("20261120T02"),
             "{text}"
@@ -266,7 +303,7 @@ mod tests {
         put(&store, &format!("{copy}/manifest.json"), json).await;
         put(&store, &format!("{copy}/a"), b"12".to_vec()).await;
         let found = backups::find(&store, None, 10).await.unwrap();
-        let text = text(&found, "memory:");
+        let text = text(&found, "memory:", Timestamp::UNIX_EPOCH);
         assert!(
             text.contains(&format!("damaged: {copy}: a has 2 bytes instead of 3"))
                 && text.contains(&format!("damaged: {copy}: b is missing"))

@@ -18,6 +18,8 @@ use crate::api::{
     Backup, BackupPolicy, BackupStore, LABEL_OWNER_UID, MigrationApproval, MigrationRun,
     RestoreDrill,
 };
+use crate::backup::line::awaits_migration;
+use crate::migration::line::of_one_database;
 
 /// Receiving ends, one per controller.
 pub struct Receivers {
@@ -49,6 +51,11 @@ pub fn is_over(backup: &Backup) -> bool {
     backup.status.as_ref().is_some_and(|status| {
         is_true(&status.conditions, COMPLETE) || is_true(&status.conditions, FAILED)
     })
+}
+
+fn is_through(run: &MigrationRun) -> bool {
+    let status = run.status.as_ref();
+    status.is_some_and(|s| s.finished_at.is_some())
 }
 
 impl Queues {
@@ -116,11 +123,24 @@ impl Queues {
         let _ = self.runs.send(ObjectRef::from_obj(run));
     }
 
-    /// A run changed: itself, and its siblings, one of which may wait for it.
+    /// A run changed: itself, and who changes or dumps the same database, in whichever namespace, and may wait for it.
     pub fn run_changed(&self, caches: &Caches, run: &Guarded<MigrationRun>) {
         self.run(run);
         let Ok(readable) = &run.0 else { return };
-        self.runs_of(caches, run.namespace(), &readable.spec.policy_ref.name);
+        for other in caches.runs.state() {
+            if other
+                .0
+                .as_ref()
+                .is_ok_and(|r| !is_through(r) && of_one_database(readable, r))
+            {
+                self.run(&other);
+            }
+        }
+        for backup in caches.backups.state() {
+            if backup.0.as_ref().is_ok_and(awaits_migration) {
+                self.backup(&backup);
+            }
+        }
     }
 
     /// An approval changed: the run that it is for.
@@ -144,11 +164,21 @@ impl Queues {
         wanted: impl Fn(&MigrationRun) -> bool,
     ) {
         for run in caches.runs.state() {
-            let waits = |r: &MigrationRun| {
-                let over = r.status.as_ref().is_some_and(|s| s.finished_at.is_some());
-                wanted(r) && !over
-            };
+            let waits = |r: &MigrationRun| wanted(r) && !is_through(r);
             if run.namespace() == namespace && run.0.as_ref().is_ok_and(waits) {
+                self.run(&run);
+            }
+        }
+    }
+
+    /// The runs that were planned for the database of a policy, whichever policy they name themselves.
+    fn runs_on(&self, caches: &Caches, policy: Option<&BackupPolicy>) {
+        let Some(database) = policy.and_then(BackupPolicy::database) else {
+            return;
+        };
+        for run in caches.runs.state() {
+            let waits = |r: &MigrationRun| r.database() == Some(database) && !is_through(r);
+            if run.0.as_ref().is_ok_and(waits) {
                 self.run(&run);
             }
         }
@@ -191,6 +221,12 @@ impl Queues {
         self.backups_of(caches, namespace.clone(), policy, Some(&backup.name_any()));
         let waits = |d: &RestoreDrill| d.status.as_ref().is_none_or(|s| s.last.is_none());
         self.drills_of(caches, namespace.clone(), policy, waits);
+        let seen = Caches::get(
+            &caches.policies,
+            namespace.as_deref().unwrap_or_default(),
+            policy,
+        );
+        self.runs_on(caches, seen.as_ref());
         self.runs_of(caches, namespace, policy);
     }
 

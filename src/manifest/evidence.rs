@@ -155,6 +155,9 @@ pub struct RehearsedStatement {
     pub rewritten: BTreeSet<String>,
     /// Bytes of WAL; a lower bound.
     pub wal: u64,
+    /// Bytes of temporary files; a lower bound. Absent where the session was not told of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temporary: Option<u64>,
     /// Seconds; a lower bound.
     pub seconds: f64,
 }
@@ -288,8 +291,43 @@ impl Evidence {
     }
 }
 
+/// Whether a count of rows is of the order of what was rehearsed (M8): of the same class or of the next one, so that what a table
+/// gains or loses between backup and apply holds nothing up. Where nothing was rehearsed, a few may have come since; where something
+/// was, nothing is another thing.
+#[must_use]
+pub fn same_order(rehearsed: u64, now: u64) -> bool {
+    let near = class(rehearsed).abs_diff(class(now)) <= 1;
+    near && (now > 0 || rehearsed == 0)
+}
+
 /// 0, 1 to 9, 10 to 99, …
 #[must_use]
 pub fn class(rows: u64) -> u32 {
     rows.checked_ilog10().map_or(0, |digits| digits + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m8_growth_is_of_the_same_order_and_nothing_is_not_something() {
+        for (rehearsed, now, same) in [
+            (0, 0, true),
+            (0, 9, true),
+            (0, 10, false),
+            (1, 0, false),
+            (90, 0, false),
+            (1, 99, true),
+            (1, 100, false),
+            (50, 51, true),
+            (999, 10_000, false),
+            (999, 9_999, true),
+            (10_000, 999, false),
+            (10_000, 1_000, true),
+            (u64::MAX, u64::MAX, true),
+        ] {
+            assert_eq!(same_order(rehearsed, now), same, "{rehearsed} {now}");
+        }
+    }
 }

@@ -6,9 +6,11 @@
 pub mod contents;
 pub mod document;
 pub mod evidence;
+pub mod pin;
 pub mod proof;
 
 pub use contents::*;
 pub use document::*;
 pub use evidence::*;
+pub use pin::*;
 pub use proof::*;

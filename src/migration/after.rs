@@ -12,12 +12,13 @@ use crate::schedule::later;
 use crate::task::AppliedResult;
 
 impl Case<'_> {
-    /// What stands is known, and nothing is half done.
+    /// What stands is known, and nothing is half done. `again`: the worker began nothing, and another may have better luck.
     pub(super) fn after(
         &self,
         status: MigrationRunStatus,
         reason: Reason,
         message: &str,
+        again: bool,
     ) -> Decision<MigrationRunStatus> {
         let execution = status.execution.clone().unwrap_or_default();
         let of = status.plan.as_ref().map_or(0, |p| p.segments);
@@ -74,11 +75,19 @@ impl Case<'_> {
                 self.waits(status, at, Reason::AwaitingWindow, message)
             }
             reason
-                if is_cut_off(reason)
-                    && more
+                if (again || is_cut_off(reason))
+                    // It has made room as it was told, which is nobody's fault.
+                    && (more || reason == Reason::Yielded)
                     && (untouched || matches!(open, Some(Opening::Open(_)))) =>
             {
-                let at = later(self.now, MINUTE);
+                // 1, 2, 4, 8 minutes: a server that restarts is back by then.
+                let before = Self::attempts(&status).apply.saturating_sub(1);
+                let doublings = u32::try_from(before.min(3)).unwrap_or_default();
+                let pause = match reason {
+                    Reason::Yielded => MINUTE,
+                    _ => MINUTE * 2_u32.pow(doublings),
+                };
+                let at = later(self.now, pause);
                 let status = MigrationRunStatus {
                     next_attempt_at: Some(at),
                     ..status
@@ -103,6 +112,7 @@ fn is_cut_off(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::Terminated
+            | Reason::Yielded
             | Reason::ConnectionLost
             | Reason::LockLost
             | Reason::DeadlineExceeded

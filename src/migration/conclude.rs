@@ -24,6 +24,8 @@ use crate::task::{Retry, TaskResult};
 const MAX_FAILED: i32 = 3;
 /// Jobs in a row that read the history and do not (K4).
 const MAX_UNSETTLED: i32 = 2;
+/// Jobs in a row that cannot remove what was begun.
+const MAX_LEFT: i32 = 5;
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// How a Job ended.
@@ -245,7 +247,15 @@ impl Case<'_> {
             tries: execution.tries + said.map_or(0, |s| s.tries.clamp(0, 1_000_000)),
             ..execution
         };
-        let status = stands(&old, execution, said);
+        // Whoever began nothing has left what stood: nobody has to be asked.
+        let nothing = said.is_none() && ended.migration().is_some_and(|m| m.nothing_begun);
+        let status = match nothing {
+            true => MigrationRunStatus {
+                execution: Some(execution),
+                ..old
+            },
+            false => stands(&old, execution, said),
+        };
         if is_unsettled(&status) {
             let why = format!("{}: what stands is read from the history", ended.message);
             return Decision {
@@ -253,7 +263,8 @@ impl Case<'_> {
                 ..self.waits(status, self.now, Reason::Running, &why)
             };
         }
-        self.after(status, ended.reason, &ended.message)
+        let again = nothing && ended.retry == Retry::Later;
+        self.after(status, ended.reason, &ended.message, again)
     }
 
     fn settled(&self, old: MigrationRunStatus, ended: &Ended) -> Decision<MigrationRunStatus> {
@@ -283,16 +294,52 @@ impl Case<'_> {
             unknown: false,
             ..before
         };
-        let old = MigrationRunStatus {
-            attempts: Some(none_failed(&old)),
+        let status = stands(&old, execution, Some(said));
+        // What the history says is not what was applied: the worker before it is no longer of interest (M5, M6).
+        if matches!(
+            ended.reason,
+            Reason::HistoryRewound | Reason::HistoryTouched
+        ) {
+            return self.fail(status, Some(APPLIED), ended.reason, &ended.message);
+        }
+        if said.begun {
+            return self.left(status, ended, reason, &message);
+        }
+        let status = MigrationRunStatus {
+            attempts: Some(none_failed(&status)),
+            ..status
+        };
+        self.after(status, reason, &message, false)
+    }
+
+    /// What was begun could not be removed: somebody else's transaction may be in the way, and end (M4).
+    fn left(
+        &self,
+        old: MigrationRunStatus,
+        ended: &Ended,
+        reason: Reason,
+        message: &str,
+    ) -> Decision<MigrationRunStatus> {
+        let attempts = Self::attempts(&old);
+        let failed = attempts.failed.saturating_add(1);
+        let at = later(self.now, MINUTE);
+        let status = MigrationRunStatus {
+            attempts: Some(MigrationAttempts { failed, ..attempts }),
+            next_attempt_at: Some(at),
             ..old
         };
-        let status = stands(&old, execution, Some(said));
-        if said.begun {
-            let why = format!("a statement was begun and nobody has seen its end: {message}");
-            return self.fail(status, Some(APPLIED), reason, &why);
+        let (reason, said) = match ended.reason {
+            Reason::Succeeded | Reason::Terminated => (reason, message),
+            _ => (ended.reason, ended.message.as_str()),
+        };
+        let why = format!("a statement was begun and nobody has seen its end: {said}");
+        match failed >= MAX_LEFT {
+            true => self.fail(status, Some(APPLIED), reason, &why),
+            false => Decision {
+                notices: vec![Notice::warning(reason, why.clone())],
+                ..self.waits(status, at, Reason::Retrying, &why)
+            },
         }
-        self.after(status, reason, &message)
     }
 
     /// Another Job of a step that changes nothing, after 1 and 5 minutes; or the end.

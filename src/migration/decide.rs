@@ -22,8 +22,8 @@ use super::approvals;
 use super::hold::Ready;
 pub use super::line::another_goes_first;
 use super::validate::{Invalid, ValidRun};
-use super::window::Opening;
-use crate::api::condition::{APPLIED, COMPLETE, FAILED, is_true};
+use super::window::{Opening, apply_deadline};
+use crate::api::condition::{APPLIED, COMPLETE, FAILED, READY, find, is_true};
 use crate::api::migration_run::{
     MigrationAttempts, MigrationPlan, MigrationStep, RunningMigration,
 };
@@ -31,8 +31,7 @@ use crate::api::{
     Backup, BackupPolicy, BackupStore, MigrationApproval, MigrationRun, MigrationRunStatus, Reason,
     RestoreDrill, name,
 };
-use crate::backup::line::is_running;
-use crate::cluster::decision::{Decision, Effect, Next};
+use crate::cluster::decision::{Decision, Effect, Next, Notice};
 use crate::cluster::seen::{Admission, JobState, SeenJob};
 use crate::schedule::{START_LOOK, earlier, later};
 use crate::workload::Settings;
@@ -67,8 +66,10 @@ pub struct Observed {
     pub end: Option<JobState>,
     /// Pods of its Jobs that are not through.
     pub pods: usize,
-    /// Another run of the policy goes first: [`another_goes_first`].
+    /// Another run of the database goes first: [`another_goes_first`].
     pub first: Option<String>,
+    /// A Backup of the database that is running, or that waits for a migration to pause.
+    pub dumping: Option<String>,
     /// The admission policies.
     pub admission: Admission,
     /// The plan, as the log of the Job that planned has it.
@@ -195,7 +196,14 @@ impl Case<'_> {
         if ready.run.needs_approval && !old.approvals.iter().any(|a| a.void.is_none()) {
             let why = self.who_may_approve();
             let until = ready.run.window.not_after();
-            return self.waits(old, until, Reason::AwaitingApproval, &why);
+            // Said once: whoever watches Events learns that it is their turn.
+            let said = find(&old.conditions, READY)
+                .is_some_and(|c| c.reason == Reason::AwaitingApproval.as_str());
+            let notice = (!said).then(|| Notice::normal(Reason::AwaitingApproval, why.clone()));
+            return Decision {
+                notices: notice.into_iter().collect(),
+                ..self.waits(old, until, Reason::AwaitingApproval, &why)
+            };
         }
         let opening = ready.run.window.at(self.now);
         let renew_from = match opening {
@@ -233,8 +241,8 @@ impl Case<'_> {
         closes: Timestamp,
     ) -> Decision<MigrationRunStatus> {
         // A dump holds locks on every table until it ends, and what would wait for them makes others wait (M17).
-        if let Some(backup) = self.seen.backups.iter().find(|b| is_running(b)) {
-            let why = format!("Backup `{}` of the policy is running", backup.name_any());
+        if let Some(backup) = &self.seen.dumping {
+            let why = format!("Backup `{backup}` of the database goes first");
             return self.waits(old, closes, Reason::Queued, &why);
         }
         let deadline = apply_deadline(self.now, closes, ready.run.longest_statement);
@@ -275,7 +283,7 @@ impl Case<'_> {
         }
         if let Some(first) = &self.seen.first {
             let why = format!(
-                "MigrationRun `{first}` of the same policy goes first; delete or suspend it if it shall not"
+                "MigrationRun `{first}` of the same database goes first; delete or suspend it if it shall not"
             );
             let until = ready.run.window.not_after();
             return Err(Box::new(self.waits(
@@ -373,14 +381,6 @@ impl Case<'_> {
     pub(super) fn attempts(old: &MigrationRunStatus) -> MigrationAttempts {
         old.attempts.unwrap_or_default()
     }
-}
-
-/// Nothing begins after the window closes, so what runs then is one statement; some time for what comes before and after.
-fn apply_deadline(now: Timestamp, closes: Timestamp, longest_statement: Duration) -> Duration {
-    const MOST: Duration = Duration::from_secs(86_400);
-    const BESIDES: Duration = Duration::from_secs(600);
-    let open = Duration::try_from(closes.duration_since(now)).unwrap_or_default();
-    open.min(MOST) + longest_statement + BESIDES
 }
 
 /// Whether somebody has to read the history before anything else.

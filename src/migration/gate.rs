@@ -325,6 +325,7 @@ impl Case<'_> {
                 tiers: Vec::new(),
                 scheduled_time: None,
                 reason: BackupReason::PreMigration,
+                pin: None,
             },
             status: None,
         }

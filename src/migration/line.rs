@@ -1,4 +1,4 @@
-//! Who goes first among the runs of one policy (M23). Pure.
+//! Who goes first among the runs of one database (M23). Pure.
 
 use std::cmp::Ordering;
 
@@ -7,32 +7,42 @@ use kube::ResourceExt;
 
 use crate::api::MigrationRun;
 use crate::api::condition::{COMPLETE, is_true};
-use crate::api::migration_run::MigrationStep;
 
-/// Name of the run that goes before `run`, among all of the namespace: one whose worker is at the database, else the one with
+/// The run that goes before `run`, among all of the cluster: one whose worker is at the database, else the one with
 /// the lowest target version, then the oldest. One that failed stops those after it until it is deleted or suspended; one
-/// that is complete stops nobody.
+/// that is complete stops nobody. Of another namespace it is named with that.
 #[must_use]
 pub fn another_goes_first<'a>(
     run: &MigrationRun,
     others: impl IntoIterator<Item = &'a MigrationRun>,
 ) -> Option<String> {
-    let others = others.into_iter().filter(|other| {
-        other.spec.policy_ref == run.spec.policy_ref
-            && other.namespace() == run.namespace()
-            && other.name_any() != run.name_any()
-    });
+    let same = |other: &MigrationRun| {
+        (other.namespace(), other.name_any()) == (run.namespace(), run.name_any())
+    };
+    let others = others.into_iter();
+    let others = others.filter(|other| of_one_database(run, other) && !same(other));
     let mut first: Option<&MigrationRun> = None;
     for other in others {
-        let goes = match at_the_database(other) {
-            true => !at_the_database(run) || place(other) < place(run),
-            false => counts(other) && !at_the_database(run) && place(other) < place(run),
+        let goes = match other.is_at_database() {
+            true => !run.is_at_database() || place(other) < place(run),
+            false => counts(other) && !run.is_at_database() && place(other) < place(run),
         };
         if goes && first.is_none_or(|f| place(other) < place(f)) {
             first = Some(other);
         }
     }
-    first.map(ResourceExt::name_any)
+    first.map(|first| match first.namespace() {
+        Some(namespace) if run.namespace().as_ref() != Some(&namespace) => {
+            format!("{namespace}/{}", first.name_any())
+        }
+        _ => first.name_any(),
+    })
+}
+
+/// Whether both change one database: they name one policy, or were planned for the same (M23).
+pub(crate) fn of_one_database(a: &MigrationRun, b: &MigrationRun) -> bool {
+    let one_policy = a.spec.policy_ref == b.spec.policy_ref && a.namespace() == b.namespace();
+    one_policy || (a.database().is_some() && a.database() == b.database())
 }
 
 /// Whether it stands in line at all.
@@ -45,18 +55,13 @@ fn counts(run: &MigrationRun) -> bool {
         && run.metadata.deletion_timestamp.is_none()
 }
 
-/// Whether a worker of it changes the database, or may have.
-fn at_the_database(run: &MigrationRun) -> bool {
-    let running = run.status.as_ref().and_then(|s| s.running.as_ref());
-    running.is_some_and(|r| matches!(r.step, MigrationStep::Apply | MigrationStep::Settle))
-}
-
-fn place(run: &MigrationRun) -> (Version, Timestamp, String) {
+fn place(run: &MigrationRun) -> (Version, Timestamp, Option<String>, String) {
     let created = run.metadata.creation_timestamp.as_ref();
     let created = created.map_or(Timestamp::UNIX_EPOCH, |t| t.0);
     (
         Version::of(&run.spec.target.version),
         created,
+        run.namespace(),
         run.name_any(),
     )
 }

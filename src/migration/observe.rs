@@ -7,6 +7,7 @@ use super::decide::{Observed, another_goes_first};
 use crate::api::{
     Backup, BackupPolicy, BackupStore, MigrationApproval, MigrationRun, RestoreDrill, name,
 };
+use crate::backup::line::{awaits_migration, is_running};
 use crate::cluster::seen::Admission;
 use crate::cluster::{Caches, Context};
 
@@ -37,7 +38,8 @@ pub fn observe(
         approvals: approvals(caches, &namespace, &run),
         end: gone.and_then(|uid| context.ends.of(uid)),
         pods: context.pods_at_work(&namespace, "migration", &uid),
-        first: first(caches, &namespace, &run),
+        first: first(caches, &run),
+        dumping: dumping(caches, &run),
         namespace_terminating: context.is_terminating(&namespace, now),
         document: None,
         jobs,
@@ -85,9 +87,31 @@ fn approvals(caches: &Caches, namespace: &str, run: &MigrationRun) -> Vec<Migrat
     ours.cloned().collect()
 }
 
-fn first(caches: &Caches, namespace: &str, run: &MigrationRun) -> Option<String> {
+fn first(caches: &Caches, run: &MigrationRun) -> Option<String> {
     let all = caches.runs.state();
     let readable = all.iter().filter_map(|other| other.0.as_ref().ok());
-    let here = readable.filter(|r| r.metadata.namespace.as_deref() == Some(namespace));
-    another_goes_first(run, here)
+    another_goes_first(run, readable)
+}
+
+/// A dump of the database through any policy: one that is on, or that waits for us (M17).
+fn dumping(caches: &Caches, run: &MigrationRun) -> Option<String> {
+    let all = caches.backups.state();
+    let mut readable = all.iter().filter_map(|backup| backup.0.as_ref().ok());
+    let of_it = |backup: &Backup| {
+        let namespace = backup.namespace();
+        let name = &backup.spec.policy_ref.name;
+        if namespace == run.namespace() && backup.spec.policy_ref == run.spec.policy_ref {
+            return true;
+        }
+        let policy: Option<BackupPolicy> = Caches::get(
+            &caches.policies,
+            namespace.as_deref().unwrap_or_default(),
+            name,
+        );
+        let policy = policy.as_ref().and_then(BackupPolicy::database);
+        policy.is_some() && policy == run.database()
+    };
+    let on = |backup: &Backup| is_running(backup) || awaits_migration(backup);
+    let backup = readable.find(|backup| on(backup) && of_it(backup))?;
+    Some(backup.name_any())
 }

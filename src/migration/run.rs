@@ -26,6 +26,8 @@ use crate::workload::{
 const GIVE_UP_SLACK: Duration = Duration::from_secs(1_200);
 /// A deadline that does not read.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(4 * 3_600);
+/// A backup waits so long for a migration to come to its end.
+const MAX_BACKUP_DELAY: Duration = Duration::from_secs(3_600);
 /// When to look again for a Job that was told to end.
 pub(super) const STOP_LOOK: Duration = Duration::from_secs(10);
 
@@ -122,7 +124,7 @@ impl Case<'_> {
                     old,
                     ready.run.max_age,
                     approved_by,
-                    closes_at,
+                    (closes_at, self.yields_at(ready.policy)),
                 )?))
             }
         };
@@ -158,6 +160,18 @@ impl Case<'_> {
             deadline: deadline(running),
             major: self.major(old),
         }
+    }
+
+    /// When a backup of the policy will have waited for so long that the run pauses (M17): no worker can be told later.
+    fn yields_at(&self, policy: &BackupPolicy) -> Option<Timestamp> {
+        let next = policy
+            .status
+            .as_ref()?
+            .next
+            .iter()
+            .map(|due| due.at)
+            .min()?;
+        Some(later(next.max(self.now), MAX_BACKUP_DELAY))
     }
 
     /// The major that a worker found, else the plan's, else the server's as the policy knows it.
@@ -310,7 +324,7 @@ fn apply_task(
     old: &MigrationRunStatus,
     max_age: Duration,
     approved_by: Vec<String>,
-    closes_at: Timestamp,
+    (closes_at, yields_at): (Timestamp, Option<Timestamp>),
 ) -> Result<ApplyTask, ()> {
     let plan = old.plan.as_ref().ok_or(())?;
     let rehearsal = old.rehearsal.as_ref().ok_or(())?;
@@ -324,6 +338,7 @@ fn apply_task(
         max_age_seconds: max_age.as_secs(),
         approved_by,
         closes_at,
+        yields_at,
     })
 }
 

@@ -70,6 +70,10 @@ pub fn validate(run: &MigrationRun) -> Result<ValidRun, Invalid> {
             parse_positive(text).map_err(|e| Invalid::new("spec.gate.maxAge", e.to_string()))?
         }
     };
+    let keep = spec.gate.as_ref().and_then(|g| g.keep_pinned.as_ref());
+    if let Some(Err(error)) = keep.map(|text| parse_positive(text)) {
+        return Err(Invalid::new("spec.gate.keepPinned", error.to_string()));
+    }
     let bytes = spec_bytes(spec);
     if bytes > MAX_SPEC {
         let message = format!(

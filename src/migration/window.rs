@@ -174,6 +174,18 @@ fn day(day: Weekday) -> &'static str {
     }
 }
 
+/// Nothing begins after the window closes, so what runs then is one statement; some time for what comes before and after.
+pub(super) fn apply_deadline(
+    now: Timestamp,
+    closes: Timestamp,
+    longest_statement: Duration,
+) -> Duration {
+    const MOST: Duration = Duration::from_secs(86_400);
+    const BESIDES: Duration = Duration::from_secs(600);
+    let open = Duration::try_from(closes.duration_since(now)).unwrap_or_default();
+    open.min(MOST) + longest_statement + BESIDES
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

@@ -1,5 +1,6 @@
 //! What was applied, as `lifeboat.migration_history` says it.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Forward or back.
@@ -97,6 +98,8 @@ pub struct Row {
     pub object_oid: Option<u32>,
     /// Head of the history before this row.
     pub previous: String,
+    /// When it was through, by the server's clock.
+    pub finished_at: Option<Timestamp>,
 }
 
 impl Row {
@@ -158,6 +161,19 @@ impl History {
     /// Begun statements whose end nobody has seen.
     pub fn started(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|r| r.state == State::Started)
+    }
+
+    /// What the head was when a row was the last one, and nothing of it was open any more: the next row keeps it.
+    #[must_use]
+    pub fn head_after(&self, row: &Row) -> &str {
+        let next = self.rows.iter().find(|r| r.id > row.id);
+        next.map_or(&self.head, |r| &r.previous)
+    }
+
+    /// Whether the head ever was this one, as far as its rows remember.
+    #[must_use]
+    pub fn had(&self, head: &str) -> bool {
+        self.head == head || self.rows.iter().any(|r| r.previous == head)
     }
 
     /// The version up to which everything counts as applied.

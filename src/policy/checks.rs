@@ -116,6 +116,10 @@ fn learnt(outcome: &Outcome) -> Option<DatabaseFacts> {
     };
     Some(DatabaseFacts {
         major: facts.major,
+        system_identifier: facts
+            .system_identifier
+            .filter(|id| (1..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit())),
+        name: facts.name.map(|name| first(name, 256)),
         bytes: facts.bytes.filter(|b| *b >= 0),
         provider: facts.provider.map(|p| first(p, 32)),
         pooler: facts.pooler.map(|p| first(p, 32)),

@@ -239,6 +239,7 @@ fn scheduled(valid: &ValidPolicy, due: &Due) -> Backup {
         tiers: due.tiers.clone(),
         scheduled_time: Some(due.at),
         reason: BackupReason::Scheduled,
+        pin: None,
     };
     Backup {
         metadata: ObjectMeta {

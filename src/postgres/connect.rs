@@ -34,10 +34,24 @@ const MAX_WARNING: usize = 200;
 struct Notices {
     all: Vec<String>,
     warnings: Vec<String>,
+    /// Bytes of the temporary files of which it was told.
+    temporary: u64,
+}
+
+/// Bytes of a temporary file that is gone, as `log_temp_files` tells of it; the server speaks English where it is asked to.
+fn temporary(notice: &DbError) -> Option<u64> {
+    let told = notice.parsed_severity() == Some(Severity::Log);
+    let message = notice.message().strip_prefix("temporary file: path ");
+    let (_, bytes) = message.filter(|_| told)?.rsplit_once(", size ")?;
+    bytes.parse().ok()
 }
 
 impl Notices {
     fn keep(&mut self, notice: &DbError) {
+        if let Some(bytes) = temporary(notice) {
+            self.temporary = self.temporary.saturating_add(bytes);
+            return;
+        }
         let (severity, message) = (notice.severity(), notice.message());
         if self.all.len() < MAX_NOTICES {
             let text = super::sanitise(&format!("{severity}: {message}"));
@@ -77,6 +91,15 @@ impl Connection {
         self.notices
             .lock()
             .map(|mut n| std::mem::take(&mut n.warnings))
+            .unwrap_or_default()
+    }
+
+    /// Bytes of the temporary files that were told of since the last call: those of a session that asks for it.
+    #[must_use]
+    pub(crate) fn take_temporary(&self) -> u64 {
+        self.notices
+            .lock()
+            .map(|mut n| std::mem::take(&mut n.temporary))
             .unwrap_or_default()
     }
 

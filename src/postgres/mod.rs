@@ -52,6 +52,7 @@ pub mod rehearsal;
 pub(crate) mod running;
 pub mod scratch;
 mod scratch_database;
+mod scratch_memory;
 mod scratch_order;
 pub mod step;
 pub mod target;

@@ -90,6 +90,7 @@ pub async fn preflight(target: &Target, application_name: &str) -> Result<Prefli
     privileges::check(client)
         .await
         .map_err(|e| e.with_major(major))?;
+    found.facts.system_identifier = system_identifier(client).await?;
     found.facts.extension_data = facts::not_dumped(client)
         .await
         .map_err(|e| e.with_major(major))?;
@@ -117,6 +118,8 @@ fn read_facts(row: &Row, pooler: Pooler) -> Result<Preflight, tokio_postgres::Er
     Ok(Preflight {
         facts: DatabaseFacts {
             major: row.try_get(0)?,
+            system_identifier: None,
+            name: Some(row.try_get(3)?),
             bytes: Some(bytes),
             provider: Some(provider(&roles).to_owned()),
             extensions: extensions
@@ -138,6 +141,20 @@ fn read_facts(row: &Row, pooler: Pooler) -> Result<Preflight, tokio_postgres::Er
         in_recovery: row.try_get(5)?,
         pooler,
     })
+}
+
+/// Which server it is, whatever it is called; `None` where that may not be asked.
+async fn system_identifier(client: &Client) -> Result<Option<String>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("ask the server who it is", &e);
+    let may =
+        "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')";
+    let row = client.query_one(may, &[]).await.map_err(failed)?;
+    if !row.try_get::<_, bool>(0).map_err(failed)? {
+        return Ok(None);
+    }
+    let sql = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
+    let row = client.query_one(sql, &[]).await.map_err(failed)?;
+    row.try_get(0).map(Some).map_err(failed)
 }
 
 /// Who runs the server, told by the role that only they have.

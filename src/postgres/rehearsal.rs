@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::connect::connect;
 use super::error::PgError;
+use super::names::quote_ident;
 use super::target::Target;
 
 const NAME: &str = "lifeboat/rehearsal";
@@ -40,6 +41,17 @@ pub async fn make_roles(target: &Target, statements: &[&String]) -> Result<(), P
             .map_err(failed)?;
     }
     Ok(())
+}
+
+/// Lets a role's sessions hear of each temporary file that they leave, if they like (M21): the setting is the superuser's.
+///
+/// # Errors
+/// Those of connecting, and of the statement.
+pub async fn tell_of_temporary_files(target: &Target, role: &str) -> Result<(), PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("set up the migrating role", &e);
+    let session = connect(target, NAME).await?;
+    let sql = format!("ALTER ROLE {} SET log_temp_files = 0", quote_ident(role));
+    session.client.batch_execute(&sql).await.map_err(failed)
 }
 
 /// Schema and name of every table and materialized view, by their quoted names.

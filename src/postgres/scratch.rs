@@ -10,6 +10,7 @@ use super::connect::connect;
 use super::error::PgError;
 use super::locales;
 pub use super::scratch_database::{allow_login, create_database, make_reader};
+use super::scratch_memory::memory;
 use super::scratch_order::Carried;
 pub use super::scratch_order::ScratchOrder;
 use super::target::{DEFAULT_PORT, Target};
@@ -111,6 +112,7 @@ impl ScratchServer {
         folder: &Path,
         socket: &Path,
     ) -> Result<Self, PgError> {
+        let order = &order.within(memory());
         let data = folder.join(DATA);
         let locales = locales::make(&order.locales, programs, &folder.join(LOCALES)).await;
         let mut user = User {

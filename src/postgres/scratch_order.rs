@@ -52,6 +52,11 @@ const CARRIED: [&str; 8] = [
     "lc_time",
 ];
 
+/// Settings that take memory, with the part of it that one may take, and what PostgreSQL takes by itself, in kB: none is cut below
+/// that. Four sessions restore beside each other, and a query may sort in several places at once.
+const MEMORY: [(&str, u64, u64); 2] =
+    [("maintenance_work_mem", 8, 65_536), ("work_mem", 64, 4_096)];
+
 /// How much of the optional settings a server starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carried {
@@ -85,6 +90,9 @@ pub struct ScratchOrder {
     pub settings: BTreeMap<String, String>,
     /// Locales that it needs: those that the image lacks are made, where it has their sources (G25).
     pub locales: BTreeSet<String>,
+    /// Maintenance settings of production (M22): those that take memory are cut to what the server's container has.
+    #[serde(default)]
+    pub maintenance: BTreeMap<String, String>,
     /// Libraries to preload, where the image has them (G18).
     pub preload: Vec<String>,
     /// A role that comes with a password; all others need none on this socket.
@@ -129,10 +137,36 @@ impl ScratchOrder {
                 .to_owned(),
             optional,
             settings,
+            maintenance: BTreeMap::new(),
             locales: locales::named(contents),
             preload,
             application_role: None,
         }
+    }
+
+    /// With maintenance settings of production, but for those that the user has set.
+    #[must_use]
+    pub fn maintained_as(mut self, production: &BTreeMap<String, String>) -> Self {
+        let others = production.iter();
+        let others = others.filter(|(name, _)| !self.settings.contains_key(*name));
+        self.maintenance = others.map(|(n, v)| (n.clone(), v.clone())).collect();
+        self
+    }
+
+    /// The same, in a container with so many bytes of memory; `None`: as many as it likes.
+    pub(super) fn within(&self, memory: Option<u64>) -> Self {
+        let mut order = self.clone();
+        for (name, part, least) in MEMORY {
+            let Some((value, memory)) = order.maintenance.get_mut(name).zip(memory) else {
+                continue;
+            };
+            let most = (memory / 1024 / part).max(least);
+            let wanted = value.strip_suffix("kB").and_then(|kb| kb.parse().ok());
+            if wanted.is_none_or(|kb: u64| kb > most) {
+                *value = format!("{most}kB");
+            }
+        }
+        order
     }
 
     pub(super) fn config(&self, socket: &Path, preload: &[String], carried: Carried) -> String {
@@ -145,7 +179,7 @@ impl ScratchOrder {
                 .replace(LOG_MARK, "\\036");
             let _ = writeln!(text, "{name} = '{value}'");
         };
-        for (name, value) in &self.settings {
+        for (name, value) in self.maintenance.iter().chain(&self.settings) {
             line(name, value);
         }
         for (name, value) in &self.optional {
@@ -184,6 +218,7 @@ mod tests {
                 ("a.b".to_owned(), "it's \\ one".to_owned()),
                 ("log_line_prefix".to_owned(), format!("{LOG_MARK}%e ")),
             ]),
+            maintenance: BTreeMap::new(),
             locales: BTreeSet::new(),
             preload: Vec::new(),
             application_role: Some("o\"dd".to_owned()),
@@ -201,5 +236,48 @@ mod tests {
                 .hba()
                 .starts_with("local all \"o\"\"dd\" scram-sha-256\n")
         );
+    }
+
+    #[test]
+    fn m22_maintenance_is_as_in_production_as_far_as_there_is_memory() {
+        let parameters = BTreeMap::from([("work_mem".to_owned(), "1MB".to_owned())]);
+        let production = [
+            ("maintenance_work_mem", "2097152kB"),
+            ("work_mem", "65536kB"),
+            ("max_parallel_maintenance_workers", "4"),
+        ];
+        let production = production.map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let order = |parameters: &BTreeMap<String, String>| {
+            let order = ScratchOrder::of(&Contents::default(), parameters);
+            order.maintained_as(&BTreeMap::from(production.clone()))
+        };
+        let config = |order: &ScratchOrder, memory| {
+            let order = order.within(memory);
+            order.config(Path::new("/s"), &[], Carried::All)
+        };
+        let own = order(&parameters);
+        let text = config(&own, None);
+        assert!(
+            text.contains("maintenance_work_mem = '2097152kB'\n"),
+            "{text}"
+        );
+        assert!(text.contains("max_parallel_maintenance_workers = '4'\n"));
+        assert!(
+            text.contains("work_mem = '1MB'\n") && !text.contains("65536kB"),
+            "{text}"
+        );
+        let plain = order(&BTreeMap::new());
+        let text = config(&plain, Some(1 << 30));
+        assert!(
+            text.contains("maintenance_work_mem = '131072kB'\n"),
+            "{text}"
+        );
+        assert!(text.contains("\nwork_mem = '16384kB'\n"), "{text}");
+        let text = config(&plain, Some(1 << 20));
+        assert!(
+            text.contains("maintenance_work_mem = '65536kB'\n"),
+            "{text}"
+        );
+        assert!(text.contains("\nwork_mem = '4096kB'\n"), "{text}");
     }
 }

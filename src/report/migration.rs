@@ -6,7 +6,7 @@ use super::page::{Banner, Block, Cell, Figure, Page, Section, Table, Tone};
 use super::words::time;
 use crate::api::MigrationRun;
 use crate::api::condition::{COMPLETE, FAILED, is_true};
-use crate::api::migration_run::MigrationRunStatus;
+use crate::api::migration_run::{ApprovalMode, MigrationDirection, MigrationRunStatus};
 use crate::api::restore_drill::Verdict;
 use crate::manifest::{Evidence, WayBack};
 use crate::work::human::bytes;
@@ -94,10 +94,14 @@ fn figures(status: &MigrationRunStatus) -> Vec<Figure> {
 
 fn asked(run: &MigrationRun, status: &MigrationRunStatus) -> Section {
     let spec = &run.spec;
+    let target = match spec.direction.unwrap_or_default() {
+        MigrationDirection::Up => "Up to version",
+        MigrationDirection::Down => "Down to version",
+    };
     let mut facts = vec![
         ("Asked for by", Cell::Code(spec.requested_by.clone())),
         ("Policy", Cell::Code(spec.policy_ref.name.clone())),
-        ("Up to version", Cell::Code(spec.target.version.clone())),
+        (target, Cell::Code(spec.target.version.clone())),
         ("Not after", Cell::Short(time(spec.window.not_after))),
     ];
     if let Some(plan) = &status.plan {
@@ -207,6 +211,7 @@ fn statements(evidence: &Evidence) -> Section {
                     Cell::Text(rewritten.join(", ")),
                     Cell::Number(statement.rows.map_or(String::new(), |n| n.to_string())),
                     Cell::Number(bytes(statement.wal)),
+                    Cell::Number(statement.temporary.map_or(String::new(), bytes)),
                     Cell::Number(format!("{:.3}", statement.seconds)),
                 ]);
             }
@@ -214,14 +219,14 @@ fn statements(evidence: &Evidence) -> Section {
     }
     let back = match evidence.way_back {
         WayBack::Rehearsed => {
-            "The way back was gone: all definitions and rows were what they had been, and the migration ran a second time."
+            "The way back was taken: all definitions and rows were what they had been, and the migration ran a second time."
         }
         WayBack::None => "Not every file has a way back.",
         WayBack::Broken => "The way back does not lead to where it began.",
         WayBack::NotTried => "The way back was not tried.",
     };
     let mut blocks = vec![Block::Text(format!(
-        "On {}, PostgreSQL {}, as {}. Locks, rewrites and rows are what will happen; bytes of WAL and seconds are lower bounds.",
+        "On {}, PostgreSQL {}, as {}. Locks, rewrites and rows are what will happen; bytes of WAL and of temporary files and seconds are lower bounds.",
         evidence.backup.name, evidence.server_version, evidence.login
     ))];
     if !rows.is_empty() {
@@ -233,6 +238,7 @@ fn statements(evidence: &Evidence) -> Section {
                 "Written anew",
                 "Rows",
                 "WAL",
+                "Temporary",
                 "Seconds",
             ],
             rows,
@@ -264,7 +270,9 @@ fn approvals(run: &MigrationRun, status: &MigrationRunStatus) -> Section {
         })
         .collect();
     let block = match rows.is_empty() {
-        true if run.spec.approval.is_some() => Block::Text("Nobody had to approve.".to_owned()),
+        true if run.spec.approval == Some(ApprovalMode::None) => {
+            Block::Text("Nobody had to approve.".to_owned())
+        }
         true => Block::Text("Nobody has approved.".to_owned()),
         false => Block::Table(Table {
             columns: &["Approver", "Until", "Counts"],

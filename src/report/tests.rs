@@ -1,12 +1,19 @@
-//! The reports as they read, for a drill that passed, one that failed and one that could not tell.
+//! The reports as they read: of a drill that passed, one that failed and one that could not tell; of a migration that was
+//! applied, and of one that holds.
 
 use rstest::rstest;
+use serde_json::json;
 
 use super::*;
+use crate::api::MigrationRun;
+use crate::api::migration_run::ApprovalMode;
+use crate::manifest::Evidence;
 
 const PASSED: &str = include_str!("examples/passed.json");
 const FAILED: &str = include_str!("examples/failed.json");
 const INCONCLUSIVE: &str = include_str!("examples/inconclusive.json");
+const MIGRATION: &str = include_str!("examples/migration.json");
+const EVIDENCE: &str = include_str!("examples/evidence.json");
 
 fn proof(text: &str) -> Proof {
     Proof::parse(text.as_bytes()).unwrap()
@@ -117,4 +124,62 @@ fn a_score_that_was_cut_says_so() {
     let text = drill(&proof, &source(&proof, Standing::AsDrilled)).markdown();
     let wanted = "Here: 100 × 90 ÷ 105 = 85, cut to 49 because the drill failed.";
     assert!(text.contains(wanted), "{text}");
+}
+
+#[test]
+fn a_migration_reads_well_with_every_statement_of_its_rehearsal() {
+    let run: MigrationRun = serde_json::from_str(MIGRATION).unwrap();
+    let seen: Evidence = serde_json::from_str(EVIDENCE).unwrap();
+    let page = migration(&run, Some(&seen));
+    insta::assert_snapshot!("migration.md", page.markdown());
+    let html = page.html().replace(html::STYLE, "");
+    insta::assert_snapshot!("migration.html", html);
+}
+
+#[test]
+fn a_migration_that_holds_says_what_stands_and_what_to_do() {
+    let mut run: serde_json::Value = serde_json::from_str(MIGRATION).unwrap();
+    let why =
+        "1 of 2 segments are applied; SQLSTATE 23505 in 20261122093000_orders_note.sql, line 3";
+    let way = "1 of 2 segments are applied, nothing is half done. Restoring shop-20261122t0200z loses every write since 2026-11-22T02:00:09Z.";
+    let status = &mut run["status"];
+    for condition in status["conditions"].as_array_mut().unwrap() {
+        let holds = ["Stalled", "Failed"].contains(&condition["type"].as_str().unwrap());
+        condition["status"] = json!(if holds { "True" } else { "False" });
+        condition["reason"] = json!("StatementFailed");
+        condition["message"] = json!(why);
+    }
+    status["execution"] = json!({"applied": 1, "tries": 3, "begun": false, "unknown": false, "message": why, "differences": ["INDEX public.orders_created is missing"]});
+    status["wayBack"] = json!(way);
+    let run: MigrationRun = serde_json::from_value(run).unwrap();
+    let text = migration(&run, None).markdown();
+    insta::assert_snapshot!("migration-held.md", text);
+    assert!(text.contains(way), "{text}");
+    assert!(text.contains("Name the store with --from"), "{text}");
+}
+
+#[test]
+fn a_migration_that_was_only_asked_for_claims_nothing() {
+    let mut run: MigrationRun = serde_json::from_str(MIGRATION).unwrap();
+    run.status = None;
+    let text = migration(&run, None).markdown();
+    for part in [
+        "Under way",
+        "It is not planned.",
+        "No backup stands behind it yet.",
+        "Nobody has approved.",
+        "Nothing is applied.",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains('✔'), "{text}");
+    // What is said of approvals is what the spec asks.
+    for (mode, said) in [
+        (ApprovalMode::Required, "Nobody has approved."),
+        (ApprovalMode::None, "Nobody had to approve."),
+    ] {
+        run.spec.approval = Some(mode);
+        let text = migration(&run, None).markdown();
+        assert!(text.contains(said), "{mode:?}: {text}");
+    }
 }

@@ -50,6 +50,8 @@ pub enum Work {
     Check(Box<CheckTask>),
     /// Look at a store.
     Probe(Box<ProbeTask>),
+    /// Tell a store whether a backup is to be kept.
+    Pin(Box<PinTask>),
     /// Drill a backup.
     Drill(Box<super::DrillTask>),
     /// A step of a migration.
@@ -100,6 +102,26 @@ pub struct CheckTask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeTask {
+    /// The store.
+    pub store: StoreTask,
+}
+
+/// Tell a store whether a backup is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinTask {
+    /// Namespace of the Backup.
+    pub namespace: String,
+    /// Its name.
+    pub backup: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its folder, below the store's prefix.
+    pub prefix: String,
+    /// Generation of its spec: of two wishes the later one counts.
+    pub order: i64,
+    /// Whether it is to be kept.
+    pub pinned: bool,
     /// The store.
     pub store: StoreTask,
 }

@@ -100,6 +100,9 @@ pub struct ApplyTask {
     pub approved_by: Vec<String>,
     /// Nothing begins after this time: `notAfter`, or the end of the hours of this week.
     pub closes_at: Timestamp,
+    /// Between two segments it makes room for a backup from this time on (M17).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yields_at: Option<Timestamp>,
 }
 
 /// Ask the history.
@@ -127,6 +130,14 @@ pub struct MigrationResult {
     /// Of applying and of settling: what stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedResult>,
+    /// Of applying: this worker began nothing, and could not even read the history.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub nothing_begun: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 impl MigrationResult {

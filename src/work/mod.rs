@@ -15,6 +15,7 @@ pub mod failure;
 pub mod human;
 pub mod migration;
 pub mod pick;
+pub mod pins;
 pub mod progress;
 pub mod proof;
 pub mod random;
@@ -31,12 +32,13 @@ use std::time::Duration;
 
 use crate::api::backup_store::EncryptionMode;
 use crate::codec::{Limits, Recipients};
-use crate::manifest::Manifest;
+use crate::manifest::{FORMAT_VERSION, Manifest, Pin, PinHolder};
 use crate::objects::{ObjectStore, S3, probe};
 use crate::postgres::content::LineKey;
 use crate::postgres::{LockPatience, Target, preflight};
 use crate::task::{
-    BackupResult, BackupTask, CheckTask, ProbeTask, StepTask, StoreTask, Task, TaskResult, Work,
+    BackupResult, BackupTask, CheckTask, PinTask, ProbeTask, StepTask, StoreTask, Task, TaskResult,
+    Work,
 };
 use backup::{Identity, Plan};
 use failure::Failure;
@@ -56,6 +58,11 @@ pub struct Place {
 /// Does the task and never fails: a failure is a result. Ends itself at the task's deadline (K3)
 /// and on SIGTERM, both with a result.
 pub async fn run(task: Task, place: &Place) -> TaskResult {
+    // Boxed: all kinds of work are one large future, and who waits for it keeps that on its stack.
+    Box::pin(done(task, place)).await
+}
+
+async fn done(task: Task, place: &Place) -> TaskResult {
     let deadline = task.deadline_seconds;
     let outcome = match task.work {
         Work::Backup(task) => {
@@ -68,6 +75,7 @@ pub async fn run(task: Task, place: &Place) -> TaskResult {
         }
         Work::Check(task) => within(deadline, "looking at the database", check(&task, place)).await,
         Work::Probe(task) => within(deadline, "looking at the store", look(&task)).await,
+        Work::Pin(task) => within(deadline, "telling the store", tell(&task)).await,
         Work::Drill(task) => within(deadline, "drilling", drill_task::run(&task, place)).await,
         Work::Migration(task) => match task.step {
             // It hears SIGTERM itself: what it has begun it sees to its end (M24).
@@ -223,4 +231,31 @@ async fn look(task: &ProbeTask) -> Result<TaskResult, Failure> {
     };
     result.probe = Some(found);
     Ok(result)
+}
+
+/// The wish of a Backup: kept from now on, or until now.
+async fn tell(task: &PinTask) -> Result<TaskResult, Failure> {
+    let store = open_store(&task.store)?;
+    let now = clock::now();
+    let (why, until) = match task.pinned {
+        true => ("spec.pin of the Backup is true", None),
+        false => ("spec.pin of the Backup is not true any more", Some(now)),
+    };
+    let wish = Pin {
+        format: FORMAT_VERSION,
+        backup: task.backup.clone(),
+        prefix: task.prefix.clone(),
+        holder: PinHolder {
+            kind: "Backup".to_owned(),
+            namespace: task.namespace.clone(),
+            name: task.backup.clone(),
+            uid: task.uid.clone(),
+        },
+        order: task.order,
+        why: why.to_owned(),
+        since: now,
+        until,
+    };
+    pins::pin(store.as_ref(), &wish).await?;
+    Ok(TaskResult::succeeded(format!("{} is written", wish.key())))
 }

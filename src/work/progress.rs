@@ -89,15 +89,7 @@ impl Progress {
         let bytes = self.bytes.load(Ordering::Relaxed);
         let mut err = std::io::stderr().lock();
         let _ = match self.show {
-            Show::Json => {
-                let percent = self
-                    .percent()
-                    .map_or(String::new(), |p| format!(",\"percent\":{p}"));
-                writeln!(
-                    err,
-                    "{{\"progress\":{{\"step\":\"{step}\",\"bytes\":{bytes}{percent}}}}}"
-                )
-            }
+            Show::Json => writeln!(err, "{}", line(step, Some(bytes), self.percent())),
             Show::Person => {
                 let line = person_line(step, bytes, self.percent(), self.began.elapsed());
                 if terminal {
@@ -116,6 +108,16 @@ impl Progress {
             let _ = write!(std::io::stderr(), "\r\x1b[2K");
         }
     }
+}
+
+/// `{"progress":{"step":"DumpStarted","bytes":5,"percent":7}}`: how far a worker is, as the operator reads it from its log (K15).
+/// `step` is at most 32 letters and digits; what is not known is left out.
+#[must_use]
+pub fn line(step: &str, bytes: Option<u64>, percent: Option<u64>) -> String {
+    let number =
+        |name: &str, n: Option<u64>| n.map_or(String::new(), |n| format!(",\"{name}\":{n}"));
+    let (bytes, percent) = (number("bytes", bytes), number("percent", percent));
+    format!("{{\"progress\":{{\"step\":\"{step}\"{bytes}{percent}}}}}")
 }
 
 fn person_line(step: &str, bytes: u64, percent: Option<u64>, elapsed: Duration) -> String {

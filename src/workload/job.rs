@@ -100,6 +100,44 @@ pub fn check_job(settings: &Settings, policy: &BackupPolicy, round: &str) -> Job
     })
 }
 
+/// What `decide` settled about telling the store of a pin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinPlan {
+    /// Name of the Job.
+    pub name: String,
+    /// Folder of the backup, below the store's prefix.
+    pub prefix: String,
+    /// Generation of the Backup's spec.
+    pub order: i64,
+    /// Whether it is to be kept.
+    pub pinned: bool,
+}
+
+/// The Job that tells the store whether a backup is to be kept, controlled by the Backup.
+#[must_use]
+pub fn pin_job(
+    settings: &Settings,
+    policy: &BackupPolicy,
+    store: &BackupStore,
+    backup: &Backup,
+    plan: &PinPlan,
+) -> Job {
+    let template = policy.spec.template.clone().unwrap_or_default();
+    let task = tasks::pin(store, backup, plan);
+    let mounts = volumes::store(&store.spec);
+    let spec = pod::spec(settings, &template, Run::InOwnImage, &task, mounts);
+    finish(Parts {
+        name: plan.name.clone(),
+        task: "pin",
+        owner: owner_of(backup),
+        namespace: backup.namespace().unwrap_or_default(),
+        policy_uid: policy.uid(),
+        template,
+        work: task,
+        spec,
+    })
+}
+
 /// The Job of one probe, controlled by the store. `round` tells its tries apart.
 #[must_use]
 pub fn probe_job(settings: &Settings, store: &BackupStore, round: &str) -> Job {

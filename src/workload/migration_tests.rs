@@ -66,6 +66,7 @@ fn apply() -> StepPlan {
         max_age_seconds: 86_400,
         approved_by: vec!["grace".to_owned()],
         closes_at: "2026-12-01T00:00:00Z".parse().unwrap(),
+        yields_at: None,
     }))
 }
 

@@ -2,15 +2,15 @@
 
 use kube::ResourceExt;
 
-use super::{BackupPlan, DrillPlan, UPKEEP_DEADLINE};
+use super::{BackupPlan, DrillPlan, PinPlan, UPKEEP_DEADLINE};
 use crate::api::backup_policy::{ContentHash, Database};
 use crate::api::duration::parse_positive;
 use crate::api::shared::CaRef;
 use crate::api::{Backup, BackupPolicy, BackupStore, BackupStoreSpec, RestoreDrill};
 use crate::task::{
     BackupTask, CaTask, CheckTask, DATABASE_CA_DIR, DATABASE_DIR, DatabaseTask, DrillTask,
-    IDENTITY_DIR, IdentityTask, ProbeTask, STORE_CA_DIR, STORE_DIR, StoreTask, TASK_VERSION, Task,
-    Work,
+    IDENTITY_DIR, IdentityTask, PinTask, ProbeTask, STORE_CA_DIR, STORE_DIR, StoreTask,
+    TASK_VERSION, Task, Work,
 };
 
 pub(super) fn backup(
@@ -101,6 +101,22 @@ pub(super) fn probe(store: &BackupStore) -> Task {
         version: TASK_VERSION,
         deadline_seconds: UPKEEP_DEADLINE.as_secs(),
         work: Work::Probe(Box::new(ProbeTask {
+            store: store_task(&store.spec),
+        })),
+    }
+}
+
+pub(super) fn pin(store: &BackupStore, backup: &Backup, plan: &PinPlan) -> Task {
+    Task {
+        version: TASK_VERSION,
+        deadline_seconds: UPKEEP_DEADLINE.as_secs(),
+        work: Work::Pin(Box::new(PinTask {
+            namespace: backup.namespace().unwrap_or_default(),
+            backup: backup.name_any(),
+            uid: backup.uid().unwrap_or_default(),
+            prefix: plan.prefix.clone(),
+            order: plan.order,
+            pinned: plan.pinned,
             store: store_task(&store.spec),
         })),
     }

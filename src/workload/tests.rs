@@ -229,7 +229,7 @@ fn k8_a_dollar_never_reaches_the_kubelet_and_comes_back() {
         let database = match task.work {
             Work::Backup(task) => task.database,
             Work::Check(task) => task.database,
-            Work::Probe(_) | Work::Drill(_) | Work::Migration(_) => unreachable!(),
+            Work::Probe(_) | Work::Pin(_) | Work::Drill(_) | Work::Migration(_) => unreachable!(),
         };
         assert_eq!(database.name.as_deref(), Some("$(LIFEBOAT_TASK) a$$b"));
     }

@@ -27,14 +27,14 @@ use crate::pg::{Server, host_bin};
 use crate::runs::{FIRST, SECOND, direct};
 use crate::s3_server::secret;
 
-const UID: &str = "7b7b7b7b-0000-4000-8000-000000000009";
+pub const UID: &str = "7b7b7b7b-0000-4000-8000-000000000009";
 const MAJOR: i32 = 15;
 const SHOP: &str = "\
     CREATE ROLE app LOGIN; GRANT CREATE ON DATABASE shop TO app; GRANT ALL ON SCHEMA public TO app; SET ROLE app; \
     CREATE TABLE orders (id int PRIMARY KEY, total int NOT NULL); INSERT INTO orders SELECT g, g FROM generate_series(1, 50) AS g; \
     RESET ROLE";
 /// Two files, of which the second makes an index outside transactions.
-const FILES: &[(&str, &str)] = &[
+pub const FILES: &[(&str, &str)] = &[
     ("1_note.sql", "ALTER TABLE orders ADD COLUMN note text"),
     ("1_note.sql.down", "ALTER TABLE orders DROP COLUMN note"),
     (
@@ -45,12 +45,12 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// Production, a proven backup of it, and the folders that a pod would have.
-struct Shop {
-    server: Server,
+pub struct Shop {
+    pub server: Server,
     minio: minio::Minio,
     dir: TempDir,
-    at: String,
-    spec: MigrationRunSpec,
+    pub at: String,
+    pub spec: MigrationRunSpec,
 }
 
 fn spec() -> MigrationRunSpec {
@@ -75,7 +75,7 @@ checks:
 }
 
 impl Shop {
-    async fn new(files: &[(&str, &str)]) -> Self {
+    pub async fn new(files: &[(&str, &str)]) -> Self {
         let server = Server::start(MAJOR, &[]);
         server.database("shop", "TEMPLATE template0").await;
         server.sql("shop", SHOP).await;
@@ -111,11 +111,11 @@ impl Shop {
         self.dir.path().join(name)
     }
 
-    fn store(&self) -> Arc<dyn ObjectStore> {
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
         direct(&self.minio)
     }
 
-    async fn prove(&self) {
+    pub async fn prove(&self) {
         let folders = Folders::new();
         let plan = drill_plan(self.store(), &self.at, MAJOR, &folders);
         let drilled = drill(&plan, &Silent).await.unwrap();
@@ -150,7 +150,7 @@ impl Shop {
         }
     }
 
-    async fn step(&self, step: StepTask, pod: &str) -> TaskResult {
+    pub async fn step(&self, step: StepTask, pod: &str) -> TaskResult {
         let scratch = tempfile::tempdir().unwrap();
         let place = Place {
             scratch: scratch.path().to_owned(),
@@ -167,7 +167,7 @@ impl Shop {
     }
 
     /// Hash of the one plan in the store.
-    async fn planned(&self) -> String {
+    pub async fn planned(&self) -> String {
         let result = self.step(StepTask::Plan, FIRST).await;
         assert_eq!(result.reason, Reason::Succeeded, "{}", result.message);
         let store = self.store();
@@ -178,7 +178,7 @@ impl Shop {
     }
 
     /// As the Job does it, with a server of its own.
-    async fn rehearsed(&self, hash: &str) -> Evidence {
+    pub async fn rehearsed(&self, hash: &str) -> Evidence {
         let store = self.store();
         let frozen = documents::plan(store.as_ref(), hash, &self.spec)
             .await
@@ -194,6 +194,7 @@ impl Shop {
                 name: frozen.login,
                 roles: frozen.roles,
             },
+            surroundings: frozen.surroundings,
             acting: Acting {
                 role: None,
                 search_path: "public".to_owned(),
@@ -225,7 +226,7 @@ impl Shop {
         evidence
     }
 
-    fn apply(&self, hash: &str, evidence: &Evidence) -> ApplyTask {
+    pub fn apply(&self, hash: &str, evidence: &Evidence) -> ApplyTask {
         ApplyTask {
             plan_hash: hash.to_owned(),
             evidence_hash: evidence.hash(),
@@ -235,10 +236,11 @@ impl Shop {
             max_age_seconds: 3_600,
             approved_by: vec!["alice".to_owned()],
             closes_at: lifeboat::work::clock::now() + SignedDuration::from_hours(1),
+            yields_at: None,
         }
     }
 
-    async fn columns(&self) -> i64 {
+    pub async fn columns(&self) -> i64 {
         self.count("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attnum > 0 AND NOT attisdropped")
             .await
     }
@@ -249,7 +251,7 @@ impl Shop {
     }
 }
 
-fn applied(result: &TaskResult) -> &AppliedResult {
+pub fn applied(result: &TaskResult) -> &AppliedResult {
     let migration = result.migration.as_ref();
     let applied = migration.and_then(|m| m.applied.as_ref());
     applied.unwrap_or_else(|| panic!("{result:?}"))

@@ -1,12 +1,12 @@
 //! Migrations rehearsed on a restored backup (M8-M10, M21): there, back, and there again.
 
 use lifeboat::api::Reason;
-use lifeboat::api::migration_run::MigrationChecks;
+use lifeboat::api::migration_run::{MigrationCheck, MigrationChecks};
 use lifeboat::api::restore_drill::Verdict;
 use lifeboat::manifest::{Evidence, WayBack};
 use lifeboat::plan::{self, Direction};
 use lifeboat::postgres::Silent;
-use lifeboat::postgres::migrate::{Acting, Worker};
+use lifeboat::postgres::migrate::{Acting, Surroundings, Worker, surroundings};
 use lifeboat::sql::File;
 use lifeboat::work::drill::Place;
 use lifeboat::work::failure::Failure;
@@ -61,6 +61,7 @@ fn ask(
             name: "app".to_owned(),
             roles: Vec::new(),
         },
+        surroundings: Surroundings::default(),
         acting: Acting {
             role: None,
             search_path: "public".to_owned(),
@@ -98,8 +99,12 @@ impl Shop {
         let source = Server::start(major, &[]);
         source.database("shop", "TEMPLATE template0").await;
         source.sql("shop", SHOP).await;
+        Self::of(&source, major).await
+    }
+
+    async fn of(source: &Server, major: i32) -> Self {
         let minio = minio::start().await;
-        let made = backed_up(&source, "shop", major, &minio, None).await;
+        let made = backed_up(source, "shop", major, &minio, None).await;
         Self {
             major,
             at: made.prefix,
@@ -143,6 +148,8 @@ async fn m21_a_migration_is_rehearsed_there_and_back(#[values(15, 17)] major: i3
     assert_eq!(segments.len(), 2);
     assert_eq!(segments[0].locks["public.orders"], "ACCESS EXCLUSIVE");
     assert_eq!(segments[0].statements[1].rows, Some(90));
+    assert_eq!(segments[0].statements[1].temporary, Some(0));
+    assert_eq!(segments[1].statements[0].rows, None);
     let index = segments[1].index_definition.as_deref().unwrap();
     assert!(index.ends_with("(total)"), "{index}");
     let touched: Vec<String> = seen
@@ -278,4 +285,70 @@ async fn m23_a_backup_that_is_older_than_the_last_migration_is_none_to_rehearse_
     assert_eq!(old.unwrap_err().reason(), Reason::PlanVoid);
     let fits = shop.with(&[], |r| r.wanted = frozen("")).await.unwrap();
     assert_eq!(fits.result, Verdict::Passed, "{}", print(&fits));
+}
+
+/// M9: event triggers come back with the backup; one that only production has, or has otherwise, is met by no statement here.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn m9_an_event_trigger_that_only_production_has_is_named(#[values(15, 17)] major: i32) {
+    let source = Server::start(major, &[]);
+    source.database("shop", "TEMPLATE template0").await;
+    let guard = "CREATE FUNCTION guard() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN  END'; \
+        CREATE EVENT TRIGGER guard ON ddl_command_start WHEN TAG IN ('CREATE TABLE', 'DROP TABLE') EXECUTE FUNCTION guard(); \
+        CREATE EVENT TRIGGER off ON sql_drop EXECUTE FUNCTION guard(); ALTER EVENT TRIGGER off DISABLE";
+    source.sql("shop", &format!("{SHOP}; {guard}")).await;
+    let session = source.session("shop").await;
+    let around = surroundings(&session.client).await.unwrap();
+    assert_eq!(around.event_triggers.len(), 1, "{around:?}");
+    let shop = Shop::of(&source, major).await;
+    let table: Files<'_> = &[("1_a.sql", "CREATE TABLE mine (id int)")];
+    let with = async |files: Files<'_>, around: &Surroundings| {
+        shop.with(files, |r| r.surroundings = around.clone()).await
+    };
+    let seen = with(table, &around).await.unwrap();
+    assert_eq!(seen.result, Verdict::Passed, "{}", print(&seen));
+    source.sql("shop", "ALTER EVENT TRIGGER off ENABLE").await;
+    let more = surroundings(&session.client).await.unwrap();
+    let failed = with(table, &more).await.unwrap_err();
+    assert_eq!(failed.reason(), Reason::RehearsalIncomplete, "{failed}");
+    let failed = failed.to_string();
+    assert!(
+        failed.contains("off (sql_drop)") && !failed.contains("guard"),
+        "{failed}"
+    );
+    // What fires none is rehearsed all the same.
+    let rows: Files<'_> = &[("1_a.sql", "UPDATE orders SET total = 0")];
+    let seen = with(rows, &more).await.unwrap();
+    assert_eq!(seen.result, Verdict::Passed, "{}", print(&seen));
+}
+
+/// M22: the scratch server builds indexes with the memory that production has, and says where it has less.
+#[tokio::test(flavor = "multi_thread")]
+async fn m22_maintenance_is_as_in_production() {
+    let shop = Shop::new(15).await;
+    let files: Files<'_> = &[("1_a.sql", "CREATE TABLE mine (id int)")];
+    let built = "SELECT current_setting('maintenance_work_mem') = '65MB' AND current_setting('max_parallel_maintenance_workers') = '1'";
+    let less = "SELECT pg_size_bytes(current_setting('maintenance_work_mem')) BETWEEN 64 * 1024 * 1024 AND 1000 * pg_size_bytes('1GB')";
+    for (memory, check, notes) in [("66560kB", built, 0), ("1073741824kB", less, 1)] {
+        let settings = [
+            ("maintenance_work_mem", memory),
+            ("max_parallel_maintenance_workers", "1"),
+        ];
+        let settings = settings.map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let seen = shop.with(files, |r| {
+            r.surroundings.settings = settings.into();
+            r.checks.pre = vec![MigrationCheck {
+                name: "memory".to_owned(),
+                sql: Some(check.to_owned()),
+                ..MigrationCheck::default()
+            }];
+        });
+        let seen = seen.await.unwrap();
+        assert_eq!(seen.result, Verdict::Passed, "{}", print(&seen));
+        let said = seen
+            .notes
+            .iter()
+            .filter(|n| n.contains("and production 1073741824kB"));
+        assert_eq!(said.count(), notes, "{:?}", seen.notes);
+    }
 }

@@ -5,7 +5,7 @@ use lifeboat::api::condition::Truth;
 use lifeboat::api::migration_run::MigrationStep;
 use lifeboat::api::restore_drill::Verdict;
 use lifeboat::cluster::decision::Next;
-use lifeboat::task::{Retry, TaskResult};
+use lifeboat::task::{MigrationResult, Retry, TaskResult};
 use rstest::rstest;
 
 use crate::fixtures::{at, ended, failure};
@@ -238,16 +238,56 @@ fn m13_what_went_wrong_holds_and_says_the_way_back(
 #[case::deadline(Reason::DeadlineExceeded)]
 fn one_that_was_cut_off_goes_on_while_the_window_is_open(#[case] reason: Reason) {
     let mut world = RunWorld::applying();
-    for attempt in 2..=5 {
+    for (attempt, pause) in [(2, 60), (3, 120), (4, 240), (5, 480)] {
         let result = said_but(reason, applied(1, None, false));
-        world.ends(attempt * 100, Some(result));
+        let waits = world.ends(attempt * 1_000, Some(result));
+        assert_eq!(waits.next, Next::At(after(attempt * 1_000 + pause)));
         assert_eq!(ready(&world)[1], "True/Retrying");
-        world.settle(after(attempt * 100 + 61));
+        world.settle(after(attempt * 1_000 + pause));
         assert_eq!(world.job(), format!("index-apply-{attempt}"));
     }
-    world.ends(900, Some(said_but(reason, applied(2, None, false))));
+    world.ends(9_000, Some(said_but(reason, applied(2, None, false))));
     assert_eq!(ready(&world)[2], format!("True/{reason}"), "five times");
     assert!(way_back(&world).starts_with("2 of 3"));
+}
+
+#[test]
+fn one_that_began_nothing_is_tried_again_and_nobody_is_asked_what_stands() {
+    let away = |retry| TaskResult {
+        migration: Some(MigrationResult {
+            nothing_begun: true,
+            ..MigrationResult::default()
+        }),
+        ..failure(Reason::ConnectionRefused, retry)
+    };
+    let mut world = RunWorld::applying();
+    let waits = world.ends(100, Some(away(Retry::Later)));
+    assert_eq!(waits.next, Next::At(after(160)));
+    assert_eq!(ready(&world)[1], "True/Retrying");
+    world.settle(after(160));
+    assert_eq!(world.job(), "index-apply-2");
+    // What an earlier one applied still stands.
+    let part = said_but(Reason::Terminated, applied(1, None, false));
+    world.ends(200, Some(part));
+    world.settle(after(400));
+    world.ends(410, Some(away(Retry::Later)));
+    let execution = world.status().unwrap().execution.clone().unwrap();
+    assert_eq!((execution.applied, execution.unknown), (1, false));
+    world.settle(after(700));
+    assert_eq!(world.job(), "index-apply-4");
+    world.ends(710, Some(away(Retry::Never)));
+    assert_eq!(ready(&world)[2], "True/ConnectionRefused");
+    assert!(way_back(&world).starts_with("1 of 3"));
+}
+
+#[test]
+fn m5_a_history_that_was_set_back_is_what_the_run_says() {
+    let mut world = RunWorld::applying();
+    world.ends(100, None);
+    assert_eq!(world.job(), "index-settle-1");
+    let rewound = said_but(Reason::HistoryRewound, applied(0, None, false));
+    world.ends(200, Some(rewound));
+    assert_eq!(ready(&world)[2], "True/HistoryRewound");
 }
 
 #[test]
@@ -310,8 +350,18 @@ fn m5_the_history_says_that_all_of_it_stands() {
 fn what_stays_begun_holds() {
     let mut world = RunWorld::applying();
     world.ends(40, None);
-    world.ends(50, Some(said(applied(1, None, true))));
-    assert_eq!(ready(&world)[2], "True/ResultLost");
+    // Whoever holds the table may let go: what was begun is removed then (M4).
+    for tried in 1..=4 {
+        let left = said_but(Reason::InvalidIndexLeft, applied(1, None, true));
+        let waits = world.ends(tried * 100, Some(left));
+        assert_eq!(waits.next, Next::At(after(tried * 100 + 60)));
+        assert_eq!(ready(&world)[1], "True/Retrying");
+        world.settle(after(tried * 100 + 60));
+        assert_eq!(world.job(), format!("index-settle-{}", tried + 1));
+    }
+    let left = said_but(Reason::InvalidIndexLeft, applied(1, None, true));
+    world.ends(500, Some(left));
+    assert_eq!(ready(&world)[2], "True/InvalidIndexLeft");
     assert!(way_back(&world).contains("nobody knows"));
     assert!(
         world

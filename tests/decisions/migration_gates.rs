@@ -206,18 +206,3 @@ fn nobody_has_to_approve_where_the_spec_says_so() {
     world = world.rehearse();
     assert_eq!(world.job(), "index-apply-1");
 }
-
-#[test]
-fn m17_a_running_backup_of_the_policy_goes_first() {
-    let mut world = RunWorld::rehearsed();
-    let mut other = backup("other", "2026-11-21T02:00:00Z", Truth::Unknown);
-    let status = other.status.as_mut().unwrap();
-    status.conditions.clear();
-    world.seen.backups.push(other);
-    world.approve("grace");
-    world.settle(after(30));
-    assert_eq!(ready(&world)[1], "True/Queued");
-    world.seen.backups.pop();
-    world.settle(after(40));
-    assert_eq!(world.job(), "index-apply-1");
-}

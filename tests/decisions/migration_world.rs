@@ -168,6 +168,7 @@ impl RunWorld {
             end: None,
             pods: 0,
             first: None,
+            dumping: None,
             admission: Admission::InPlace(at("2026-11-20T00:00:00Z")),
             document: Some(document(3)),
             namespace_terminating: false,

@@ -311,6 +311,7 @@ fn m23_one_that_failed_stops_those_after_it_until_it_is_deleted_or_suspended() {
 )]
 #[case("execution: {lockTimeout: 1d}", "spec.execution.lockTimeout")]
 #[case("gate: {maxAge: soon}", "spec.gate.maxAge")]
+#[case("gate: {keepPinned: 0d}", "spec.gate.keepPinned")]
 fn what_cannot_work_is_refused_with_its_field(#[case] rest: &str, #[case] field: &str) {
     let mut bad = run("index", "7", WINDOW);
     let mut spec = serde_json::to_value(&bad.spec).unwrap();

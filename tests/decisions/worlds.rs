@@ -205,7 +205,9 @@ impl BackupWorld {
                 policy: Some(fixtures::policy()),
                 store: Some(fixtures::store()),
                 job: None,
+                pin_jobs: Vec::new(),
                 others_running: false,
+                migrating: None,
                 proof: None,
                 namespace_terminating: false,
             },
@@ -237,6 +239,9 @@ impl BackupWorld {
         let backup = self.seen.backup.name_any();
         let job = name::backup_job(&backup, attempt_to_watch(&self.seen.backup));
         self.seen.job = self.all.iter().find(|j| j.name == job).cloned();
+        let pins = self.all.iter();
+        let pins = pins.filter(|j| j.name.starts_with(&format!("{backup}-p")));
+        self.seen.pin_jobs = pins.cloned().collect();
     }
 }
 

@@ -129,7 +129,7 @@ fn block(story: &Story, addresses: &[&str]) {
         );
         if let Some(process) = Some(uid)
             .filter(|u| !u.is_empty())
-            .and_then(|u| a_process_of(&u))
+            .and_then(|u| processes_of(&u).into_iter().next())
         {
             break process;
         }
@@ -146,17 +146,15 @@ fn block(story: &Story, addresses: &[&str]) {
     }
 }
 
-/// Any process of a pod's sandbox, as the machine numbers it.
-fn a_process_of(pod_uid: &str) -> Option<String> {
+/// Processes of a pod, its sandbox among them, as the machine numbers them.
+pub fn processes_of(pod_uid: &str) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").unwrap();
     let names = processes.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
-    names
-        .filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
-        .find(|name| {
-            // Processes come and go meanwhile.
-            std::fs::read_to_string(format!("/proc/{name}/cgroup"))
-                .is_ok_and(|groups| groups.contains(pod_uid))
-        })
+    let numbers = names.filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
+    // Processes come and go meanwhile.
+    let groups = |name: &str| std::fs::read_to_string(format!("/proc/{name}/cgroup"));
+    let ours = numbers.filter(|name| groups(name).is_ok_and(|groups| groups.contains(pod_uid)));
+    ours.collect()
 }
 
 /// G30: whether the source can be reached from a drill's pod is told, and is never a verdict.

@@ -1,8 +1,5 @@
 //! What becomes of pods and objects: an image that is not there, progress of a slow run, deletion.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-
 use crate::cluster::{Story, condition};
 use crate::{A_RUN, demo, policy, store};
 
@@ -143,8 +140,9 @@ fn p5_deleting_every_custom_resource_deletes_no_backup() {
         "--wait",
         "--timeout=180s",
     ]);
-    // One request through one forward: kubectl ends a forward whose connection the other side resets.
-    let listed = list(&story);
+    let folder = format!("{}/", story.namespace);
+    let listed = demo::s3(&story, &["list", "backups", &folder], b"");
+    let listed = String::from_utf8_lossy(&listed);
     for object in [
         "dump.pgc",
         "globals.sql.zst",
@@ -154,36 +152,4 @@ fn p5_deleting_every_custom_resource_deletes_no_backup() {
         let key = format!("{}/{prefix}/{object}", story.namespace);
         assert!(listed.contains(&key), "{key} is gone:\n{listed}");
     }
-}
-
-/// What lies in the story's part of the bucket, asked from outside the cluster.
-fn list(story: &Story) -> String {
-    let mut forward = story
-        .command(&["port-forward", "-n", "demo", "service/minio", ":9000"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    // Kept open: kubectl ends when nobody reads what else it says.
-    let mut words = BufReader::new(forward.stdout.take().unwrap());
-    words.read_line(&mut line).unwrap();
-    let address = line.split_whitespace().nth(2).unwrap().to_owned();
-    let secret = |key: &str| {
-        let template = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
-        story.plain(&["get", "secret", "-n", "demo", "s3-writer", "-o", &template])
-    };
-    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/dev/demo/s3"))
-        .args(["list", "backups", &format!("{}/", story.namespace)])
-        .env("S3_ENDPOINT", format!("http://{address}"))
-        .env("AWS_ACCESS_KEY_ID", secret("access-key-id"))
-        .env("AWS_SECRET_ACCESS_KEY", secret("secret-access-key"))
-        .output()
-        .unwrap();
-    forward.kill().unwrap();
-    forward.wait().unwrap();
-    drop(words);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -1,11 +1,13 @@
 //! Workers that die anywhere: no statement is lost, and none is applied twice (M1, M3, M4, M5).
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lifeboat::postgres::Target;
-use lifeboat::postgres::migrate::{Observer, Order, Point, apply};
+use lifeboat::postgres::migrate::{Observer, Order, Point, Stop, Whole, apply};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -66,9 +68,26 @@ enum Blow {
     Session(&'static str),
 }
 
+/// What the workers of one life say of each file that is through, by its place: whoever says it, it is the same (M6).
+#[derive(Default)]
+struct Heads(Mutex<BTreeMap<usize, Whole>>);
+
+#[async_trait]
+impl Observer for Heads {
+    async fn at(&self, _: Point) {}
+    async fn says(&self, _: &str) {}
+    async fn whole(&self, whole: &Whole) -> Result<(), Stop> {
+        let mut heads = self.0.lock().unwrap();
+        let first = heads.entry(whole.place).or_insert_with(|| whole.clone());
+        assert_eq!(first, whole);
+        Ok(())
+    }
+}
+
 /// Strikes once, at the point of that number.
 struct Striker<'d> {
     database: &'d Database<'d>,
+    heads: &'d Heads,
     left: AtomicU64,
     blow: Blow,
     dead: Notify,
@@ -102,12 +121,16 @@ impl Observer for Striker<'_> {
         }
     }
     async fn says(&self, _: &str) {}
+    async fn whole(&self, whole: &Whole) -> Result<(), Stop> {
+        self.heads.whole(whole).await
+    }
 }
 
 /// A worker that is struck; it may come to its end all the same.
-async fn struck(database: &Database<'_>, order: &Order, point: u64, blow: Blow) {
+async fn struck((database, heads): (&Database<'_>, &Heads), order: &Order, point: u64, blow: Blow) {
     let striker = Striker {
         database,
+        heads,
         left: AtomicU64::new(point),
         blow,
         dead: Notify::new(),
@@ -145,29 +168,31 @@ async fn reset(database: &Database<'_>) {
 /// One life of a migration.
 async fn walk(database: &Database<'_>, proxy: &Proxy, order: &Order, seed: u64) {
     let mut chance = Chance(seed);
+    let heads = &Heads::default();
+    let at = (database, heads);
     reset(database).await;
     for n in 0..=chance.below(3) {
         let order = attempt(order, &format!("{seed}-{n}"));
         let point = chance.below(45);
         match chance.below(8) {
-            0 | 1 => struck(database, &order, point, Blow::Dies).await,
+            0 | 1 => struck(at, &order, point, Blow::Dies).await,
             2 | 3 => {
                 let micros = chance.below(6_000);
-                struck(database, &order, point, Blow::DiesSoon(micros)).await;
+                struck(at, &order, point, Blow::DiesSoon(micros)).await;
             }
-            4 => struck(database, &order, point, Blow::Session("true")).await,
+            4 => struck(at, &order, point, Blow::Session("true")).await,
             5 => {
                 let lock = "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')";
-                struck(database, &order, point, Blow::Session(lock)).await;
+                struck(at, &order, point, Blow::Session(lock)).await;
             }
             6 => {
                 let other = attempt(&order, &format!("{seed}+{n}"));
                 let later = async {
                     tokio::time::sleep(Duration::from_micros(chance.below(30_000))).await;
-                    struck(database, &other, point, Blow::Dies).await;
+                    struck(at, &other, point, Blow::Dies).await;
                 };
                 // Whichever is slower finds the work done, or somebody at it.
-                let (_, ()) = tokio::join!(database.apply(&order), later);
+                let (_, ()) = tokio::join!(database.apply_seen(&order, heads), later);
             }
             _ => {
                 let far = Target {
@@ -178,17 +203,18 @@ async fn walk(database: &Database<'_>, proxy: &Proxy, order: &Order, seed: u64) 
                 let skipped = chance.below(6);
                 proxy.set(Rule::cut_answer_to("COMMIT").after(skipped * 40).once());
                 let stop = CancellationToken::new();
-                let _ = apply(&far, &order, &lifeboat::postgres::migrate::Unseen, &stop).await;
+                let _ = apply(&far, &order, heads, &stop).await;
                 proxy.mend();
             }
         }
     }
     let last = attempt(order, &format!("{seed}-last"));
     let applied = database
-        .apply(&last)
+        .apply_seen(&last, heads)
         .await
         .unwrap_or_else(|e| panic!("seed {seed}: {e:?}"));
     assert!(last.plan.next(&applied.history).is_none(), "seed {seed}");
+    assert_eq!(heads.0.lock().unwrap().len(), FILES.len(), "seed {seed}");
     assert_whole(database, seed).await;
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use lifeboat::api::Reason;
 use lifeboat::postgres::migrate::{Canary, Mode, Step};
 use rstest::rstest;
 
-use crate::bench::{Database, rehearse};
+use crate::bench::{Database, rehearse, rehearsed};
 use crate::pg::Server;
 
 const SHOP: &str = "CREATE TABLE customers (id int PRIMARY KEY); INSERT INTO customers SELECT generate_series(1, 100); \
@@ -156,4 +157,97 @@ async fn m20_what_the_server_warns_of_is_kept_from_a_rehearsal() {
     assert_eq!(warning.chars().count(), 200);
     assert!(of("2").is_empty() && of("4").is_empty());
     assert_eq!(of("3").len(), 20);
+}
+
+/// M21: temporary files, each with the statement that left it, and nothing said where nobody was told.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn m21_temporary_files_are_counted_by_the_statement_that_left_them(
+    #[values(15, 17)] major: i32,
+) {
+    let told = [
+        "log_temp_files=0",
+        "work_mem=64kB",
+        "maintenance_work_mem=1MB",
+    ];
+    let sorts = "SELECT g FROM generate_series(1, 100000) AS g ORDER BY -g";
+    let text = format!(
+        "CREATE TABLE many AS {sorts};\n{sorts};\nSELECT 1;\nSET client_min_messages = warning;\n{sorts};\nVACUUM many;\n\
+         CREATE INDEX CONCURRENTLY many_g ON many (g)"
+    );
+    for (settings, told) in [(&told[..], true), (&told[1..], false)] {
+        let server = Server::start(major, settings);
+        let database = Database::new(&server, "shop", SHOP).await;
+        let order = database.order(&[("1_a.sql", &text)]).await;
+        let seen = rehearse(&database, &order).await;
+        let of = |segment: usize| {
+            let steps = &seen.measured[&("1".to_owned(), segment)].statements;
+            steps.iter().map(|s| s.temporary).collect::<Vec<_>>()
+        };
+        if !told {
+            assert!(of(0).iter().chain(&of(2)).all(Option::is_none));
+            continue;
+        }
+        let first = of(0);
+        let many = |bytes: Option<u64>| bytes.is_some_and(|b| b > 500_000);
+        assert!(many(first[0]) && many(first[1]), "{first:?}");
+        assert_eq!(
+            first[2..],
+            [Some(0), None, None],
+            "who stops listening is not told"
+        );
+        assert_eq!(of(1), [Some(0)]);
+        assert!(many(of(2)[0]), "{:?}", of(2));
+    }
+}
+
+/// M8: rows of another order than rehearsed undo their segment; what a query answers is nobody's row.
+#[rstest]
+#[case::none_of_many(
+    "UPDATE orders SET id = id WHERE customer > 50",
+    "DELETE FROM orders",
+    Some("wrote 0 rows, and 50")
+)]
+#[case::many_of_none(
+    "DELETE FROM orders WHERE customer < 0",
+    "INSERT INTO customers SELECT -n FROM generate_series(1, 20) n; INSERT INTO orders SELECT -n, -n FROM generate_series(1, 20) n",
+    Some("wrote 20 rows, and 0")
+)]
+#[case::a_few_of_none(
+    "DELETE FROM orders WHERE customer < 0",
+    "INSERT INTO customers VALUES (-1); INSERT INTO orders VALUES (-1, -1)",
+    None
+)]
+#[case::a_few_more(
+    "UPDATE orders SET id = id WHERE customer > 50",
+    "DELETE FROM orders WHERE customer > 90",
+    None
+)]
+#[case::a_query("SELECT id FROM orders", "DELETE FROM orders", None)]
+#[tokio::test(flavor = "multi_thread")]
+async fn m8_rows_are_of_the_order_that_was_rehearsed(
+    #[case] statement: &str,
+    #[case] since: &str,
+    #[case] says: Option<&str>,
+) {
+    let server = Server::start(15, &[]);
+    let database = Database::new(&server, "shop", SHOP).await;
+    let text = format!("CREATE TABLE made (id int);\n{statement}");
+    let order = rehearsed(&database, database.order(&[("1_a.sql", &text)]).await).await;
+    server.sql("shop", since).await;
+    let end = database.apply(&order).await;
+    let made: bool = database.ask("SELECT to_regclass('made') IS NOT NULL").await;
+    assert_eq!(made, says.is_none());
+    match (end, says) {
+        (Ok(_), None) => {}
+        (Err(stop), Some(says)) => {
+            assert_eq!(stop.reason, Reason::NotAsRehearsed, "{stop}");
+            assert!(
+                stop.message.contains("statement 2 of 1_a.sql (line 2)"),
+                "{stop}"
+            );
+            assert!(stop.message.contains(says), "{stop}");
+        }
+        (end, says) => panic!("{says:?}: {end:?}"),
+    }
 }

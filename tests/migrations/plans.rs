@@ -1,8 +1,11 @@
 //! What comes next, of files and a history.
 
+use std::sync::Mutex;
+
+use async_trait::async_trait;
 use lifeboat::api::Reason;
 use lifeboat::plan::Direction;
-use lifeboat::postgres::migrate::read_history;
+use lifeboat::postgres::migrate::{Observer, Point, Stop, Whole, read_history};
 
 use crate::bench::{Database, Files, order};
 use crate::pg::Server;
@@ -131,4 +134,55 @@ async fn m23_a_plan_is_for_the_history_that_it_saw() {
     let session = server.session("shop").await;
     let history = read_history(&session.client).await.unwrap();
     assert_eq!(history.versions(), [("20", 1, 1)]);
+}
+
+/// Hears of files that are through, and stops the run at one of them.
+struct Hears(Mutex<Vec<Whole>>, Option<usize>);
+
+#[async_trait]
+impl Observer for Hears {
+    async fn at(&self, _: Point) {}
+    async fn says(&self, _: &str) {}
+    async fn whole(&self, whole: &Whole) -> Result<(), Stop> {
+        self.0.lock().unwrap().push(whole.clone());
+        match self.1 == Some(whole.place) {
+            true => Err(Stop {
+                reason: Reason::HistoryTouched,
+                message: "another".to_owned(),
+                server: None,
+                sqlstate: None,
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// M6: each file that is through is told once, with the head that the history had then; who may not go on begins nothing of the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn m6_who_hears_of_a_file_may_hold_the_next() {
+    let server = Server::start(15, &[]);
+    let database = Database::new(&server, "shop", LEDGER).await;
+    let files: Files<'_> = &[
+        ("1_a.sql", "INSERT INTO ledger VALUES ('a'); VACUUM ledger"),
+        (
+            "2_b.sql",
+            "INSERT INTO ledger VALUES ('b'); VACUUM ledger; INSERT INTO ledger VALUES ('c')",
+        ),
+    ];
+    let order = database.order(files).await;
+    let holds = Hears(Mutex::default(), Some(1));
+    let stop = database.apply_seen(&order, &holds).await.unwrap_err();
+    assert_eq!(stop.reason, Reason::HistoryTouched, "{stop}");
+    assert_eq!(ledger(&database).await, "a");
+    let session = server.session("shop").await;
+    let after_one = read_history(&session.client).await.unwrap().head;
+    let hears = Hears(Mutex::default(), None);
+    database.apply_seen(&order, &hears).await.unwrap();
+    assert_eq!(ledger(&database).await, "a b c");
+    let after_two = read_history(&session.client).await.unwrap().head;
+    let (first, heard) = (holds.0.into_inner().unwrap(), hears.0.into_inner().unwrap());
+    let heads: Vec<(usize, &str)> = heard.iter().map(|w| (w.place, w.head.as_str())).collect();
+    assert_eq!(heads, [(1, after_one.as_str()), (2, &after_two)]);
+    assert_eq!(first, heard[..1], "the same, whoever says it");
+    assert!(heard.iter().all(|w| w.at.is_some()));
 }

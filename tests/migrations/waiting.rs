@@ -201,9 +201,9 @@ async fn m17_who_waits_for_us_is_not_waited_for() {
     assert!(built);
 }
 
-/// Keeps what the worker says.
+/// Keeps what the worker says, and how far it is.
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+struct Heard(Mutex<Vec<String>>, Mutex<Vec<(String, Option<i64>)>>);
 
 #[async_trait]
 impl Observer for Heard {
@@ -211,6 +211,37 @@ impl Observer for Heard {
     async fn says(&self, what: &str) {
         self.0.lock().unwrap().push(what.to_owned());
     }
+    async fn progress(&self, phase: &str, percent: Option<i64>) {
+        self.1.lock().unwrap().push((phase.to_owned(), percent));
+    }
+}
+
+/// K15: how far the build of an index is, and who holds it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn k15_the_phase_of_a_build_is_told() {
+    let server = Server::start(15, &[]);
+    let database = Database::new(&server, "shop", ORDERS).await;
+    let build: Files<'_> = &[(
+        "1_a.sql",
+        "CREATE INDEX CONCURRENTLY orders_customer ON orders (customer)",
+    )];
+    let order = rehearsed(&database, database.order(build).await).await;
+    let old = server.session("shop").await;
+    let reads = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders";
+    old.client.batch_execute(reads).await.unwrap();
+    let heard = Heard::default();
+    let (end, ()) = tokio::join!(database.apply_seen(&order, &heard), async {
+        while heard.1.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        old.client.batch_execute("COMMIT").await.unwrap();
+    });
+    end.unwrap();
+    let phases = heard.1.into_inner().unwrap();
+    let waits = ("waiting for old snapshots".to_owned(), Some(0));
+    assert_eq!(phases.first(), Some(&waits), "{phases:?}");
+    let said = heard.0.into_inner().unwrap().join("\n");
+    assert!(said.contains("(test), in a transaction for"), "{said}");
 }
 
 /// M21, M22: what a segment locks and writes anew, from its own session: complete, where a sampler sees none.

@@ -56,6 +56,7 @@ fn step(plan: &Plan, history: &mut History) -> Option<(u32, usize)> {
         database_oid: 1,
         object_oid: None,
         previous: history.head.clone(),
+        finished_at: None,
     };
     let done = (row.version.parse().unwrap(), row.segment);
     if plan.direction == Direction::Down && next.is_last() {
@@ -106,6 +107,30 @@ proptest! {
         prop_assert_eq!(back, want);
         let again = run(&made(&named, &history, Direction::Up, last), &mut history);
         prop_assert_eq!(again.len(), 2 * all.iter().filter(|v| **v > kept).count());
+    }
+
+    /// M6: whatever came after it, the head of that moment is found again; a history that was set back knows it no more.
+    #[test]
+    fn m6_a_head_is_remembered_by_the_row_that_came_next(versions in btree_set(1u32..40, 1..5), kept in any::<prop::sample::Index>()) {
+        let named = files(&versions);
+        let last = *versions.last().unwrap();
+        let (mut history, mut heads) = (History::default(), Vec::new());
+        for (direction, target) in [(Direction::Up, last), (Direction::Down, 0), (Direction::Up, last)] {
+            let plan = made(&named, &history, direction, target);
+            while step(&plan, &mut history).is_some() {
+                heads.push(history.head.clone());
+            }
+        }
+        for (row, head) in history.rows.iter().zip(&heads) {
+            prop_assert_eq!(history.head_after(row), head);
+            prop_assert!(history.had(head));
+        }
+        let kept = kept.index(heads.len());
+        let mut back = History { rows: history.rows.clone(), head: heads[kept].clone() };
+        back.rows.truncate(kept + 1);
+        for (at, head) in heads.iter().enumerate() {
+            prop_assert_eq!(back.had(head), at <= kept);
+        }
     }
 
     #[test]

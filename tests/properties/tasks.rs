@@ -169,3 +169,17 @@ proptest! {
         prop_assert!(TaskResult::from_message(&noise).is_none());
     }
 }
+
+/// K15: what a worker writes, the operator reads.
+#[test]
+fn k15_a_line_of_progress_is_read_as_it_was_written() {
+    use lifeboat::cluster::progress::parse;
+    use lifeboat::work::progress::line;
+    for (bytes, percent) in [(None, Some(42)), (Some(7), None), (None, None)] {
+        let text = format!("noise\n{}\n", line("BuildingIndex", bytes, percent));
+        let progress = parse(&text).unwrap();
+        assert_eq!(progress.step, "BuildingIndex");
+        let want = percent.map(|p| i32::try_from(p).unwrap());
+        assert_eq!(progress.percent, want);
+    }
+}

@@ -58,6 +58,11 @@ impl Story {
         command
     }
 
+    /// Where kubectl finds the cluster.
+    pub fn kubeconfig(&self) -> &str {
+        &self.environment["CLUSTER_KUBECONFIG"]
+    }
+
     fn run(&self, args: &[&str], input: Option<&str>) -> Output {
         let mut child = self
             .command(args)
@@ -110,11 +115,26 @@ impl Story {
         if namespaced {
             args.splice(0..0, ["-n", &self.namespace]);
         }
-        let output = self.run(&args, Some(manifest));
-        if output.status.success() {
-            Ok(())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        self.attempt(&args, manifest)
+    }
+
+    /// kubectl in the story's namespace as a person who has no right but those that the story gave him.
+    pub fn kubectl_as(&self, who: &str, args: &[&str], input: &str) -> Result<(), String> {
+        let user = format!("--as={who}");
+        let person = [
+            "-n",
+            &self.namespace,
+            &user,
+            "--as-group=system:authenticated",
+        ];
+        self.attempt(&[&person[..], args].concat(), input)
+    }
+
+    fn attempt(&self, args: &[&str], input: &str) -> Result<(), String> {
+        let output = self.run(args, Some(input));
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
     }
 
@@ -191,6 +211,18 @@ impl Story {
         })
     }
 
+    /// Waits until there is no such object.
+    pub fn await_gone(&self, kind: &str, name: &str, limit: Duration) {
+        let began = Instant::now();
+        while self.get(kind, name).is_some() {
+            if began.elapsed() > limit {
+                self.explain(kind, name);
+                panic!("{kind}/{name} is still there after {limit:?}");
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
     /// Waits until no object of this kind has the label.
     pub fn await_none(&self, kind: &str, label: &str, limit: Duration) {
         let began = Instant::now();
@@ -207,7 +239,8 @@ impl Story {
         }
     }
 
-    fn explain(&self, kind: &str, name: &str) {
+    /// Prints everything one would ask about an object, or about all of a kind.
+    pub fn explain(&self, kind: &str, name: &str) {
         for args in [
             vec!["get", kind, name, "-o", "yaml"],
             vec!["get", "lifeboat,jobs,pods", "-o", "wide"],
@@ -221,7 +254,9 @@ impl Story {
                 "--prefix",
             ],
         ] {
-            let output = self.run(&[vec!["-n", &self.namespace], args.clone()].concat(), None);
+            let mut all = [vec!["-n", &self.namespace], args.clone()].concat();
+            all.retain(|arg| !arg.is_empty());
+            let output = self.run(&all, None);
             eprintln!(
                 "--- kubectl {args:?}\n{}{}",
                 String::from_utf8_lossy(&output.stdout),

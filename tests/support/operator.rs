@@ -214,7 +214,9 @@ impl Operator {
                 .and_then(|p| world.stores.cache.get(&p.spec.store_ref.name))
                 .cloned(),
             job: job.filter(|job| Some(&job.owner_uid) == backup.uid().as_ref()),
+            pin_jobs: Vec::new(),
             others_running: another_goes_first(&backup, world.backups.cache.values()),
+            migrating: None,
             proof: None,
             namespace_terminating: false,
             policy,

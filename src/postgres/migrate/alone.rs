@@ -112,10 +112,11 @@ impl Segment<'_> {
         if let Some(tables) = &mut tables {
             tables.extend(made.as_ref().map(|index| index.of));
         }
-        meter.ends_alone(self.client(), tables.as_deref()).await?;
+        let work = &self.dog.sessions.work;
+        meter.ends_alone(work, tables.as_deref()).await?;
         Ok(Some(Measured {
             index: made.map(|index| index.definition),
-            ..meter.measure(&self.dog.sessions.work).await?
+            ..meter.measure(work).await?
         }))
     }
 

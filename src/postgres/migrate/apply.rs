@@ -1,6 +1,6 @@
 //! The loop: what does the history lack, apply it, ask again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ use super::standby::{followed, replayed};
 use super::takeover::take_over;
 use super::transaction::Segment;
 use super::watchdog::{Blocked, Watchdog};
-use super::{Limits, Measured, Observer, Order, Point};
+use super::{Limits, Measured, Observer, Order, Point, Whole};
 use crate::api::Reason;
 use crate::plan::{History, Next, Row};
 use crate::postgres::pooler::{self, Pooler};
@@ -56,7 +56,9 @@ pub async fn apply(
         began: Instant::now(),
         tries: 0,
         measured: BTreeMap::new(),
+        did: false,
         heads: Heads::default(),
+        told: BTreeSet::new(),
     };
     direct(target, order).await?;
     let mut last = None;
@@ -115,7 +117,11 @@ struct Run<'a> {
     began: Instant,
     tries: u32,
     measured: BTreeMap<(String, usize), Measured>,
+    /// A segment of this worker is done.
+    did: bool,
     heads: Heads,
+    /// Places of the files of which the observer knows that they are through.
+    told: BTreeSet<usize>,
 }
 
 impl Run<'_> {
@@ -131,6 +137,7 @@ impl Run<'_> {
         loop {
             let history = self.read(&sessions).await?;
             self.is_ours(&history)?;
+            self.tell(&history).await?;
             let Some(next) = self.order.plan.next(&history) else {
                 return Ok(history);
             };
@@ -138,7 +145,7 @@ impl Run<'_> {
             self.may_begin()?;
             match self.segment(&sessions, &history, next).await {
                 Ok(()) => {
-                    tries = 0;
+                    (tries, self.did) = (0, true);
                     owed = self.locks_readers_out(next);
                 }
                 Err(Failure::Again(why)) => {
@@ -194,6 +201,17 @@ impl Run<'_> {
                 Reason::PlanVoid,
                 "the history of migrations is not what it was when this run was planned: plan anew",
             ));
+        }
+        Ok(())
+    }
+
+    /// The observer hears of each file that is through, whoever applied it, before anything else begins.
+    async fn tell(&mut self, history: &History) -> Result<(), Failure> {
+        for whole in Whole::all(&self.order.plan, history) {
+            if self.told.insert(whole.place) {
+                let heard = self.observer.whole(&whole).await;
+                heard.map_err(Failure::Hold)?;
+            }
         }
         Ok(())
     }
@@ -298,6 +316,14 @@ impl Run<'_> {
             return Err(Failure::hold(
                 Reason::WindowClosed,
                 "the window has closed; what is applied stands, and the rest waits for a new run",
+            ));
+        }
+        let late = |yields: Duration| self.began.elapsed() > yields;
+        // Whoever begins nothing before it makes room would never come to an end.
+        if self.did && self.order.limits.yields.is_some_and(late) {
+            return Err(Failure::hold(
+                Reason::Yielded,
+                "a backup has waited long enough; what is applied stands, and the rest follows after it",
             ));
         }
         Ok(())

@@ -96,7 +96,7 @@ pub async fn read(client: &Client) -> Result<History, PgError> {
     }
     let sql = format!(
         "SELECT id, version, direction, segment, segments, name, file_sha256, segment_sha256, state, attempt, run_uid, \
-           system_identifier, database_oid, object_oid, previous, ({HEAD}) FROM lifeboat.migration_history ORDER BY id"
+           system_identifier, database_oid, object_oid, previous, finished_at, ({HEAD}) FROM lifeboat.migration_history ORDER BY id"
     );
     let answers = client.query(&sql, &[]).await.map_err(failed)?;
     let mut history = History::default();
@@ -106,7 +106,7 @@ pub async fn read(client: &Client) -> Result<History, PgError> {
             PgError::never(Reason::HistoryTouched, text)
         })?;
         history.rows.push(row);
-        history.head = answer.try_get(15).map_err(failed)?;
+        history.head = answer.try_get(16).map_err(failed)?;
     }
     Ok(history)
 }
@@ -139,6 +139,7 @@ fn row(answer: &Answer) -> Result<Option<Row>, tokio_postgres::Error> {
         database_oid: answer.try_get(12)?,
         object_oid: answer.try_get(13)?,
         previous: answer.try_get(14)?,
+        finished_at: answer.try_get(15)?,
     }))
 }
 

@@ -50,6 +50,8 @@ pub struct Step {
     pub rows: u64,
     /// WAL that was written meanwhile, in bytes.
     pub wal: u64,
+    /// Bytes of its temporary files; `None` where the session was not told of them.
+    pub temporary: Option<u64>,
     /// From its beginning to its end.
     pub time: Duration,
 }
@@ -76,8 +78,15 @@ struct State {
     numbers: BTreeMap<u32, u32>,
     locks: BTreeMap<u32, Mode>,
     wal: u64,
+    /// The session hears of temporary files.
+    told: bool,
     at: Instant,
 }
+
+/// The server tells the session itself of each temporary file when that is gone, which is at the end of its statement at the
+/// latest. Its statistics know them too, but only once a transaction is over (`pg_stat_database.temp_bytes`). That it tells at all
+/// is set where the scratch server is made: `log_temp_files` is the superuser's.
+const TELL: &str = "SET client_min_messages = log";
 
 /// Of the user's own schemas.
 const OURS: &str = "n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,lifeboat}'::pg_catalog.name[]) \
@@ -118,8 +127,11 @@ async fn indexes(client: &Client) -> Result<BTreeMap<String, u64>, Error> {
 impl State {
     async fn now(client: &Client) -> Result<Self, Error> {
         let at = Instant::now();
-        let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::pg_catalog.int8";
-        let wal: i64 = client.query_one(sql, &[]).await?.try_get(0)?;
+        let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::pg_catalog.int8, \
+            pg_catalog.current_setting('client_min_messages') OPERATOR(pg_catalog.=) 'log' \
+              AND pg_catalog.current_setting('log_temp_files') OPERATOR(pg_catalog.=) '0'";
+        let row = client.query_one(sql, &[]).await?;
+        let (wal, told): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
         let sql = format!(
             "SELECT c.oid, coalesce(pg_catalog.pg_relation_filenode(c.oid), 0) {OF_CLASS} \
              WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m}}'::pg_catalog.\"char\"[]) AND {OURS}"
@@ -142,6 +154,7 @@ impl State {
             numbers,
             locks,
             wal,
+            told,
             at,
         })
     }
@@ -158,8 +171,9 @@ impl Meter {
             return Ok(None);
         }
         let client = &work.client;
+        client.batch_execute(TELL).await.map_err(failed)?;
         // Of earlier segments.
-        let _ = work.take_warnings();
+        let _ = (work.take_warnings(), work.take_temporary());
         let first = State::now(client).await.map_err(failed)?;
         Ok(Some(Self {
             files: files(client).await.map_err(failed)?,
@@ -176,8 +190,17 @@ impl Meter {
     }
 
     /// A statement has ended, in the transaction of the segment: its locks go with that.
-    pub(super) async fn ends(&mut self, client: &Client, rows: u64) -> Result<(), Failure> {
-        let now = State::now(client).await.map_err(failed)?;
+    pub(super) async fn ends(&mut self, work: &Connection, rows: u64) -> Result<(), Failure> {
+        let now = State::now(&work.client).await.map_err(failed)?;
+        // One that sets itself what it hears may have missed some.
+        let told = self.last.told && now.told;
+        self.step(work, now, rows, told);
+        Ok(())
+    }
+
+    /// The files of a query are gone when the next one begins: that was ours, and is over.
+    fn step(&mut self, work: &Connection, now: State, rows: u64, told: bool) {
+        let temporary = Some(work.take_temporary()).filter(|_| told);
         let locks = now.locks.iter().filter_map(|(oid, mode)| {
             let stronger = self.last.locks.get(oid).is_none_or(|was| mode > was);
             let file = self.files.get(oid).filter(|_| stronger)?;
@@ -188,20 +211,23 @@ impl Meter {
             rewritten: self.rewritten(&self.last, &now),
             rows,
             wal: now.wal.saturating_sub(self.last.wal),
+            temporary,
             time: now.at - self.last.at,
         });
         self.last = now;
-        Ok(())
     }
 
     /// A statement outside transactions has ended. Its locks went with its own transactions: those of the closed list are
     /// known, and nobody who asks ten times a second sees them all. `None`: it is about every table.
     pub(super) async fn ends_alone(
         &mut self,
-        client: &Client,
+        work: &Connection,
         tables: Option<&[u32]>,
     ) -> Result<(), Failure> {
-        self.ends(client, 0).await?;
+        let now = State::now(&work.client).await.map_err(failed)?;
+        // Its session is set back by now; it cannot have done so itself.
+        let told = self.first.told;
+        self.step(work, now, 0, told);
         let about = |oid: &u32| tables.is_none_or(|tables| tables.contains(oid));
         let locked = self.files.iter().filter(|(oid, _)| about(oid));
         let locked = locked.map(|(_, file)| (file.name.clone(), Mode::ShareUpdateExclusive));

@@ -33,9 +33,11 @@ mod precheck;
 mod session;
 mod standby;
 mod statement;
+mod surroundings;
 mod takeover;
 mod transaction;
 mod watchdog;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -53,6 +55,8 @@ pub use lock::Mode;
 pub use measure::{Measured, Step};
 pub use others::foreign;
 pub use precheck::{Bounds, Finding, Level, What, precheck};
+pub use surroundings::{EventTrigger, Surroundings, surroundings};
+pub use whole::Whole;
 
 use crate::plan::{Direction, Plan};
 
@@ -127,6 +131,8 @@ pub struct Limits {
     pub lag_bytes: u64,
     /// No segment begins later: seconds from the start of the worker.
     pub window: Duration,
+    /// Between two segments it makes room for a backup so long after its start (M17).
+    pub yields: Option<Duration>,
 }
 
 impl Limits {
@@ -150,6 +156,7 @@ impl Default for Limits {
             replay: Duration::from_secs(300),
             lag_bytes: 64 * 1024 * 1024,
             window: Duration::from_secs(24 * 3_600),
+            yields: None,
         }
     }
 }
@@ -163,6 +170,8 @@ pub struct Rehearsed {
     pub index: Option<String>,
     /// Readers of something were locked out: the next segment waits for the standbys (M15).
     pub readers_out: bool,
+    /// Rows that each statement returned or changed, as far as that is known (M8).
+    pub rows: Vec<Option<u64>>,
 }
 
 impl From<&Measured> for Rehearsed {
@@ -180,6 +189,7 @@ impl From<&Measured> for Rehearsed {
                 .values()
                 .chain(measured.views.values())
                 .any(|m| *m == Mode::AccessExclusive),
+            rows: measured.rows.iter().copied().map(Some).collect(),
         }
     }
 }
@@ -241,8 +251,18 @@ pub enum Point {
 pub trait Observer: Send + Sync {
     /// A point was reached. The run goes on when this returns.
     async fn at(&self, point: Point);
-    /// Who holds us up, or a step of a long statement, for people.
+    /// Who holds us up, for people.
     async fn says(&self, what: &str);
+    /// How far a statement outside transactions is: its phase in the server's words, and percent of that where the server counts.
+    async fn progress(&self, _phase: &str, _percent: Option<i64>) {}
+    /// A file is through, in this worker or in an earlier one: told once for each (M6). Nothing of the next file begins before
+    /// this returns.
+    ///
+    /// # Errors
+    /// Why the run must not go on.
+    async fn whole(&self, _whole: &Whole) -> Result<(), Stop> {
+        Ok(())
+    }
 }
 
 /// Nobody looks.

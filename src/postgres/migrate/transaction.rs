@@ -14,6 +14,7 @@ use super::takeover::still_locked;
 use super::watchdog::{Blocked, Watchdog};
 use super::{Order, Point, Rehearsed, history, holders, statement};
 use crate::api::Reason;
+use crate::manifest::same_order;
 use crate::plan::{History, Next};
 
 /// All that a segment needs beside itself.
@@ -148,16 +149,40 @@ impl Segment<'_> {
             let rows = statement::run(client, &planned.text)
                 .await
                 .map_err(theirs)?;
+            self.as_many(at, rows)?;
             if at == last {
                 // What is deferred is checked by the role that caused it, and its failure is the segment's.
                 let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
                 checked.map_err(theirs)?;
             }
             if let Some(meter) = &mut meter {
-                meter.ends(client, rows).await?;
+                meter.ends(&self.dog.sessions.work, rows).await?;
             }
         }
         Ok(())
+    }
+
+    /// A statement has written rows of the order that it wrote in the rehearsal (M8). Asked before COMMIT: a segment that did not
+    /// undoes itself, and nobody has to find out which rows it should have been.
+    fn as_many(&self, at: usize, now: u64) -> Result<(), Failure> {
+        let planned = self.next.segment.statements.get(at);
+        let Some(planned) = planned.filter(|p| statement::writes_rows(&p.verb)) else {
+            return Ok(());
+        };
+        let rehearsed = self.rehearsed().and_then(|r| r.rows.get(at).copied());
+        let Some(rehearsed) = rehearsed.flatten().filter(|r| !same_order(*r, now)) else {
+            return Ok(());
+        };
+        Err(Failure::hold(
+            Reason::NotAsRehearsed,
+            format!(
+                "statement {} of {} (line {}) wrote {now} rows, and {rehearsed} in the rehearsal: its segment has undone itself; \
+                 look at the rows that it is about, then plan a new run, which rehearses it on a newer backup",
+                planned.index + 1,
+                self.next.file.name,
+                planned.line
+            ),
+        ))
     }
 
     /// The segment's own statements have left the history alone (M6).

@@ -26,6 +26,14 @@ const CANCELED: &str = "57014";
 /// Waits that hold up no reads and no writes, nor anybody behind them: VACUUM, ANALYZE.
 const NO_TRAFFIC: &str = "ShareUpdateExclusiveLock";
 
+/// How far the build of an index is: each phase counts something else, and what an earlier one counted may still stand there.
+const BUILD: &str = "SELECT phase, CASE \
+      WHEN phase LIKE 'waiting%' THEN 100 * lockers_done / nullif(lockers_total, 0) \
+      WHEN phase LIKE '%loading tuples%' THEN 100 * tuples_done / nullif(tuples_total, 0) \
+      WHEN phase LIKE '%sorting%' THEN NULL \
+      ELSE 100 * blocks_done / nullif(blocks_total, 0) END \
+    FROM pg_catalog.pg_stat_progress_create_index WHERE pid = $1";
+
 /// How long others waited for us in the whole run, by table.
 #[derive(Debug, Default)]
 pub(super) struct Blocked(BTreeMap<String, Duration>);
@@ -228,12 +236,9 @@ impl Watchdog<'_> {
         if !count.is_multiple_of(SLOW) {
             return Ok(None);
         }
-        let sql = "SELECT phase, CASE WHEN blocks_total > 0 THEN 100 * blocks_done / blocks_total END \
-            FROM pg_catalog.pg_stat_progress_create_index WHERE pid = $1";
-        if let Some(row) = client.query_opt(sql, &[&self.sessions.work_pid]).await? {
+        if let Some(row) = client.query_opt(BUILD, &[&self.sessions.work_pid]).await? {
             let (phase, percent): (String, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-            let percent = percent.map(|p| format!(", {p} %")).unwrap_or_default();
-            self.observer.says(&format!("{phase}{percent}")).await;
+            self.observer.progress(&phase, percent).await;
         }
         let sql = "SELECT slot_name::text FROM pg_catalog.pg_replication_slots, pg_catalog.pg_settings AS s \
             WHERE s.name = 'max_slot_wal_keep_size' AND s.setting::bigint > 0 AND active \

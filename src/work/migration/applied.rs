@@ -9,22 +9,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::documents::{FrozenPlan, begun, evidence, expired, plan};
 use super::evidence::rehearsed_of;
+use super::gate::gate;
+use super::heads::Heads;
+use super::kept::{Wish, keep};
 use super::standing::{Standing, Values};
 use super::task::{acting_of, limits_of, never, target_of};
+use super::told::Told;
 use crate::api::Reason;
-use crate::api::restore_drill::Verdict;
-use crate::manifest::{Evidence, MAX_PROOF_BYTES, PROOFS, Proof};
-use crate::objects::{Depth, ObjectStore, join};
-use crate::plan::History;
+use crate::manifest::Evidence;
+use crate::objects::ObjectStore;
+use crate::plan::{History, Row};
 use crate::postgres::migrate::{
     self, Bounds, Level, Limits, Order, Stop, Worker, apply, precheck, read_history,
 };
-use crate::postgres::{Target, connect};
+use crate::postgres::{PgError, Target, connect};
 use crate::task::{
     AppliedResult, ApplyTask, MigrationResult, MigrationTask, Retry, SettleTask, TaskResult,
 };
 use crate::work::failure::Failure;
-use crate::work::{Place, archive, clock, stopped};
+use crate::work::{Place, clock, stopped};
 
 /// So long somebody may stand in the way before anything is begun.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -136,7 +139,10 @@ fn result(stop: Option<&Stop>, applied: AppliedResult) -> TaskResult {
         None => TaskResult::succeeded(all),
         Some(stop) => {
             let retry = match stop.reason {
-                Reason::Terminated | Reason::ConnectionLost | Reason::LockLost => Retry::Later,
+                Reason::Terminated
+                | Reason::Yielded
+                | Reason::ConnectionLost
+                | Reason::LockLost => Retry::Later,
                 _ => Retry::Never,
             };
             TaskResult::failed(stop.reason, retry, format!("{all}; {stop}"))
@@ -149,13 +155,28 @@ fn result(stop: Option<&Stop>, applied: AppliedResult) -> TaskResult {
     result
 }
 
-/// Applies.
-pub(super) async fn run(
-    task: &MigrationTask,
+fn told_to_stop() -> Failure {
+    Failure::Postgres(PgError::later(
+        Reason::Terminated,
+        "the pod was told to stop while it waited; it began nothing",
+    ))
+}
+
+/// Ready to begin: everything is read, and nothing is touched.
+struct Prepared<'a> {
+    run: Run<'a>,
+    heads: Heads,
+    history: History,
+    /// The store's clock.
+    now: Timestamp,
+}
+
+async fn prepare<'a>(
+    task: &'a MigrationTask,
     step: &ApplyTask,
-    store: Arc<dyn ObjectStore>,
+    store: &Arc<dyn ObjectStore>,
     place: &Place,
-) -> Result<TaskResult, Failure> {
+) -> Result<Prepared<'a>, Failure> {
     let frozen = plan(store.as_ref(), &step.plan_hash, &task.spec).await?;
     let seen = evidence(store.as_ref(), &step.evidence_key, &step.evidence_hash).await?;
     let now = begun(store.as_ref(), &task.run_uid, &place.pod_uid).await?;
@@ -172,26 +193,73 @@ pub(super) async fn run(
         approved_by: step.approved_by.clone(),
         backup: step.backup.clone(),
     };
+    let heads = Heads::read(store.clone(), task, &frozen, &step.plan_hash).await?;
     let mut run = Run::new(task, frozen, Some(seen), worker)?;
     let left = step.closes_at.duration_since(now);
     run.order.limits.window = Duration::try_from(left).unwrap_or_default();
+    let yields = step.yields_at.map(|at| at.duration_since(now));
+    run.order.limits.yields = yields.map(|left| Duration::try_from(left).unwrap_or_default());
     let history = run.history().await?;
-    let resumed = history.rows.iter().any(|r| r.run_uid == task.run_uid);
-    let standing = Standing::new(task, run.evidence.as_ref(), &run.target, place);
-    let opened = async {
+    Ok(Prepared {
+        run,
+        heads,
+        history,
+        now,
+    })
+}
+
+/// Applies.
+pub(super) async fn run(
+    task: &MigrationTask,
+    step: &ApplyTask,
+    store: Arc<dyn ObjectStore>,
+    place: &Place,
+) -> Result<TaskResult, Failure> {
+    let prepared = tokio::select! {
+        prepared = Box::pin(prepare(task, step, &store, place)) => prepared,
+        () = stopped() => Err(told_to_stop()),
+    };
+    let Prepared {
+        run,
+        heads,
+        history,
+        now,
+    } = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            let mut result = failure.to_result();
+            result.migration = Some(MigrationResult {
+                nothing_begun: true,
+                ..MigrationResult::default()
+            });
+            return Ok(result);
+        }
+    };
+    if let Err(stop) = heads.stand_in(&history) {
+        return Ok(result(Some(&stop), run.standing(&history)));
+    }
+    // A baseline is written before the first segment: it says nothing of one.
+    let of_a_segment = |r: &Row| r.run_uid == task.run_uid && !r.is_baseline();
+    let resumed = history.rows.iter().any(of_a_segment);
+    let standing = Standing::new(
+        (task, &run.frozen),
+        run.evidence.as_ref(),
+        &run.target,
+        place,
+    );
+    let kept = (step.backup.as_str(), step.prefix.as_str());
+    let opened = Box::pin(async {
         // What is begun is ended, if the backup is of yesterday or not (M4).
         if resumed {
             return Ok(Values::new());
         }
-        gate(store.as_ref(), step, &run, now).await?;
+        gate(store.as_ref(), step, run.evidence.as_ref(), now).await?;
         let patience = SignedDuration::try_from(PATIENCE).unwrap_or_default();
         run.way(step.closes_at.min(now + patience)).await?;
-        standing.before().await
-    };
-    let told_to_stop = || {
-        let text = "the pod was told to stop while it waited; it began nothing";
-        never(Reason::Terminated, text)
-    };
+        let values = standing.before().await?;
+        keep(store.as_ref(), task, kept, Wish::Begun).await?;
+        Ok(values)
+    });
     let opened = tokio::select! {
         opened = opened => opened,
         () = stopped() => Err(told_to_stop()),
@@ -211,92 +279,35 @@ pub(super) async fn run(
     };
     let token = CancellationToken::new();
     let child = token.clone();
-    let told = tokio::spawn(async move {
+    let ends = tokio::spawn(async move {
         stopped().await;
         child.cancel();
     });
-    let outcome = apply(&run.target, &run.order, &Told, &token).await;
-    told.abort();
+    let told = Told::new(heads);
+    let outcome = apply(&run.target, &run.order, &told, &token).await;
+    ends.abort();
+    let owed = told.owed().await;
     let history = run.history().await;
     match outcome {
         Ok(done) => {
             let mut applied = run.standing(&done.history);
             applied.tries = i64::from(done.tries);
-            standing.after(&before, applied, resumed).await
+            applied.differences = owed;
+            let result = standing.after(&before, applied, resumed).await?;
+            // A backup that is kept too long harms nobody.
+            if result.reason == Reason::Succeeded
+                && let Err(failure) = keep(store.as_ref(), task, kept, Wish::Good).await
+            {
+                tracing::warn!("the backup stays pinned without end: {failure}");
+            }
+            Ok(result)
         }
-        Err(stop) => Ok(result(Some(&stop), run.standing(&history?))),
-    }
-}
-
-/// Progress, for people, in the log.
-struct Told;
-
-#[async_trait::async_trait]
-impl migrate::Observer for Told {
-    async fn at(&self, _: migrate::Point) {}
-    async fn says(&self, what: &str) {
-        tracing::info!("{what}");
-    }
-}
-
-/// The backup is there, is the one that was rehearsed on, is proven, and is fresh: by the store's clock (M7).
-async fn gate(
-    store: &dyn ObjectStore,
-    step: &ApplyTask,
-    run: &Run<'_>,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let Some(seen) = &run.evidence else {
-        return Err(expired("nothing was rehearsed"));
-    };
-    if seen.plan_hash != step.plan_hash || seen.result != Verdict::Passed {
-        return Err(expired(
-            "the rehearsal was of another plan, or did not pass",
-        ));
-    }
-    let (manifest, sha256) = match archive::manifest(store, &step.prefix).await {
-        Ok(found) => found,
-        Err(failure) if failure.reason() == Reason::NoBackup => {
-            return Err(expired(format!("{failure}; nothing was begun")));
-        }
-        Err(failure) => return Err(failure),
-    };
-    if sha256 != seen.backup.manifest_sha256 || seen.backup.prefix != step.prefix {
-        return Err(expired("the backup is not the one that was rehearsed on"));
-    }
-    let age = Duration::try_from(now.duration_since(manifest.data_at)).unwrap_or_default();
-    if age > Duration::from_secs(step.max_age_seconds) {
-        return Err(expired(format!(
-            "the data of {} is {} old, and spec.gate.maxAge is {}; nothing was begun",
-            step.backup,
-            crate::work::human::seconds(age.as_secs()),
-            crate::work::human::seconds(step.max_age_seconds)
-        )));
-    }
-    if !proven(store, &step.prefix, &sha256).await? {
-        return Err(expired(format!(
-            "no drill has proven {}; nothing was begun",
-            step.backup
-        )));
-    }
-    Ok(())
-}
-
-/// Whether a proof of this very backup lies beside it.
-async fn proven(store: &dyn ObjectStore, prefix: &str, sha256: &str) -> Result<bool, Failure> {
-    let folder = format!("{}/", join(prefix, PROOFS));
-    let mut token = None;
-    // Bounded: a thousand proofs of one backup are enough to find one.
-    let page = store.list(&folder, Depth::All, token.take()).await?;
-    let most = u64::try_from(MAX_PROOF_BYTES).unwrap_or(u64::MAX);
-    for object in page.objects.iter().rev().take(100) {
-        let bytes = store.get(&object.key, most).await?;
-        let proof: Result<Proof, _> = serde_json::from_slice(&bytes);
-        if proof.is_ok_and(|p| p.proves && p.backup.manifest_sha256 == sha256) {
-            return Ok(true);
+        Err(stop) => {
+            let mut applied = run.standing(&history?);
+            applied.differences = owed;
+            Ok(result(Some(&stop), applied))
         }
     }
-    Ok(false)
 }
 
 /// Asks the history what stands; what a worker began and left is seen to its end first.
@@ -319,8 +330,13 @@ pub(super) async fn settle(
         approved_by: Vec::new(),
         backup: String::new(),
     };
+    let heads = Heads::read(store.clone(), task, &frozen, &step.plan_hash).await?;
     let mut run = Run::new(task, frozen, seen, worker)?;
     let before = run.history().await?;
+    if let Err(stop) = heads.stand_in(&before) {
+        return Ok(result(Some(&stop), run.standing(&before)));
+    }
+    let told = Told::new(heads);
     if before.rows.iter().any(|r| r.run_uid == task.run_uid) {
         // Told to stop before it begins: it ends the sessions of the earlier worker, and what that had begun, and begins nothing.
         let token = CancellationToken::new();
@@ -329,13 +345,15 @@ pub(super) async fn settle(
             tries: 1,
             ..run.order.limits
         };
-        match apply(&run.target, &run.order, &Told, &token).await {
+        match apply(&run.target, &run.order, &told, &token).await {
             Ok(_) => {}
             Err(stop) if stop.reason == Reason::Terminated => {}
             Err(stop) => return Ok(result(Some(&stop), run.standing(&run.history().await?))),
         }
     }
-    Ok(result(None, run.standing(&run.history().await?)))
+    let mut applied = run.standing(&run.history().await?);
+    applied.differences = told.owed().await;
+    Ok(result(None, applied))
 }
 
 /// A result with what stands.

@@ -12,6 +12,7 @@ use crate::manifest::{Evidence, FORMAT_VERSION, MAX_EVIDENCE_BYTES, Role};
 use crate::objects::{ObjectStore, Put, join, put_new};
 use crate::plan::{Bound, Plan};
 use crate::postgres::PgError;
+use crate::postgres::migrate::Surroundings;
 use crate::sql::{File, MOST_BYTES};
 use crate::task::MIGRATIONS;
 use crate::work::failure::Failure;
@@ -46,6 +47,9 @@ pub struct FrozenPlan {
     pub login: String,
     /// It, and the roles that it is a member of; never a password.
     pub roles: Vec<Role>,
+    /// What surrounds the statements there: the rehearsal is held against it.
+    #[serde(default)]
+    pub surroundings: Surroundings,
     /// Every file of the source, those for the way back too.
     pub files: Vec<StoredFile>,
     /// What is done, to the byte.
@@ -99,13 +103,13 @@ async fn keep(store: &dyn ObjectStore, key: &str, bytes: Vec<u8>) -> Result<Put,
     }
 }
 
-fn json<T: Serialize>(document: &T) -> Result<Vec<u8>, Failure> {
+pub(super) fn json<T: Serialize>(document: &T) -> Result<Vec<u8>, Failure> {
     let mut text = serde_json::to_vec_pretty(document).map_err(internal)?;
     text.push(b'\n');
     Ok(text)
 }
 
-async fn read<T: DeserializeOwned>(
+pub(super) async fn read<T: DeserializeOwned>(
     store: &dyn ObjectStore,
     key: &str,
     most: usize,

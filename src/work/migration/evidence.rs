@@ -25,7 +25,7 @@ pub(super) fn files(plan: &Plan, seen: &Seen) -> Vec<RehearsedFile> {
                         line: statement.line,
                         verb: statement.verb.clone(),
                         sha256: statement.sha256.clone(),
-                        rows: measured.rows.get(at).copied(),
+                        rows: rows(segment.kind, measured, at),
                         ..seen_of(measured.statements.get(at))
                     })
                     .collect(),
@@ -53,6 +53,12 @@ pub(super) fn files(plan: &Plan, seen: &Seen) -> Vec<RehearsedFile> {
     files.collect()
 }
 
+/// Outside transactions there is nothing to count.
+fn rows(kind: SegmentKind, measured: &Measured, at: usize) -> Option<u64> {
+    let rows = measured.rows.get(at).copied();
+    rows.filter(|_| kind == SegmentKind::Transaction)
+}
+
 fn seen_of(step: Option<&Step>) -> RehearsedStatement {
     let Some(step) = step else {
         return RehearsedStatement::default();
@@ -61,6 +67,7 @@ fn seen_of(step: Option<&Step>) -> RehearsedStatement {
         locks: words(&step.locks),
         rewritten: step.rewritten.clone(),
         wal: step.wal,
+        temporary: step.temporary,
         seconds: step.time.as_secs_f64(),
         ..RehearsedStatement::default()
     }
@@ -90,7 +97,11 @@ pub(super) fn rehearsed_of(evidence: &Evidence) -> BTreeMap<(String, usize), Reh
                 index: segment.index_definition.clone(),
                 ..Measured::default()
             };
-            ((version, segment.index), Rehearsed::from(&measured))
+            let rehearsed = Rehearsed {
+                rows: segment.statements.iter().map(|s| s.rows).collect(),
+                ..Rehearsed::from(&measured)
+            };
+            ((version, segment.index), rehearsed)
         })
         .collect()
 }

@@ -11,12 +11,17 @@ mod applied;
 mod differences;
 pub mod documents;
 mod evidence;
+mod gate;
+mod heads;
+mod kept;
 mod planned;
 pub mod rehearse;
 mod rehearsed;
 mod scratch;
 mod stage;
 mod standing;
+mod surroundings;
 pub(super) mod task;
+mod told;
 
 pub use rehearse::{Login, Rehearsal, Wanted, rehearse};

@@ -167,6 +167,7 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
         major: place.major,
         login: place.login,
         roles: roles_called(&target, &name, &roles).await?,
+        surroundings: migrate::surroundings(client).await?,
         files: files
             .iter()
             .map(|f| StoredFile {

@@ -16,7 +16,7 @@ use crate::codec::Identities;
 use crate::manifest::{Evidence, Phase, Role};
 use crate::objects::ObjectStore;
 use crate::plan::{self, Plan};
-use crate::postgres::migrate::{Acting, Worker};
+use crate::postgres::migrate::{Acting, Surroundings, Worker};
 use crate::postgres::scratch::ScratchOrder;
 use crate::postgres::{Observer, PgDump, PgError, Step};
 use crate::sql::File;
@@ -41,6 +41,8 @@ pub struct Rehearsal {
     pub files: Vec<File>,
     /// Who migrates.
     pub login: Login,
+    /// What surrounds the statements in production; what is empty is not known.
+    pub surroundings: Surroundings,
     /// As whom statements run.
     pub acting: Acting,
     /// In the rows of the scratch server's history.
@@ -96,7 +98,8 @@ pub async fn rehearse(rehearsal: &Rehearsal, observer: &dyn Observer) -> Result<
     let tool = PgDump::find(archive.manifest.server.major, &rehearsal.postgres_folders).await?;
     clock.lap("open");
     observer.reached(Step::StartingServer).await;
-    let mut order = ScratchOrder::of(&archive.contents, &rehearsal.parameters);
+    let mut order = ScratchOrder::of(&archive.contents, &rehearsal.parameters)
+        .maintained_as(&rehearsal.surroundings.settings);
     order.locales.extend(rehearsal.locales.iter().cloned());
     // What is written is written as in production (M22).
     order

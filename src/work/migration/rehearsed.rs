@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::documents::{evidence_key, files, keep_evidence, plan};
+use super::kept::{Wish, keep};
 use super::rehearse::{Login, Rehearsal, Wanted, rehearse};
 use super::task::acting_of;
 use crate::api::Reason;
@@ -42,6 +43,7 @@ pub(super) async fn run(
             name: frozen.login,
             roles: frozen.roles,
         },
+        surroundings: frozen.surroundings,
         acting: acting_of(&task.spec),
         worker: Worker {
             run_uid: task.run_uid.clone(),
@@ -65,6 +67,10 @@ pub(super) async fn run(
     let evidence = rehearse(&rehearsal, &Progress::new(Show::Json)).await?;
     let key = evidence_key(&task.run_uid, &step.rehearsal);
     keep_evidence(store.as_ref(), &key, &evidence).await?;
+    if evidence.result == Verdict::Passed {
+        let backup = (step.backup.as_str(), step.prefix.as_str());
+        keep(store.as_ref(), task, backup, Wish::Rehearsed).await?;
+    }
     Ok(result(&evidence, key))
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn log_in(
             "the backup does not have the role {login}: it owns nothing in the database and has no privilege there"
         )));
     }
+    rehearsal::tell_of_temporary_files(superuser, login).await?;
     let mut target = superuser.clone();
     if login == superuser.user {
         return Ok(target);

@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::differences::{not_restored, print, touched, without_history};
 use super::evidence::{Seen, files, held};
 use super::rehearse::{Laps, Rehearsal, Wanted};
+use super::scratch::incomplete;
+use super::surroundings::{other_settings, unmet};
 use crate::api::Reason;
 use crate::api::migration_run::MigrationCheck;
 use crate::api::restore_drill::Verdict;
@@ -17,7 +19,7 @@ use crate::manifest::{
 use crate::plan::{self, Direction, History, Plan};
 use crate::postgres::migrate::{
     Applied, CHECK_TIMEOUT, Canary, Limits, Order, Stop, Unseen, Want, Worker, apply, ask,
-    read_history,
+    read_history, surroundings,
 };
 use crate::postgres::{Observer, PgError, Target, connect, rehearsal};
 use crate::work::archive::Archive;
@@ -135,6 +137,7 @@ impl Stage<'_> {
         let history = self.history().await?;
         let plan = self.plan(&history)?;
         plan.direction.as_str().clone_into(&mut evidence.direction);
+        evidence.notes.extend(self.surrounded(&plan).await?);
         // The history is there before it is looked what else is.
         let nothing = Plan {
             files: Vec::new(),
@@ -176,6 +179,20 @@ impl Stage<'_> {
                 .await?;
         }
         Ok(())
+    }
+
+    /// What surrounds the statements in production surrounds them here (M9); settings that differ are worth a note (M22).
+    async fn surrounded(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
+        let session = connect(&self.target, "lifeboat/rehearsal").await?;
+        let here = surroundings(&session.client).await?;
+        let there = &self.rehearsal.surroundings;
+        if let Some(names) = unmet(&there.event_triggers, &here.event_triggers, plan) {
+            return Err(incomplete(format!(
+                "production has event triggers that the backup does not have, or has otherwise, and a statement could fire them: \
+                 {names}; rehearse it on a backup that is younger than they are"
+            )));
+        }
+        Ok(other_settings(&there.settings, &here.settings))
     }
 
     /// What checks with `maxDriftPercent` are held against.

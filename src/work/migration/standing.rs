@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use super::applied::verified;
 use super::differences::{by_key, without_history};
+use super::documents::FrozenPlan;
+use super::surroundings::unmet;
 use super::task::{acting_of, never};
 use crate::api::Reason;
 use crate::api::migration_run::MigrationCheck;
 use crate::manifest::{Contents, Evidence, Name, TouchedEntry};
-use crate::postgres::migrate::{Asked, CHECK_TIMEOUT, Want, analyze, ask};
-use crate::postgres::{LockPatience, Silent, Target};
+use crate::postgres::migrate::{Asked, CHECK_TIMEOUT, Want, analyze, ask, surroundings};
+use crate::postgres::{LockPatience, Silent, Target, connect};
 use crate::task::{AppliedResult, MigrationTask, TaskResult};
 use crate::work::Place;
 use crate::work::failure::Failure;
@@ -21,6 +23,7 @@ const MOST: usize = 10;
 /// Production, as far as the migration touches it.
 pub(super) struct Standing<'a> {
     task: &'a MigrationTask,
+    frozen: &'a FrozenPlan,
     evidence: Option<&'a Evidence>,
     target: &'a Target,
     place: &'a Place,
@@ -31,13 +34,14 @@ pub(super) type Values = BTreeMap<String, String>;
 
 impl<'a> Standing<'a> {
     pub(super) fn new(
-        task: &'a MigrationTask,
+        (task, frozen): (&'a MigrationTask, &'a FrozenPlan),
         evidence: Option<&'a Evidence>,
         target: &'a Target,
         place: &'a Place,
     ) -> Self {
         Self {
             task,
+            frozen,
             evidence,
             target,
             place,
@@ -77,6 +81,7 @@ impl<'a> Standing<'a> {
                 ),
             ));
         }
+        self.surrounded().await?;
         let checks = self.task.spec.checks.clone().unwrap_or_default();
         let none = Values::new();
         let asked = self.asked(&checks.pre, Want::Verdicts(&none)).await;
@@ -89,6 +94,24 @@ impl<'a> Standing<'a> {
             .into_iter()
             .filter_map(|a| Some((a.name, a.value?)))
             .collect())
+    }
+
+    /// No event trigger has come since the plan was made that a statement could fire (M9).
+    async fn surrounded(&self) -> Result<(), Failure> {
+        let name = format!("lifeboat-gate/{}", self.task.run_uid);
+        let session = connect(self.target, &name).await?;
+        let now = surroundings(&session.client).await?.event_triggers;
+        let planned = &self.frozen.surroundings.event_triggers;
+        match unmet(&now, planned, &self.frozen.plan) {
+            None => Ok(()),
+            Some(names) => Err(never(
+                Reason::NotAsRehearsed,
+                format!(
+                    "event triggers have come or changed since this was planned, and a statement could fire them: {names}; \
+                     nothing was begun: a new run rehearses it with them"
+                ),
+            )),
+        }
     }
 
     /// After the last: statistics, definitions, checks.
@@ -110,14 +133,14 @@ impl<'a> Standing<'a> {
             tracing::warn!("{note}");
         }
         let is = self.definitions().await?;
-        applied.differences = differences(self.touched(), &is, |t| &t.after);
+        let differences = differences(self.touched(), &is, |t| &t.after);
         let mut checks = self.task.spec.checks.clone().unwrap_or_default().post;
         if resumed {
             // Its value from before went with the worker that had it.
             checks.retain(|c| c.max_drift_percent.is_none() || before.contains_key(&c.name));
         }
         let asked = self.asked(&checks, Want::Verdicts(before)).await;
-        let why = match (applied.differences.first(), failed(&asked)) {
+        let why = match (differences.first(), failed(&asked)) {
             (Some(first), _) => Some((
                 Reason::NotAsRehearsed,
                 format!("what stands is not what was rehearsed: {first}"),
@@ -126,6 +149,9 @@ impl<'a> Standing<'a> {
             (None, None) => None,
         };
         applied.verified = Some(why.is_none());
+        // What could not be kept in the store is told besides, and is no difference of the database.
+        let owed = std::mem::replace(&mut applied.differences, differences);
+        applied.differences.extend(owed);
         applied.differences.truncate(MOST);
         Ok(verified(applied, why))
     }

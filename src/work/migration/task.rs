@@ -20,11 +20,12 @@ pub(in crate::work) async fn run(
     place: &Place,
 ) -> Result<TaskResult, Failure> {
     let store = open_store(&task.store)?;
+    // On the heap: what each holds while it waits is more than a thread's stack has room for, one in the other.
     match &task.step {
-        StepTask::Plan => planned::run(task, store.as_ref()).await,
-        StepTask::Rehearse(step) => rehearsed::run(task, step, store, place).await,
-        StepTask::Apply(step) => applied::run(task, step, store, place).await,
-        StepTask::Settle(step) => applied::settle(task, step, store, place).await,
+        StepTask::Plan => Box::pin(planned::run(task, store.as_ref())).await,
+        StepTask::Rehearse(step) => Box::pin(rehearsed::run(task, step, store, place)).await,
+        StepTask::Apply(step) => Box::pin(applied::run(task, step, store, place)).await,
+        StepTask::Settle(step) => Box::pin(applied::settle(task, step, store, place)).await,
     }
 }
 

@@ -1,0 +1,160 @@
+//! Who goes first at one database: dumps and migrations, through whichever policy (M17, M23).
+
+use lifeboat::api::backup_policy::DatabaseFacts;
+use lifeboat::api::migration_run::MigrationStep;
+use lifeboat::api::{BackupPolicy, MigrationRun, Reason};
+use lifeboat::backup::line::{awaits_migration, migrating};
+use lifeboat::cluster::decision::Next;
+use lifeboat::migration::decide::another_goes_first;
+
+use crate::fixtures;
+use crate::migration_world::{RunWorld, WINDOW, applied, run, said_but};
+use crate::migrations::{message, ready};
+use crate::worlds::{BackupWorld, World, after, kstatus, now, running};
+
+/// Planned, and its worker at the database if `applies`.
+fn of_another_policy(name: &str, version: &str, applies: bool) -> MigrationRun {
+    let mut world = if applies {
+        RunWorld::applying()
+    } else {
+        RunWorld::rehearsed()
+    };
+    let like = run(name, version, WINDOW);
+    world.seen.run.metadata.name = like.metadata.name;
+    world.seen.run.metadata.namespace = Some("elsewhere".to_owned());
+    world.seen.run.spec.target = like.spec.target;
+    world.seen.run.spec.policy_ref.name = "theirs".to_owned();
+    world.seen.run
+}
+
+fn policy(system_identifier: &str, name: &str) -> BackupPolicy {
+    let mut policy = fixtures::policy();
+    policy.metadata.namespace = Some("third".to_owned());
+    policy.status.get_or_insert_default().database = Some(DatabaseFacts {
+        major: 17,
+        system_identifier: Some(system_identifier.to_owned()),
+        name: Some(name.to_owned()),
+        ..DatabaseFacts::default()
+    });
+    policy
+}
+
+#[test]
+fn m17_a_dump_of_the_database_goes_first() {
+    let mut world = RunWorld::rehearsed();
+    world.seen.dumping = Some("other".to_owned());
+    world.approve("grace");
+    world.settle(after(30));
+    assert_eq!(ready(&world)[1], "True/Queued");
+    assert!(message(&world).contains("`other`"), "{}", message(&world));
+    world.seen.dumping = None;
+    world.settle(after(40));
+    assert_eq!(world.job(), "index-apply-1");
+}
+
+#[test]
+fn m17_a_backup_waits_while_a_run_is_at_its_database_and_begins_after_it() {
+    let waits = [
+        "Unknown/AwaitingMigration",
+        "True/AwaitingMigration",
+        "False/AwaitingMigration",
+    ];
+    let mut world = BackupWorld::scheduled();
+    world.seen.migrating = Some("index".to_owned());
+    let decision = world.settle(now());
+    assert_eq!(kstatus(&decision.status.conditions), waits);
+    assert!(world.all.is_empty() && awaits_migration(&world.seen.backup));
+    world.seen.migrating = None;
+    world.settle(after(60));
+    assert_eq!(world.all.len(), 1);
+    // What runs goes on: the migration's worker sees it and waits.
+    world.seen.migrating = Some("index".to_owned());
+    world.job_is(running());
+    let on = world.settle(after(70));
+    assert_eq!(kstatus(&on.status.conditions)[1], "True/Running");
+    assert!(!awaits_migration(&world.seen.backup));
+}
+
+#[test]
+fn m17_a_migration_that_began_between_intention_and_job_goes_first() {
+    let mut world = BackupWorld::scheduled();
+    let intended = world.look(now());
+    assert_eq!(kstatus(&intended.status.conditions)[1], "True/Starting");
+    world.seen.migrating = Some("index".to_owned());
+    world.settle(after(1));
+    assert!(world.all.is_empty() && awaits_migration(&world.seen.backup));
+    world.seen.migrating = None;
+    world.settle(after(60));
+    assert_eq!(world.all.len(), 1);
+    assert_eq!(world.seen.backup.status.unwrap().attempt, Some(1));
+}
+
+#[test]
+fn m17_a_database_is_known_by_its_server_and_name_whatever_policy_leads_there() {
+    let at_work = of_another_policy("theirs-1", "7", true);
+    let planned = of_another_policy("theirs-2", "7", false);
+    let same = policy("7312", "shop");
+    assert_eq!(
+        migrating(&same, [&planned, &at_work]).as_deref(),
+        Some("theirs-1")
+    );
+    assert_eq!(
+        migrating(&same, [&planned]),
+        None,
+        "nobody is at the database"
+    );
+    assert_eq!(migrating(&policy("7312", "other"), [&at_work]), None);
+    assert_eq!(migrating(&policy("9999", "shop"), [&at_work]), None);
+    let mut unknown = policy("7312", "shop");
+    unknown.status = None;
+    assert_eq!(migrating(&unknown, [&at_work]), None);
+    // Not planned yet, and it names the policy: it may be this one's database.
+    unknown.metadata.namespace = at_work.metadata.namespace.clone();
+    unknown.metadata.name = Some("theirs".to_owned());
+    assert_eq!(migrating(&unknown, [&at_work]).as_deref(), Some("theirs-1"));
+}
+
+#[test]
+fn m23_runs_of_one_database_stand_in_line_across_policies() {
+    let mine = RunWorld::rehearsed().seen.run;
+    let lower = of_another_policy("lower", "6", false);
+    let higher = of_another_policy("higher", "8", false);
+    let first = |others: &[&MigrationRun]| another_goes_first(&mine, others.iter().copied());
+    assert_eq!(
+        first(&[&lower, &higher, &mine]).as_deref(),
+        Some("elsewhere/lower")
+    );
+    assert_eq!(first(&[&higher, &mine]), None);
+    let at_work = of_another_policy("higher", "8", true);
+    assert_eq!(first(&[&at_work]).as_deref(), Some("elsewhere/higher"));
+    let mut unplanned = lower.clone();
+    unplanned.status = None;
+    assert_eq!(
+        first(&[&unplanned]),
+        None,
+        "nobody knows yet which database it changes"
+    );
+    let mut other = lower;
+    let plan = other.status.as_mut().unwrap().plan.as_mut().unwrap();
+    plan.database = "another".to_owned();
+    assert_eq!(first(&[&other]), None);
+}
+
+#[test]
+fn m17_a_worker_that_made_room_goes_on_after_the_backup_and_as_often_as_it_takes() {
+    let mut world = RunWorld::applying();
+    for round in 1..=8 {
+        let at = i64::from(round) * 1_000;
+        let yielded = said_but(Reason::Yielded, applied(1, None, false));
+        let later = world.ends(at, Some(yielded));
+        assert_eq!(later.next, Next::At(after(at + 60)), "round {round}");
+        assert_eq!(ready(&world)[1], "True/Retrying");
+        world.seen.dumping = Some("nightly".to_owned());
+        world.settle(after(at + 61));
+        assert_eq!(ready(&world)[1], "True/Queued");
+        world.seen.dumping = None;
+        world.settle(after(at + 120));
+        assert_eq!(world.running().step, MigrationStep::Apply);
+        assert_eq!(world.running().attempt, round + 1);
+    }
+}
