@@ -22,6 +22,8 @@ mod drill_places;
 mod drills;
 #[path = "e2e/lives.rs"]
 mod lives;
+#[path = "support/looks.rs"]
+mod looks;
 #[path = "e2e/migration_back.rs"]
 mod migration_back;
 #[path = "e2e/migration_faults.rs"]

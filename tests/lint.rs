@@ -257,6 +257,12 @@ fn what_one_file_makes_is_new_for_the_next_but_not_for_the_way_back() {
     assert!(down.down);
     let report = lint(&[up.clone(), next, down], &Context::default(), &[]);
     assert_eq!(told(&report), "LB201=warn");
+    let column = File::read("1_a.sql.down", b"ALTER TABLE app.t DROP COLUMN a");
+    let report = lint(&[column], &Context::default(), &[]);
+    assert_eq!(told(&report), "LB202=warn");
+    let database = File::read("1_a.sql.down", b"DROP DATABASE shop");
+    let report = lint(&[database], &Context::default(), &[]);
+    assert_eq!(told(&report), "LB204", "no way back has to do that");
     let upwards = File::read("1_a.down.sql", b"DROP TABLE app.t");
     assert_eq!(
         told(&lint(&[up, upwards], &Context::default(), &[])),

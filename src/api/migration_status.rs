@@ -23,9 +23,17 @@ pub struct MigrationRunStatus {
     /// What will be done, frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<MigrationPlan>,
+    /// Another run whose worker has been at the database since the plan was made: it is made anew when it is this run's turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub overtaken_by: Option<String>,
     /// The backup that stands behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<MigrationGateStatus>,
+    /// A Backup that a worker found too old, or no longer whole: it is not taken again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub refused_backup: Option<String>,
     /// What the rehearsal on that backup showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<MigrationRehearsal>,

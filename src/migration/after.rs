@@ -45,16 +45,17 @@ impl Case<'_> {
         match reason {
             Reason::GateExpired if untouched && more => {
                 let gate = MigrationRunStatus {
+                    refused_backup: status.gate.map(|g| g.backup),
                     gate: None,
                     ..status
                 };
-                let why =
-                    "the backup grew too old before the first statement: another one is taken";
-                self.waits(gate, self.now, Reason::GateExpired, why)
+                let why = format!("{message}: another backup is taken");
+                self.waits(gate, self.now, Reason::GateExpired, &why)
             }
             Reason::PlanVoid if untouched && more => {
                 let void = MigrationRunStatus {
                     plan: None,
+                    overtaken_by: None,
                     rehearsal: None,
                     approvals: Vec::new(),
                     ..status

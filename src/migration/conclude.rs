@@ -25,7 +25,7 @@ const MAX_FAILED: i32 = 3;
 /// Jobs in a row that read the history and do not (K4).
 const MAX_UNSETTLED: i32 = 2;
 /// Jobs in a row that cannot remove what was begun.
-const MAX_LEFT: i32 = 5;
+pub(super) const MAX_LEFT: i32 = 5;
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// How a Job ended.
@@ -149,15 +149,20 @@ impl Case<'_> {
 
     fn planned(&self, old: MigrationRunStatus, ended: &Ended) -> Decision<MigrationRunStatus> {
         let document = ended.migration().and_then(|m| m.document.as_ref());
+        // One that could not be made anew is none.
+        let none = || MigrationRunStatus {
+            plan: None,
+            ..old.clone()
+        };
         if ended.reason != Reason::Succeeded {
-            return self.again(old, MigrationStep::Plan, PLANNED, ended);
+            return self.again(none(), MigrationStep::Plan, PLANNED, ended);
         }
         let plan = document
             .and(self.seen.document.as_ref())
             .and_then(read::plan);
         let Some(plan) = plan else {
             let broken = Ended::broken("the plan could not be read out of the worker's log");
-            return self.again(old, MigrationStep::Plan, PLANNED, &broken);
+            return self.again(none(), MigrationStep::Plan, PLANNED, &broken);
         };
         let message = format!(
             "{} statements in {} segments of {} files",
@@ -165,13 +170,21 @@ impl Case<'_> {
             plan.segments,
             plan.files.len()
         );
+        let same = old.plan.as_ref();
+        let same = same.is_some_and(|p| p.hash == plan.hash && p.history_at == plan.history_at);
         let status = MigrationRunStatus {
             attempts: Some(none_failed(&old)),
-            // What was rehearsed and approved was another plan.
-            rehearsal: None,
-            approvals: Vec::new(),
             plan: Some(plan),
             ..old
+        };
+        let status = match same {
+            true => status,
+            // What was rehearsed and approved was another plan.
+            false => MigrationRunStatus {
+                rehearsal: None,
+                approvals: Vec::new(),
+                ..status
+            },
         };
         Decision {
             notices: vec![Notice::normal(

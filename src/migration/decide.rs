@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::approvals;
 use super::hold::Ready;
-pub use super::line::another_goes_first;
+use super::line::{self, Before};
 use super::validate::{Invalid, ValidRun};
 use super::window::{Opening, apply_deadline};
 use crate::api::condition::{APPLIED, COMPLETE, FAILED, READY, find, is_true};
@@ -66,8 +66,8 @@ pub struct Observed {
     pub end: Option<JobState>,
     /// Pods of its Jobs that are not through.
     pub pods: usize,
-    /// Another run of the database goes first: [`another_goes_first`].
-    pub first: Option<String>,
+    /// Another run of the database goes first: [`super::line::another_goes_first`].
+    pub first: Option<Before>,
     /// A Backup of the database that is running, or that waits for a migration to pause.
     pub dumping: Option<String>,
     /// The admission policies.
@@ -100,7 +100,7 @@ pub fn decide(
     settings: &Settings,
     now: Timestamp,
 ) -> Decision<MigrationRunStatus> {
-    let old = seen.run.status.clone().unwrap_or_default();
+    let old = line::overtaken(seen.run.status.clone().unwrap_or_default(), &seen.first);
     let case = Case {
         valid,
         seen,
@@ -178,11 +178,12 @@ impl Case<'_> {
             next_attempt_at: None,
             ..old
         };
-        let Some(plan) = old.plan.clone() else {
-            return self.intend(old, MigrationStep::Plan, None);
-        };
-        if plan.files.is_empty() {
-            return self.nothing_to_do(old);
+        // What was rehearsed and approved stands until another plan says that it is of something else.
+        let plan = old.plan.as_ref().filter(|_| old.overtaken_by.is_none());
+        match plan.map(|plan| plan.files.is_empty()) {
+            None => return self.intend(old, MigrationStep::Plan, None),
+            Some(true) => return self.nothing_to_do(old),
+            Some(false) => {}
         }
         // Between two workers of one run neither backup nor rehearsal is asked for anew: what stands is no longer what they saw.
         let begun = has_applied(&old);
@@ -283,7 +284,8 @@ impl Case<'_> {
         }
         if let Some(first) = &self.seen.first {
             let why = format!(
-                "MigrationRun `{first}` of the same database goes first; delete or suspend it if it shall not"
+                "MigrationRun `{}` of the same database goes first; delete or suspend it if it shall not",
+                first.name
             );
             let until = ready.run.window.not_after();
             return Err(Box::new(self.waits(
@@ -357,6 +359,7 @@ impl Case<'_> {
             attempts: Some(attempts),
             running: Some(running),
             next_attempt_at: None,
+            overtaken_by: old.overtaken_by.filter(|_| step != MigrationStep::Plan),
             ..old
         };
         self.waits(status, later(self.now, START_LOOK), Reason::Starting, &why)

@@ -29,7 +29,6 @@ use crate::workload::owner_of;
 const MAX_ROUNDS: i32 = 5;
 /// From the decision to the first statement.
 const TO_BEGIN: Duration = Duration::from_secs(120);
-
 /// A Backup says that it is proven so long after its drill at the latest, or the drill was of another one.
 const TO_SAY: Duration = Duration::from_secs(300);
 
@@ -98,6 +97,7 @@ impl Case<'_> {
     fn is_fresh(&self, status: &MigrationRunStatus, ready: &Ready<'_>, margin: Duration) -> bool {
         let data_at = status.gate.as_ref().and_then(|g| g.data_at);
         data_at.is_some_and(|at| self.leaves(at, ready.run.max_age, margin))
+            && data_at > last_migrated(status)
     }
 
     fn leaves(&self, data_at: Timestamp, max_age: Duration, margin: Duration) -> bool {
@@ -123,10 +123,12 @@ impl Case<'_> {
             let margin = ready.run.max_age / 4;
             is_whole(b) && data_at(b).is_some_and(|at| self.leaves(at, ready.run.max_age, margin))
         };
-        // One from before the last migration lacks it: what is rehearsed there is not what will happen.
-        let last = old.plan.as_ref().and_then(|p| p.history_at);
+        let last = last_migrated(&old);
         let younger = |b: &&Backup| data_at(b) > last;
-        let ours = |b: &&Backup| b.spec.policy_ref == self.seen.run.spec.policy_ref;
+        let ours = |b: &&Backup| {
+            b.spec.policy_ref == self.seen.run.spec.policy_ref
+                && old.refused_backup != Some(b.name_any())
+        };
         let backups = || {
             self.seen
                 .backups
@@ -356,6 +358,11 @@ impl Case<'_> {
             status: None,
         }
     }
+}
+
+/// When the history was written last. A backup from before that lacks it: what is rehearsed there is not what will happen.
+fn last_migrated(status: &MigrationRunStatus) -> Option<Timestamp> {
+    status.plan.as_ref().and_then(|p| p.history_at)
 }
 
 fn gate_of(backup: &Backup) -> MigrationGateStatus {

@@ -1,5 +1,6 @@
 //! A run that is being deleted: its worker is told to end and looked after first (M24). Pure.
 
+use super::conclude::MAX_LEFT;
 use super::decide::{Case, is_over, is_unsettled};
 use super::run::STOP_LOOK;
 use crate::api::Reason;
@@ -19,7 +20,11 @@ impl Case<'_> {
         match old.running.clone() {
             Some(running) => self.stop(old, running),
             None if self.seen.pods > 0 => self.look_again(old, Vec::new()),
-            None if is_over(&old) || !is_unsettled(&old) => self.let_go(old, None),
+            None if !is_unsettled(&old) => self.let_go(old, None),
+            // It held because of that. Whoever deletes it may have made way: it is tried once more.
+            None if is_over(&old) && Self::attempts(&old).failed > MAX_LEFT => {
+                self.let_go(old, Some("something stands in the way"))
+            }
             None => match self.ready_to_settle() {
                 Ok(_) if !self.seen.namespace_terminating => self.settle(old),
                 Ok(_) => self.let_go(old, Some("its namespace is being deleted")),

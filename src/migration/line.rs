@@ -4,9 +4,21 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use serde::Serialize;
 
-use crate::api::MigrationRun;
+use super::decide::{has_applied, is_over};
 use crate::api::condition::{COMPLETE, is_true};
+use crate::api::migration_run::MigrationStep;
+use crate::api::{MigrationRun, MigrationRunStatus};
+
+/// Who goes before a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Before {
+    /// Its name, with its namespace where that is another.
+    pub name: String,
+    /// A worker of it is at the database: a plan that is older will not hold.
+    pub at_database: bool,
+}
 
 /// The run that goes before `run`, among all of the cluster: one whose worker is at the database, else the one with
 /// the lowest target version, then the oldest. One that failed stops those after it until it is deleted or suspended; one
@@ -15,7 +27,7 @@ use crate::api::condition::{COMPLETE, is_true};
 pub fn another_goes_first<'a>(
     run: &MigrationRun,
     others: impl IntoIterator<Item = &'a MigrationRun>,
-) -> Option<String> {
+) -> Option<Before> {
     let same = |other: &MigrationRun| {
         (other.namespace(), other.name_any()) == (run.namespace(), run.name_any())
     };
@@ -31,12 +43,29 @@ pub fn another_goes_first<'a>(
             first = Some(other);
         }
     }
-    first.map(|first| match first.namespace() {
-        Some(namespace) if run.namespace().as_ref() != Some(&namespace) => {
-            format!("{namespace}/{}", first.name_any())
-        }
-        _ => first.name_any(),
+    first.map(|first| Before {
+        name: match first.namespace() {
+            Some(namespace) if run.namespace().as_ref() != Some(&namespace) => {
+                format!("{namespace}/{}", first.name_any())
+            }
+            _ => first.name_any(),
+        },
+        at_database: first.is_at_database(),
     })
+}
+
+/// Notes that another run's worker was at the database since this one was planned, or while it is being planned.
+pub(super) fn overtaken(status: MigrationRunStatus, first: &Option<Before>) -> MigrationRunStatus {
+    let running = status.running.as_ref();
+    let planning = running.is_some_and(|r| r.step == MigrationStep::Plan);
+    let counts = (planning || status.plan.is_some()) && !has_applied(&status) && !is_over(&status);
+    match first {
+        Some(first) if first.at_database && counts => MigrationRunStatus {
+            overtaken_by: Some(first.name.clone()),
+            ..status
+        },
+        _ => status,
+    }
 }
 
 /// Whether both change one database: they name one policy, or were planned for the same (M23).

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::decide::{Observed, another_goes_first};
+use super::decide::Observed;
+use super::line::{Before, another_goes_first};
 use crate::api::{
     Backup, BackupPolicy, BackupStore, MigrationApproval, MigrationRun, RestoreDrill, name,
 };
@@ -87,7 +88,7 @@ fn approvals(caches: &Caches, namespace: &str, run: &MigrationRun) -> Vec<Migrat
     ours.cloned().collect()
 }
 
-fn first(caches: &Caches, run: &MigrationRun) -> Option<String> {
+fn first(caches: &Caches, run: &MigrationRun) -> Option<Before> {
     let all = caches.runs.state();
     let readable = all.iter().filter_map(|other| other.0.as_ref().ok());
     another_goes_first(run, readable)

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 
-use super::decide::Case;
+use super::decide::{Case, is_unsettled};
 use crate::api::condition::{COMPLETE, is_true};
 use crate::api::{MIGRATION_FINALIZER, MigrationRunStatus};
 use crate::cluster::decision::{Decision, Effect};
@@ -15,7 +15,10 @@ impl Case<'_> {
             true => self.without_drills(),
             false => Vec::new(),
         };
-        effects.extend(self.without_finalizer());
+        // What it left half done is looked after once more when it goes.
+        if !is_unsettled(&old) {
+            effects.extend(self.without_finalizer());
+        }
         Decision {
             effects,
             ..Decision::quiet(old)

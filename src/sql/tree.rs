@@ -164,7 +164,10 @@ fn facts(text: &str, down: bool) -> Facts {
     // Rules on a tree that is partly guessed would tell of statements that nobody wrote.
     if hits.is_empty() {
         hits.extend(lint::borrowed(&parse, text, &nodes));
-        hits.extend(lint::own(text, &nodes, down));
+        hits.extend(lint::own(text, &nodes));
+    }
+    if down {
+        hits = hits.into_iter().map(lint::leads_back).collect();
     }
     let statements = nodes.iter().map(|n| raw(text, n)).collect();
     Facts { statements, hits }

@@ -151,3 +151,25 @@ async fn m7_the_backup_behind_a_run_is_pinned() {
         "{kept:?}"
     );
 }
+
+/// M4: on a copy nobody finds out what became of a statement that another run began: no plan is made of what is not known.
+#[tokio::test(flavor = "multi_thread")]
+async fn m4_what_another_run_began_is_seen_to_its_end_before_anything_is_planned() {
+    let shop = Shop::new(FILES).await;
+    let hash = shop.planned().await;
+    comes_to_the_history(&shop, &hash).await;
+    let begun = "INSERT INTO lifeboat.migration_history (version, name, segment, segments, file_sha256, segment_sha256, direction, \
+        kind, state, attempt, run_uid, run, plan_hash, approved_by, backup, lifeboat_version, previous, system_identifier, timeline, database_oid) \
+        SELECT '1', '1_note.sql', 1, 2, '', '', 'up', 'alone', 'started', 'x', 'another', 'shop/another', '', '{}', '', '', '', \
+        system_identifier, timeline, database_oid FROM lifeboat.migration_history WHERE kind = 'baseline'";
+    shop.server.sql("shop", begun).await;
+    let result = shop.step(StepTask::Plan, SECOND).await;
+    assert_eq!(result.reason, Reason::PartlyApplied, "{}", result.message);
+    // What it says is what mends it.
+    let from = result.message.find("UPDATE").unwrap();
+    let to = result.message.rfind(", or 'done'").unwrap();
+    shop.server.sql("shop", &result.message[from..to]).await;
+    let pod = "00000003-0000-4000-8000-000000000000";
+    let result = shop.step(StepTask::Plan, pod).await;
+    assert_eq!(result.reason, Reason::Succeeded, "{}", result.message);
+}

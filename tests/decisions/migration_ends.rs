@@ -141,10 +141,18 @@ fn m7_the_worker_finds_the_gate_or_the_plan_no_longer_true() {
 fn m7_backups_that_never_stay_fresh_end_it() {
     let mut world = RunWorld::applying();
     for round in 2..=5 {
+        let another = backup(
+            &format!("orders-{round}"),
+            "2026-11-21T01:10:00Z",
+            Truth::True,
+        );
+        world.seen.backups.push(another);
         world.ends(
             40,
             Some(said_but(Reason::GateExpired, applied(0, None, false))),
         );
+        let gate = world.status().unwrap().gate.clone().unwrap();
+        assert_ne!(Some(gate.backup), world.status().unwrap().refused_backup);
         assert_eq!(world.status().unwrap().attempts.unwrap().gate, round);
         if world.running().step == MigrationStep::Rehearse {
             world.ends(50, Some(said(rehearsed(Verdict::Passed, 'b'))));
@@ -344,36 +352,6 @@ fn m5_the_history_says_that_all_of_it_stands() {
     world.ends(40, None);
     world.ends(50, Some(said(applied(3, Some(true), false))));
     assert_eq!(ready(&world)[0], "True/Succeeded");
-}
-
-#[test]
-fn what_stays_begun_holds() {
-    let mut world = RunWorld::applying();
-    world.ends(40, None);
-    // Whoever holds the table may let go: what was begun is removed then (M4).
-    for tried in 1..=4 {
-        let left = said_but(Reason::InvalidIndexLeft, applied(1, None, true));
-        let waits = world.ends(tried * 100, Some(left));
-        assert_eq!(waits.next, Next::At(after(tried * 100 + 60)));
-        assert_eq!(ready(&world)[1], "True/Retrying");
-        world.settle(after(tried * 100 + 60));
-        assert_eq!(world.job(), format!("index-settle-{}", tried + 1));
-    }
-    let left = said_but(Reason::InvalidIndexLeft, applied(1, None, true));
-    world.ends(500, Some(left));
-    assert_eq!(ready(&world)[2], "True/InvalidIndexLeft");
-    assert!(way_back(&world).contains("nobody knows"));
-    assert!(
-        world
-            .seen
-            .run
-            .metadata
-            .finalizers
-            .as_ref()
-            .unwrap()
-            .is_empty(),
-        "the history was read"
-    );
 }
 
 #[test]

@@ -94,6 +94,46 @@ fn m24_what_cannot_be_asked_any_more_holds_nobody(#[case] spoil: fn(&mut RunWorl
     assert!(decision.notices[0].warning, "and somebody is told");
 }
 
+/// Cut off, and what it left cannot be removed: five times.
+fn holds_half_done() -> RunWorld {
+    let mut world = RunWorld::applying();
+    world.ends(40, None);
+    let left = || said_but(Reason::InvalidIndexLeft, applied(1, None, true));
+    // Whoever holds the table may let go: what was begun is removed then (M4).
+    for tried in 1..=4 {
+        let waits = world.ends(tried * 100, Some(left()));
+        assert_eq!(waits.next, Next::At(after(tried * 100 + 60)));
+        assert_eq!(ready(&world)[1], "True/Retrying");
+        world.settle(after(tried * 100 + 60));
+        assert_eq!(world.job(), format!("index-settle-{}", tried + 1));
+    }
+    world.ends(500, Some(left()));
+    assert_eq!(ready(&world)[2], "True/InvalidIndexLeft");
+    world
+}
+
+fn is_let_go(world: &RunWorld) -> bool {
+    let finalizers = world.seen.run.metadata.finalizers.as_ref();
+    finalizers.is_some_and(Vec::is_empty)
+}
+
+#[rstest]
+#[case::made_way(said(applied(1, None, false)))]
+#[case::still_in_the_way(said_but(Reason::InvalidIndexLeft, applied(1, None, true)))]
+fn m4_what_stays_begun_holds_and_is_looked_after_once_more_when_it_is_deleted(
+    #[case] last: TaskResult,
+) {
+    let mut world = holds_half_done();
+    let way = world.status().unwrap().way_back.clone().unwrap();
+    assert!(way.contains("nobody knows"), "{way}");
+    assert!(!is_let_go(&world), "whoever deletes it may have made way");
+    world.is_deleted();
+    world.settle(after(600));
+    assert_eq!(world.job(), "index-settle-6");
+    world.ends(610, Some(last));
+    assert!(is_let_go(&world));
+}
+
 #[test]
 fn a_run_without_a_worker_goes_at_once() {
     let mut world = RunWorld::rehearsed();

@@ -1,14 +1,15 @@
 //! Who goes first at one database: dumps and migrations, through whichever policy (M17, M23).
 
 use lifeboat::api::backup_policy::DatabaseFacts;
+use lifeboat::api::condition::Truth;
 use lifeboat::api::migration_run::MigrationStep;
 use lifeboat::api::{BackupPolicy, MigrationRun, Reason};
 use lifeboat::backup::line::{awaits_migration, migrating};
 use lifeboat::cluster::decision::Next;
-use lifeboat::migration::decide::another_goes_first;
+use lifeboat::migration::line::{Before, another_goes_first};
 
 use crate::fixtures;
-use crate::migration_world::{RunWorld, WINDOW, applied, run, said_but};
+use crate::migration_world::{RunWorld, WINDOW, applied, backup, document, planned, run, said_but};
 use crate::migrations::{message, ready};
 use crate::worlds::{BackupWorld, World, after, kstatus, now, running};
 
@@ -119,7 +120,10 @@ fn m23_runs_of_one_database_stand_in_line_across_policies() {
     let mine = RunWorld::rehearsed().seen.run;
     let lower = of_another_policy("lower", "6", false);
     let higher = of_another_policy("higher", "8", false);
-    let first = |others: &[&MigrationRun]| another_goes_first(&mine, others.iter().copied());
+    let first = |others: &[&MigrationRun]| {
+        let before = another_goes_first(&mine, others.iter().copied());
+        before.map(|before| before.name)
+    };
     assert_eq!(
         first(&[&lower, &higher, &mine]).as_deref(),
         Some("elsewhere/lower")
@@ -138,6 +142,77 @@ fn m23_runs_of_one_database_stand_in_line_across_policies() {
     let plan = other.status.as_mut().unwrap().plan.as_mut().unwrap();
     plan.database = "another".to_owned();
     assert_eq!(first(&[&other]), None);
+}
+
+/// A world whose run waits for approval, and who may be before it.
+fn waits() -> (RunWorld, Option<Before>) {
+    let first = Before {
+        name: "low".to_owned(),
+        at_database: true,
+    };
+    (RunWorld::rehearsed(), Some(first))
+}
+
+#[test]
+fn m23_what_was_planned_before_another_run_was_at_the_database_is_planned_anew() {
+    let (mut world, first) = waits();
+    world.approve("grace");
+    world.seen.first = first.map(|first| Before {
+        at_database: false,
+        ..first
+    });
+    world.settle(after(30));
+    assert_eq!(world.status().unwrap().overtaken_by, None, "not yet");
+    world.seen.first = waits().1;
+    world.settle(after(40));
+    assert_eq!(ready(&world)[1], "True/Queued");
+    let by = |world: &RunWorld| world.status().unwrap().overtaken_by.clone();
+    assert_eq!(by(&world).as_deref(), Some("low"));
+    world.seen.first = None;
+    world.settle(after(50));
+    assert_eq!(world.job(), "index-plan-2");
+    // The history is another one, and so is the plan: nothing that was rehearsed or approved is of it.
+    let mut plan = document(3);
+    plan.hash = "c".repeat(64);
+    plan.history_at = Some(after(45));
+    world.seen.document = Some(plan);
+    let later = backup("orders-2", "2026-11-21T02:00:50Z", Truth::True);
+    world.seen.backups.push(later);
+    world.ends(60, Some(planned()));
+    let status = world.status().unwrap();
+    assert!(status.rehearsal.is_none() && status.approvals.is_empty());
+    assert_eq!(status.gate.as_ref().unwrap().backup, "orders-2");
+    assert_eq!(world.job(), "index-rehearse-2");
+}
+
+#[test]
+fn m23_whom_another_run_left_as_it_was_keeps_its_rehearsal_and_its_approval() {
+    let (mut world, first) = waits();
+    world.approve("grace");
+    world.seen.first = first;
+    world.settle(after(40));
+    world.seen.first = None;
+    world.settle(after(50));
+    assert_eq!(world.job(), "index-plan-2");
+    world.ends(60, Some(planned()));
+    assert_eq!(world.job(), "index-apply-1");
+}
+
+#[test]
+fn m23_a_plan_that_is_made_while_another_run_is_at_the_database_is_made_again() {
+    let mut world = RunWorld::new();
+    world.settle(now());
+    world.seen.first = waits().1;
+    world.ends(10, Some(planned()));
+    assert_eq!(ready(&world)[1], "True/Queued");
+    world.seen.first = None;
+    world.settle(after(50));
+    assert_eq!(world.job(), "index-plan-2");
+    // One that cannot be made anew is none.
+    world.ends(60, Some(failure(Reason::ConnectionRefused, Retry::Later)));
+    assert_eq!(world.status().unwrap().plan, None);
+    world.settle(after(121));
+    assert_eq!(world.job(), "index-plan-3");
 }
 
 #[test]

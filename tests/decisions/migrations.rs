@@ -5,7 +5,7 @@ use lifeboat::api::restore_drill::Verdict;
 use lifeboat::api::{MIGRATION_FINALIZER, Reason};
 use lifeboat::cluster::decision::{Effect, Next};
 use lifeboat::cluster::seen::Admission;
-use lifeboat::migration::decide::another_goes_first;
+use lifeboat::migration::line::{Before, another_goes_first};
 use lifeboat::migration::validate::validate;
 use lifeboat::task::{Retry, StepTask, TASK_ENV, Task, TaskResult, Work};
 use rstest::rstest;
@@ -267,6 +267,11 @@ fn k14_a_plan_that_is_none_is_no_plan() {
     assert!(!lines[0].contains('\u{1b}'));
 }
 
+fn before(name: &str, at_database: bool) -> Option<Before> {
+    let name = name.to_owned();
+    Some(Before { name, at_database })
+}
+
 #[rstest]
 #[case::lowest_version(("b", "9"), ("a", "10"), Some("b"))]
 #[case::long_version(("b", "20261122093000"), ("a", "00000020261122093001"), Some("b"))]
@@ -279,7 +284,7 @@ fn m23_runs_of_one_policy_stand_in_line(
     let other = run(other, version, WINDOW);
     let mine = run(mine, target, WINDOW);
     let found = another_goes_first(&mine, [&other, &mine]);
-    assert_eq!(found.as_deref(), first);
+    assert_eq!(found.map(|f| f.name).as_deref(), first);
 }
 
 #[test]
@@ -290,15 +295,15 @@ fn m23_one_that_failed_stops_those_after_it_until_it_is_deleted_or_suspended() {
     failed.seen.run.metadata.name = Some("low".to_owned());
     let mine = run("index", "7", WINDOW);
     let mut low = failed.seen.run.clone();
-    assert_eq!(another_goes_first(&mine, [&low]).as_deref(), Some("low"));
+    assert_eq!(another_goes_first(&mine, [&low]), before("low", false));
     low.spec.suspend = Some(true);
     assert_eq!(another_goes_first(&mine, [&low]), None);
     // A worker at the database is waited for, suspended or not, later or not.
     let status = low.status.as_mut().unwrap();
     status.running.as_mut().unwrap().step = MigrationStep::Apply;
-    assert_eq!(another_goes_first(&mine, [&low]).as_deref(), Some("low"));
+    assert_eq!(another_goes_first(&mine, [&low]), before("low", true));
     let mut world = RunWorld::new();
-    world.seen.first = Some("low".to_owned());
+    world.seen.first = before("low", true);
     world.settle(now());
     assert_eq!(ready(&world)[1], "True/Queued");
 }

@@ -7,21 +7,19 @@ use serde_json::Value;
 
 use crate::cluster::{Story, condition};
 use crate::drills::{DRILL, WITH_KEY, assert_gone, assert_said, back_up, backed_up, drill, ended};
-use crate::{A_RUN, demo};
+use crate::{A_RUN, demo, looks};
 
 /// Between two looks at a log.
 const LOOK: Duration = Duration::from_millis(300);
-const PODS: [&str; 2] = ["-l", "lifeboat.dev/task=drill"];
+const OF_DRILLS: &str = "lifeboat.dev/task=drill";
+const PODS: [&str; 2] = ["-l", OF_DRILLS];
 
 /// Waits until the worker says that it has come to a step.
 fn await_step(story: &Story, step: &str) {
     let began = Instant::now();
     let said = format!("\"step\":\"{step}\"");
     loop {
-        let log = [&["logs", "-c", "work", "--tail=-1"][..], &PODS].concat();
-        let output = story.command(&[&["-n", &story.namespace], &log[..]].concat());
-        let output = { output }.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = looks::logs(story.kubeconfig(), &story.namespace, OF_DRILLS, "work");
         if text.contains(&said) {
             return;
         }
@@ -120,17 +118,9 @@ fn a_drill_on_a_volume_of_a_storage_class_gives_it_back() {
 fn block(story: &Story, addresses: &[&str]) {
     let began = Instant::now();
     let process = loop {
-        let uid = story.kubectl(
-            &[
-                &["get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"],
-                &PODS[..],
-            ]
-            .concat(),
-        );
-        if let Some(process) = Some(uid)
-            .filter(|u| !u.is_empty())
-            .and_then(|u| processes_of(&u).into_iter().next())
-        {
+        let pods = looks::labelled(story.kubeconfig(), &story.namespace, "pods", OF_DRILLS);
+        let uid = pods.first().and_then(|pod| pod.metadata.uid.as_deref());
+        if let Some(process) = uid.and_then(|uid| processes_of(uid).into_iter().next()) {
             break process;
         }
         assert!(began.elapsed() < A_RUN, "no pod of the drill");

@@ -118,9 +118,8 @@ fn a_migration_is_written_into_supabases_history_and_taken_back() {
         assert!(text.contains(part), "{part} is not in the report:\n{text}");
     }
 
-    // Whoever asks for the way back does not approve it either. What it loses is acknowledged.
-    let more = "  direction: Down\n  history: {adapter: Supabase}\n  \
-        lint: {acknowledge: [{rule: LB202, object: public.seats.note, reason: nobody has written one}]}\n";
+    // Whoever asks for the way back does not approve it either.
+    let more = "  direction: Down\n  history: {adapter: Supabase}\n";
     let back = run("back", "files", "20261101090000", more);
     let back = back.replace("requestedBy: ada", "requestedBy: grace");
     shop.create("grace", &back).unwrap();

@@ -46,11 +46,17 @@ fn migrations_of_one_database_take_turns_whatever_their_policies() {
         run["status"]["plan"]["files"].as_array().unwrap().len()
     };
     assert_eq!(planned("beta"), 1);
-    behind(&shop, "gamma", "beta");
+    let gamma = behind(&shop, "gamma", "beta");
+    // Its plan is of the time before alpha, and nobody has to look at one that holds no longer.
+    assert_eq!(gamma["status"]["overtakenBy"], "alpha", "{gamma:#}");
     shop.deletes("beta");
-    shop.deletes("gamma");
-    assert_eq!(shop.steps(), "1 begins, 1 ends");
-    let all = "up 1 0 done, up 1 1 done, up 1 2 done";
+    assert_eq!(planned("gamma"), 2);
+    let waiting = shop.waits("gamma");
+    assert!(waiting["status"]["overtakenBy"].is_null(), "{waiting:#}");
+    shop.approves(&waiting, "grace");
+    shop.done("gamma");
+    assert_eq!(shop.steps(), "1 begins, 1 ends, 2, 3");
+    let all = "up 1 0 done, up 1 1 done, up 1 2 done, up 2 0 done, up 3 0 done";
     assert_eq!(shop.history(), all);
     shop.is_clean();
     shop.story.end();

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Child;
 
 use crate::A_RUN;
-use crate::migrators::{BASELINE, Shop, psql, run};
+use crate::migrators::{BASELINE, Shop, run};
 
 /// What the examples change.
 const BEFORE: &str = include_str!("../../examples/migrations/before/database.sql");
@@ -15,7 +15,7 @@ struct Traffic(Child);
 
 impl Traffic {
     fn begin(shop: &Shop) -> Self {
-        let mut child = psql(&shop.story, &shop.database);
+        let mut child = shop.psql();
         let text = "UPDATE orders SET quantity = quantity WHERE id = (SELECT min(id::text)::uuid FROM orders);\n\
             SELECT count(*) FROM orders \\watch 0.1\n";
         child

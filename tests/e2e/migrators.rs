@@ -2,7 +2,7 @@
 //! and approvals, and sessions that hold a statement until the story lets it go.
 
 use std::io::Write;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
@@ -63,11 +63,10 @@ const CLEAN: &str = "SELECT NOT EXISTS (SELECT FROM pg_index WHERE NOT indisvali
 const HISTORY: &str = "SELECT string_agg(concat_ws(' ', direction, version, segment, state), ', ' ORDER BY id) \
     FROM lifeboat.migration_history WHERE kind <> 'baseline'";
 
-/// psql in the demo's database pod, as its superuser.
-pub fn psql(story: &Story, database: &str) -> Child {
+/// Makes and removes databases, where only who can enter the pod is the superuser.
+fn administers(story: &Story, text: &str) {
     let args = [
         "exec",
-        "-i",
         "-n",
         "demo",
         "flights-db-0",
@@ -75,56 +74,49 @@ pub fn psql(story: &Story, database: &str) -> Child {
         "postgres",
         "--",
         "psql",
-        "-XqAt",
+        "-XqAtd",
+        "postgres",
         "-v",
         "ON_ERROR_STOP=1",
-        "-d",
-        database,
     ];
-    let mut command = story.command(&args);
-    // Over a WebSocket kubectl loses a session that has nothing to say for a minute.
-    command.env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "false");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.spawn().unwrap()
-}
-
-/// As the superuser of the demo's server.
-fn sql(story: &Story, database: &str, text: &str) -> String {
-    let mut child = psql(story, database);
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(text.as_bytes()).unwrap();
-    drop(input);
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{text}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let statements: Vec<&str> = text.split(';').filter(|s| !s.trim().is_empty()).collect();
+    let each = statements.iter().flat_map(|s| ["-c", s]);
+    let each: Vec<&str> = each.collect();
+    story.plain(&[&args[..], &each].concat());
 }
 
 /// A story with a database of its own, backed up once. Ada and Grace may ask for migrations and approve them.
 pub struct Shop {
     pub story: Story,
     pub database: String,
+    /// Of the server's pod.
+    address: String,
 }
 
 impl Shop {
     /// `before` makes what is in the database; the role that migrates owns all of it, and is no superuser.
     pub fn open(name: &str, before: &str) -> Self {
         crate::demo::installed();
+        let story = Story::begin(name);
+        let address = "jsonpath={.status.podIP}";
+        let address = story.plain(&["get", "pod", "-n", "demo", "flights-db-0", "-o", address]);
         let shop = Self {
-            story: Story::begin(name),
+            story,
             database: name.replace('-', "_"),
+            address,
         };
         let (story, database) = (&shop.story, &shop.database);
-        let (owner, backup) = (format!("{database}_owner"), format!("{database}_backup"));
-        let gone = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE);");
-        sql(story, "postgres", &gone);
-        let made = format!(
-            "DROP ROLE IF EXISTS {backup}; DROP ROLE IF EXISTS {owner};
-             CREATE ROLE {backup} SUPERUSER LOGIN PASSWORD 'backup'; CREATE ROLE {owner} LOGIN PASSWORD 'owner';
-             CREATE DATABASE {database} TEMPLATE template0 OWNER {owner};"
+        let (owner, backup) = (format!("{database}_owner"), shop.superuser());
+        administers(
+            story,
+            &format!(
+                "DROP DATABASE IF EXISTS {database} WITH (FORCE); DROP ROLE IF EXISTS {backup}; DROP ROLE IF EXISTS {owner};
+                 CREATE ROLE {backup} SUPERUSER LOGIN PASSWORD 'backup'; CREATE ROLE {owner} LOGIN PASSWORD 'owner';
+                 CREATE DATABASE {database} TEMPLATE template0 OWNER {owner};"
+            ),
         );
-        sql(story, "postgres", &made);
         shop.sql(&format!(
-            "SET ROLE {backup}; {before}; REASSIGN OWNED BY {backup} TO {owner}; GRANT ALL ON SCHEMA public TO {owner};"
+            "{before}; REASSIGN OWNED BY {backup} TO {owner}; GRANT ALL ON SCHEMA public TO {owner};"
         ));
         for who in ["ada", "grace"] {
             for role in ["lifeboat-migrator", "lifeboat-approver"] {
@@ -158,8 +150,34 @@ impl Shop {
         ));
     }
 
+    /// Backs the database up, and is what stories ask it with.
+    fn superuser(&self) -> String {
+        format!("{}_backup", self.database)
+    }
+
+    /// psql on this machine: one inside the pod costs a process in it for each question, and a way there that may end by itself.
+    pub fn psql(&self) -> Child {
+        Command::new("psql")
+            .args(["-XqAtv", "ON_ERROR_STOP=1"])
+            .env("PGHOST", &self.address)
+            .env("PGDATABASE", &self.database)
+            .env("PGUSER", self.superuser())
+            .env("PGPASSWORD", "backup")
+            .env("PGSSLMODE", "require")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
     pub fn sql(&self, text: &str) -> String {
-        sql(&self.story, &self.database, text)
+        let mut child = self.psql();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(text.as_bytes()).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{text}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// Waits until the database answers this question with yes.
@@ -242,12 +260,13 @@ impl Shop {
         held
     }
 
-    /// The run, whose worker said nothing, once so many have asked the history what stands.
+    /// The run, whose worker said nothing, once so many at least have asked the history what stands: one that finds another
+    /// session still in the way is followed by one more.
     pub fn settled(&self, name: &str, times: i64) -> Value {
         let what = format!("settled {times} times");
         self.story.await_object(RUN, name, &what, LONG, |o| {
             let (status, execution) = (&o["status"], &o["status"]["execution"]);
-            status["attempts"]["settle"] == times
+            status["attempts"]["settle"].as_i64() >= Some(times)
                 && status["running"].is_null()
                 && execution["unknown"] == false
                 && execution["begun"] == false
@@ -340,7 +359,7 @@ impl Keeper {
     }
 
     fn begin(shop: &Shop, text: &str, taken: &str) -> Self {
-        let mut child = psql(&shop.story, &shop.database);
+        let mut child = shop.psql();
         let input = child.stdin.as_mut().unwrap();
         input.write_all(format!("{text}\n").as_bytes()).unwrap();
         let keeper = Self(child);

@@ -1,4 +1,4 @@
-//! The real cluster that `make test` brought up, through kubectl.
+//! The real cluster that `make test` brought up, through kubectl, and looked at from within this process.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,6 +7,11 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::looks;
+
+/// Between two looks at an object.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What stands in `target/cluster.env`.
 pub fn environment() -> BTreeMap<String, String> {
@@ -140,14 +145,7 @@ impl Story {
 
     /// An object as JSON; `None` if it is not there.
     pub fn get(&self, kind: &str, name: &str) -> Option<Value> {
-        let output = self.run(
-            &["-n", &self.namespace, "get", kind, name, "-o", "json"],
-            None,
-        );
-        output
-            .status
-            .success()
-            .then(|| serde_json::from_slice(&output.stdout).expect("kubectl prints JSON"))
+        looks::object(self.kubeconfig(), &self.namespace, kind, name)
     }
 
     /// Copies a Secret of the demo into the story, with some keys replaced (`None` leaves a key out).
@@ -189,7 +187,7 @@ impl Story {
                     self.namespace
                 );
             }
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -219,7 +217,7 @@ impl Story {
                 self.explain(kind, name);
                 panic!("{kind}/{name} is still there after {limit:?}");
             }
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -227,15 +225,15 @@ impl Story {
     pub fn await_none(&self, kind: &str, label: &str, limit: Duration) {
         let began = Instant::now();
         loop {
-            let left = self.kubectl(&["get", kind, "-l", label, "-o", "name"]);
-            if left.trim().is_empty() {
+            let left = looks::labelled(self.kubeconfig(), &self.namespace, kind, label);
+            if left.is_empty() {
                 return;
             }
             assert!(
                 began.elapsed() < limit,
-                "still there after {limit:?}: {left}"
+                "still there after {limit:?}: {left:#?}"
             );
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(LOOK);
         }
     }
 

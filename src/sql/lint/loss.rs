@@ -2,7 +2,7 @@
 
 use squawk_syntax::SyntaxKind as K;
 
-use super::rule::{Level, Rule};
+use super::rule::Rule;
 use crate::sql::hit::Hit;
 use crate::sql::name::{Name, Object, ObjectKind, Touch, objects};
 use crate::sql::tree::{Node, span, words};
@@ -31,16 +31,8 @@ const OTHERS: [K; 20] = [
     K::DROP_EVENT_TRIGGER,
 ];
 
-/// What the statement loses. In a file that leads back it is what the file is for: told, not blocked.
-pub(super) fn hits(node: &Node, down: bool) -> Vec<Hit> {
-    let mut hits = found(node);
-    if down {
-        hits = hits.into_iter().map(|h| h.level(Level::Warn)).collect();
-    }
-    hits
-}
-
-fn found(node: &Node) -> Vec<Hit> {
+/// What the statement loses.
+pub(super) fn hits(node: &Node) -> Vec<Hit> {
     let hit = |rule, message: &str| Hit::new(rule, node.span.clone(), message);
     let mut hits = Vec::new();
     let dropped = || {

@@ -105,14 +105,22 @@ impl Acknowledgement {
 }
 
 /// Rules on whole files, asked while there is a tree.
-pub(super) fn own(text: &str, nodes: &[Node], down: bool) -> Vec<Hit> {
+pub(super) fn own(text: &str, nodes: &[Node]) -> Vec<Hit> {
     let mut hits = table::not_null(nodes);
     for node in nodes {
         hits.extend(table::hits(text, node));
-        hits.extend(loss::hits(node, down));
+        hits.extend(loss::hits(node));
         hits.extend(security::hits(node));
     }
     hits
+}
+
+/// In a file that leads back losing is what the file is for: told, not blocked.
+pub(super) fn leads_back(hit: Hit) -> Hit {
+    match hit.rule.loses() {
+        true => hit.level(Level::Warn),
+        false => hit,
+    }
 }
 
 /// Judges the files of one run, in the order in which they are applied.

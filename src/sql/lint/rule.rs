@@ -132,6 +132,14 @@ impl Rule {
         )
     }
 
+    /// Rules about what is gone afterwards.
+    pub(super) fn loses(self) -> bool {
+        matches!(
+            self,
+            Self::Lb201 | Self::Lb202 | Self::Lb203 | Self::Lb205 | Self::Lb206
+        )
+    }
+
     /// Rules that have nothing to say of a table that this run makes: nobody waits for it, and it is empty.
     pub(super) fn spares_new(self) -> bool {
         self.scales()

@@ -10,7 +10,7 @@ use crate::api::Reason;
 use crate::api::migration_run::{MigrationDirection, MigrationPlan, PlannedMigration};
 use crate::manifest::FORMAT_VERSION;
 use crate::objects::ObjectStore;
-use crate::plan::{self, Direction, Plan};
+use crate::plan::{self, Direction, Plan, Row};
 use crate::postgres::globals::roles_called;
 use crate::postgres::migrate::{self, Bounds, Level, What, precheck, read_history};
 use crate::postgres::{Connection, connect};
@@ -140,6 +140,9 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
             ));
         }
     }
+    if let Some(row) = history.started().next() {
+        return Err(never(Reason::PartlyApplied, unseen(row)));
+    }
     let order = plan::Order {
         direction: match task.spec.direction.unwrap_or_default() {
             MigrationDirection::Up => Direction::Up,
@@ -179,6 +182,16 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     };
     let hash = frozen.hash(&task.spec)?;
     Ok((frozen, hash, findings))
+}
+
+/// What to do about a statement of another run: a rehearsal on a copy cannot know what became of it.
+fn unseen(row: &Row) -> String {
+    format!(
+        "segment {} of {} was begun by the run with uid {}, and nobody has seen its end: delete that MigrationRun, which looks after \
+         what it began; if it is gone, look at the object yourself (an index that is not valid is dropped by hand) and write \
+         the end down: UPDATE lifeboat.migration_history SET state = 'failed', finished_at = now() WHERE id = {}, or 'done' if what it was for stands",
+        row.segment, row.name, row.run_uid, row.id
+    )
 }
 
 /// The roles that a rehearsal needs besides those of the backup: who migrates with all memberships, and whom a file names (M9).

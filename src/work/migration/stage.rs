@@ -24,6 +24,7 @@ use crate::postgres::migrate::{
 use crate::postgres::{Observer, PgError, Target, connect, rehearsal};
 use crate::work::archive::Archive;
 use crate::work::failure::Failure;
+use crate::work::human::count;
 use crate::work::restored::Scratch;
 
 /// A restored backup, and who plays on it.
@@ -249,11 +250,11 @@ impl Stage<'_> {
         evidence.touched = touched(before, after, &tables);
         let rewritten = seen.values().map(|m| m.rewritten.len()).sum::<usize>();
         evidence.message = format!(
-            "{} files ran on {}: {} definitions touched, {} tables held, {rewritten} written anew",
-            plan.files.len(),
+            "{} ran on {}: {} touched, {} held, {rewritten} written anew",
+            count(plan.files.len(), "file"),
             evidence.backup.name,
-            evidence.touched.len(),
-            tables.len()
+            count(evidence.touched.len(), "definition"),
+            count(tables.len(), "table")
         );
     }
 
