@@ -8,10 +8,11 @@ use lifeboat::backup::line::{awaits_migration, migrating};
 use lifeboat::cluster::decision::Next;
 use lifeboat::migration::line::{Before, another_goes_first};
 
-use crate::fixtures;
+use crate::fixtures::{self, failure};
 use crate::migration_world::{RunWorld, WINDOW, applied, backup, document, planned, run, said_but};
 use crate::migrations::{message, ready};
 use crate::worlds::{BackupWorld, World, after, kstatus, now, running};
+use lifeboat::task::Retry;
 
 /// Planned, and its worker at the database if `applies`.
 fn of_another_policy(name: &str, version: &str, applies: bool) -> MigrationRun {
@@ -176,7 +177,7 @@ fn m23_what_was_planned_before_another_run_was_at_the_database_is_planned_anew()
     plan.hash = "c".repeat(64);
     plan.history_at = Some(after(45));
     world.seen.document = Some(plan);
-    let later = backup("orders-2", "2026-11-21T02:00:50Z", Truth::True);
+    let later = backup("orders-2", "2026-11-21T02:00:55Z", Truth::True);
     world.seen.backups.push(later);
     world.ends(60, Some(planned()));
     let status = world.status().unwrap();

@@ -14,7 +14,7 @@ use crate::drills::{WITH_KEY, back_up};
 
 pub const RUN: &str = "migrationruns.lifeboat.dev";
 /// A backup is made, drilled and rehearsed on; or a worker is looked after, and another comes after a pause.
-pub const LONG: Duration = Duration::from_secs(420);
+pub const LONG: Duration = Duration::from_secs(900);
 /// For a database that nobody has migrated yet.
 pub const BASELINE: &str = "  history: {baseline: '0'}\n";
 /// Between two questions.
@@ -275,7 +275,7 @@ impl Shop {
 
     pub fn deletes(&self, run: &str) {
         self.story
-            .kubectl(&["delete", RUN, run, "--wait", "--timeout=120s"]);
+            .kubectl(&["delete", RUN, run, "--wait", "--timeout=600s"]);
     }
 
     /// No index is left that is not valid, and the history knows the end of all that was begun.

@@ -48,7 +48,7 @@ impl Story {
             &story.namespace,
             "--ignore-not-found",
             "--wait",
-            "--timeout=120s",
+            "--timeout=600s",
         ]);
         story.apply(&format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}\n", story.namespace));
         story

@@ -100,8 +100,9 @@ pub fn logs(kubeconfig: &str, namespace: &str, label: &str, container: &str) -> 
         ..LogParams::default()
     };
     let read = |pod: DynamicObject| {
-        let log = pods.logs(&pod.name_any(), &params);
-        cluster.runtime.block_on(log).unwrap_or_default()
+        let name = pod.name_any();
+        let log = cluster.runtime.block_on(pods.logs(&name, &params));
+        log.unwrap_or_default()
     };
     let all = labelled(kubeconfig, namespace, "pods", label);
     all.into_iter().map(read).collect()
