@@ -34,7 +34,9 @@ fn migrations_of_one_database_take_turns_whatever_their_policies() {
         .replace("policyRef: {name: shop}", "policyRef: {name: other}")
         .replace("drillRef: {name: weekly}", "drillRef: {name: of-other}");
     shop.create("ada", &gamma).unwrap();
-    behind(&shop, "gamma", "alpha");
+    let gamma = behind(&shop, "gamma", "alpha");
+    // Its plan is of the time before alpha, and nobody has to look at one that holds no longer.
+    assert_eq!(gamma["status"]["overtakenBy"], "alpha", "{gamma:#}");
     drop(hold);
     shop.done("alpha");
 
@@ -46,9 +48,7 @@ fn migrations_of_one_database_take_turns_whatever_their_policies() {
         run["status"]["plan"]["files"].as_array().unwrap().len()
     };
     assert_eq!(planned("beta"), 1);
-    let gamma = behind(&shop, "gamma", "beta");
-    // Its plan is of the time before alpha, and nobody has to look at one that holds no longer.
-    assert_eq!(gamma["status"]["overtakenBy"], "alpha", "{gamma:#}");
+    behind(&shop, "gamma", "beta");
     shop.deletes("beta");
     assert_eq!(planned("gamma"), 2);
     let waiting = shop.waits("gamma");
