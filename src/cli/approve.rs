@@ -14,6 +14,7 @@ use crate::api::migration_approval::MigrationApprovalSpec;
 use crate::api::restore_drill::Verdict;
 use crate::api::shared::LocalRef;
 use crate::api::{MigrationApproval, MigrationRun, name};
+use crate::cluster::fault::said;
 use crate::cluster::people::Person;
 use crate::cluster::{Clock, SystemClock};
 use crate::work::human::count;
@@ -48,8 +49,9 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let run = person
         .run(namespace, &args.run)
         .await
-        .map_err(|e| format!("failed to read MigrationRun {}: {e}", args.run))?;
-    let who = person.name().await?.filter(|name| !name.is_empty());
+        .map_err(|e| format!("failed to read MigrationRun {}: {}", args.run, said(&e)))?;
+    let who = person.name().await.map_err(|e| said(&e))?;
+    let who = who.filter(|name| !name.is_empty());
     let who = who.ok_or("the API server does not say who you are")?;
     let approval = approval(&run, &who, SystemClock.now(), for_long)?;
     print!("{}", shown(&run));
@@ -62,8 +64,9 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     }
     person.approve(&approval).await.map_err(|e| {
         format!(
-            "failed to create MigrationApproval {}: {e}",
-            approval.name_any()
+            "failed to create MigrationApproval {}: {}",
+            approval.name_any(),
+            said(&e)
         )
     })?;
     println!("approved: MigrationApproval {}", approval.name_any());

@@ -134,7 +134,8 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
-        if file.is_file() && sql::order::is_migration(&file.display().to_string()) {
+        // A link that leads nowhere is told when it is read.
+        if !file.is_dir() && sql::order::is_migration(&file.display().to_string()) {
             found.push(file);
         }
         if found.len() > MOST_FILES {
@@ -157,12 +158,10 @@ fn read(path: &Path) -> Result<File, CommandError> {
     Ok(File::read(&path.display().to_string(), &bytes))
 }
 
-/// The list itself, or a document that holds it as `acknowledge`.
+/// A document that holds the list as `spec.lint` does.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Listed {
-    Bare(Vec<Acknowledgement>),
-    Named { acknowledge: Vec<Acknowledgement> },
+struct Named {
+    acknowledge: Vec<Acknowledgement>,
 }
 
 fn acknowledgements(path: &Path) -> Result<Vec<Acknowledgement>, CommandError> {
@@ -171,12 +170,18 @@ fn acknowledgements(path: &Path) -> Result<Vec<Acknowledgement>, CommandError> {
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_YAML_BYTES).read_to_string(&mut yaml))
         .map_err(|error| failed(&error))?;
-    let listed: Listed = serde_saphyr::from_str(&yaml).map_err(|_| {
-        failed(&"it is not a list of {rule: LB202, object: public.orders.legacy, reason: …}, with `object`, `file` or both")
-    })?;
-    let list = match listed {
-        Listed::Bare(list) | Listed::Named { acknowledge: list } => list,
+    let named = yaml.lines().any(|line| line.starts_with("acknowledge:"));
+    let list = match named {
+        true => serde_saphyr::from_str(&yaml).map(|named: Named| named.acknowledge),
+        false => serde_saphyr::from_str(&yaml),
     };
+    let list: Vec<Acknowledgement> = list.map_err(|error| {
+        let error = error.to_string();
+        failed(&format!(
+            "{}; wanted is a list of {{rule: LB202, object: public.orders.legacy, reason: …}}, with `object`, `file` or both",
+            error.lines().next().unwrap_or_default()
+        ))
+    })?;
     for (at, entry) in list.iter().enumerate() {
         let unbounded = entry.object.is_none() && entry.file.is_none();
         if unbounded || entry.reason.trim().is_empty() {
@@ -207,7 +212,7 @@ struct FileDocument<'a> {
     sha256: &'a str,
     down: bool,
     segments: &'a [sql::Segment],
-    statements: &'a [sql::Statement],
+    statements: Vec<sql::Statement>,
 }
 
 fn document<'a>(files: &'a [File], report: &'a Report) -> Document<'a> {
@@ -216,7 +221,15 @@ fn document<'a>(files: &'a [File], report: &'a Report) -> Document<'a> {
         sha256: &file.sha256,
         down: file.down,
         segments: &file.segments,
-        statements: &file.statements,
+        statements: file
+            .statements
+            .iter()
+            .map(|s| {
+                let mut shown = s.clone();
+                shown.text = file.shown(s.span.clone());
+                shown
+            })
+            .collect(),
     });
     Document {
         files: files.collect(),
@@ -256,10 +269,13 @@ fn text(report: &Report, colour: bool) -> String {
         let about = unused.object.as_ref().or(unused.file.as_ref());
         let about = about.map(String::as_str).unwrap_or_default();
         let line = format!(
-            "note: the acknowledgement of {} for {about} took nothing\n",
+            "note: the acknowledgement of {} for {about} took nothing",
             unused.rule
         );
-        out.push_str(&plain(&line));
+        let _ = writeln!(out, "{}", plain(&line));
+    }
+    if !report.unused.is_empty() {
+        out.push('\n');
     }
     let c = &report.counts;
     let verdict = if report.blocks() {

@@ -105,3 +105,51 @@ fn a_page_is_printed_without_files() {
     assert!(Line::try_parse_from(["lint"]).is_err());
     assert!(Line::try_parse_from(["lint", "--explain", "LB999"]).is_err());
 }
+
+#[test]
+fn a_secret_is_found_and_not_printed() {
+    let sql = "CREATE ROLE x LOGIN PASSWORD 'hunter22'; -- ü\n";
+    let files = [File::read("1_a.sql", sql.as_bytes())];
+    let found = lint(&files, &Context::default(), &[]);
+    let shown = text(&found, false);
+    assert!(shown.contains("LB408"), "{shown}");
+    assert!(shown.contains("PASSWORD **********; -- ü"), "{shown}");
+    let json = serde_json::to_string(&document(&files, &found)).unwrap();
+    for shown in [shown, json] {
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+}
+
+#[test]
+fn what_no_run_would_take_is_told_by_its_name() {
+    let found = report(&[
+        ("db/1_a.sql", "SELECT 1"),
+        ("db/1_b.sql", "SELECT 1"),
+        ("db/1_b.sql.down", "SELECT 1"),
+        ("other/01_a.sql", "SELECT 1"),
+        ("seed.sql", "SELECT 1"),
+    ]);
+    let told: Vec<_> = found
+        .findings
+        .iter()
+        .map(|f| (f.file.as_str(), f.level))
+        .collect();
+    assert_eq!(
+        told,
+        [("db/1_b.sql", Level::Block), ("seed.sql", Level::Warn)]
+    );
+    assert!(
+        found.findings[0].message.contains("db/1_a.sql"),
+        "{found:?}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("1_a.sql")).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let error = inputs(&args(&[folder])).unwrap_err().to_string();
+    assert!(error.contains("1_a.sql"), "{error}");
+}

@@ -1,6 +1,7 @@
 //! `lifeboat report migrationrun`: one migration as Markdown, for whoever reviews it.
 
 use super::CommandError;
+use crate::cluster::fault::said;
 use crate::cluster::people::Person;
 use crate::manifest::{Evidence, MAX_EVIDENCE_BYTES};
 use crate::objects::Location;
@@ -29,7 +30,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let run = person
         .run(namespace, &args.run)
         .await
-        .map_err(|e| format!("failed to read MigrationRun {}: {e}", args.run))?;
+        .map_err(|e| format!("failed to read MigrationRun {}: {}", args.run, said(&e)))?;
     let rehearsal = run.status.as_ref().and_then(|s| s.rehearsal.as_ref());
     let key = rehearsal.and_then(|r| r.key.clone());
     let evidence = match (args.from, key) {

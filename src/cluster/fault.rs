@@ -75,7 +75,8 @@ pub enum Fault {
 }
 
 /// The API server's own sentence; kube prints the whole answer behind it.
-fn said(error: &kube::Error) -> String {
+#[must_use]
+pub fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
         other => other.to_string(),

@@ -16,7 +16,7 @@ use super::context::{Context, lock};
 use super::decision::{Decision, Next, Notice};
 use super::fault::Fault;
 use crate::api::FIELD_MANAGER;
-use crate::api::name::fit;
+use crate::api::name::{fit, hash_hex};
 
 /// Longest note of an Event in bytes, by the API.
 const MAX_NOTE: usize = 1_000;
@@ -124,8 +124,9 @@ where
             false => EventType::Normal,
         },
         reason: notice.reason.as_str().to_owned(),
+        // The recorder counts what has one action and one reason as one Event, with the first note: another note is another.
+        action: format!("Reconcile-{}", hash_hex(&[note.as_str()], 8)),
         note: Some(note),
-        action: "Reconcile".to_owned(),
         secondary: None,
     };
     let subject = object.object_ref(&());

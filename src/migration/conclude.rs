@@ -220,11 +220,15 @@ impl Case<'_> {
         match said.result {
             Verdict::Inconclusive => self.again(old, MigrationStep::Rehearse, REHEARSED, ended),
             Verdict::Failed => {
+                let why = format!(
+                    "in the rehearsal on Backup `{}`: {}",
+                    rehearsal.backup, ended.message
+                );
                 let status = MigrationRunStatus {
                     rehearsal: Some(rehearsal),
                     ..old
                 };
-                self.fail(status, Some(REHEARSED), ended.reason, &ended.message)
+                self.fail(status, Some(REHEARSED), ended.reason, &why)
             }
             Verdict::Passed => {
                 let notice = format!(

@@ -46,7 +46,11 @@ pub fn make(files: &[File], history: &History, order: &Order) -> Result<Plan, Re
         if file.refused() {
             return Err(refuse(
                 Reason::InvalidSpec,
-                format!("{} cannot be run: see the findings of its lint", file.name),
+                format!(
+                    "{} cannot be run: {}",
+                    file.name,
+                    file.refusal().unwrap_or_default()
+                ),
             ));
         }
     }

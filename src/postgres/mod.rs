@@ -54,6 +54,7 @@ pub mod scratch;
 mod scratch_database;
 mod scratch_memory;
 mod scratch_order;
+mod sqlstate;
 pub mod step;
 pub mod target;
 pub mod tls;

@@ -147,6 +147,34 @@ impl File {
         self.hits.iter().any(|h| h.refused || h.rule == Rule::Lb410)
     }
 
+    /// What makes it [`refused`](Self::refused), and where: the first of it.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let mut hits = self.hits.iter();
+        let hit = hits.find(|h| h.refused || h.rule == Rule::Lb410)?;
+        let at = self.lines.position(&self.text, hit.span.start);
+        Some(format!(
+            "line {}, column {}: {}",
+            at.line, at.column, hit.message
+        ))
+    }
+
+    /// A part of its text for people: where a secret stands are asterisks, one for each character.
+    #[must_use]
+    pub fn shown(&self, part: Range<usize>) -> String {
+        let secrets = self.hits.iter().filter(|h| h.rule == Rule::Lb408);
+        let secrets: Vec<&Range<usize>> = secrets.map(|h| &h.span).collect();
+        let text = self.text.get(part.clone()).unwrap_or_default();
+        let blanked = |(at, c): (usize, char)| {
+            let at = part.start + at;
+            match secrets.iter().any(|s| s.contains(&at)) && c != '\n' {
+                true => '*',
+                false => c,
+            }
+        };
+        text.char_indices().map(blanked).collect()
+    }
+
     /// The statement that holds the byte.
     pub(super) fn statement_at(&self, at: usize) -> Option<&Statement> {
         let after = self.statements.partition_point(|s| s.span.start <= at);

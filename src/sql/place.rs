@@ -47,12 +47,12 @@ impl Lines {
         }
     }
 
-    /// The line that holds the byte, without its end.
-    pub(super) fn line<'t>(&self, text: &'t str, at: usize) -> &'t str {
+    /// The bytes of the line that holds the byte, without its end.
+    pub(super) fn line(&self, text: &str, at: usize) -> Range<usize> {
         let line = self.number(at);
         let start = self.starts.get(line - 1).copied().unwrap_or_default();
         let rest = text.get(start..).unwrap_or_default();
-        rest.lines().next().unwrap_or_default()
+        start..start + rest.lines().next().unwrap_or_default().len()
     }
 }
 
@@ -74,9 +74,9 @@ mod tests {
         let lines = Lines::of(text);
         let at = text.find('b').unwrap();
         assert_eq!(lines.position(text, at), Position { line: 2, column: 3 });
-        assert_eq!(lines.line(text, at), "ä b");
+        assert_eq!(text.get(lines.line(text, at)), Some("ä b"));
         assert_eq!(lines.position(text, 99), Position { line: 3, column: 1 });
-        assert_eq!(lines.line("", 0), "");
+        assert_eq!(lines.line("", 0), 0..0);
         assert_eq!(trimmed(" a; ; ", 0..6), 1..2);
     }
 }

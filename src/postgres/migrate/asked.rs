@@ -16,6 +16,7 @@ use crate::api::migration_run::MigrationCheck;
 use crate::postgres::connect::connect;
 use crate::postgres::error::sanitise;
 use crate::postgres::names::quote_ident;
+use crate::postgres::sqlstate::named;
 use crate::postgres::target::Target;
 
 /// Until a check must have answered.
@@ -167,7 +168,7 @@ impl Room<'_> {
         if *db.code() == SqlState::QUERY_CANCELED {
             return late(self.timeout);
         }
-        let state = db.code().code();
+        let state = named(db.code().code());
         let before = u32::try_from(before.chars().count()).unwrap_or_default();
         match db.position() {
             Some(ErrorPosition::Original(at)) if *at > before => {

@@ -5,6 +5,7 @@ use tokio_postgres::error::{ErrorPosition, Severity, SqlState};
 use crate::api::Reason;
 use crate::plan::Next;
 use crate::postgres::error::PgError;
+use crate::postgres::sqlstate::named;
 use crate::task::Retry;
 
 /// The run holds: a person must act.
@@ -89,7 +90,7 @@ impl Failure {
             message: format!(
                 "statement {number} of {} (line {line}) failed with SQLSTATE {}{position}",
                 next.file.name,
-                db.code().code()
+                named(db.code().code())
             ),
             server: Some(db.message().to_owned()),
             sqlstate: Some(db.code().code().to_owned()),

@@ -14,6 +14,7 @@ use super::watchdog::Watchdog;
 use crate::api::Reason;
 use crate::plan::Alone;
 use crate::postgres::names::quote_ident;
+use crate::postgres::sqlstate::named;
 use crate::sql::Name;
 
 /// Between two tries for the lock that nobody waits behind.
@@ -262,6 +263,6 @@ fn left(name: &str, what: &str) -> Failure {
 fn sqlstate(error: &tokio_postgres::Error) -> String {
     error.code().map_or_else(
         || "no answer".to_owned(),
-        |c| format!("SQLSTATE {}", c.code()),
+        |c| format!("SQLSTATE {}", named(c.code())),
     )
 }

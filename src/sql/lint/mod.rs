@@ -115,6 +115,23 @@ pub(super) fn own(text: &str, nodes: &[Node]) -> Vec<Hit> {
     hits
 }
 
+/// What is wrong with the version in a file's name, and which file has it: folder, version, way.
+fn numbered<'f>(
+    name: &'f str,
+    versions: &mut BTreeMap<(&'f str, Vec<u128>, bool), &'f str>,
+) -> Option<Hit> {
+    let version = order::version(name);
+    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    if version.numbers.is_empty() {
+        let why = "its name has no version, so no run takes it: name it <version>_<name>.sql";
+        return Some(Hit::new(Rule::Lb410, 0..0, why).level(Level::Warn));
+    }
+    let key = (folder, version.numbers, version.down);
+    let other = versions.insert(key, name)?;
+    let why = format!("it has the same version as {other}: which of them comes first?");
+    Some(Hit::new(Rule::Lb410, 0..0, &why).refused())
+}
+
 /// In a file that leads back losing is what the file is for: told, not blocked.
 pub(super) fn leads_back(hit: Hit) -> Hit {
     match hit.rule.loses() {
@@ -137,12 +154,14 @@ pub fn lint(files: &[File], context: &Context, acknowledged: &[Acknowledgement])
     let sum: usize = files.iter().map(|f| f.bytes).sum();
     let names: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
     let upwards = order::run_upwards(&names);
+    let mut versions = BTreeMap::new();
     for file in files {
         let mut hits: Vec<Hit> = Vec::new();
         if upwards.contains(&file.name.as_str()) {
             let why = "named `*.down.sql` without a `*.up.sql`: the Supabase CLI would run it as a migration; name it `*.sql.down`";
             hits.push(Hit::new(Rule::Lb410, 0..0, why).refused());
         }
+        hits.extend(numbered(&file.name, &mut versions));
         // A way back is a run of its own: what the files upwards make is there by then.
         if file.down {
             let mut back = Run {

@@ -31,7 +31,7 @@ pub struct Finding {
     pub message: String,
     /// What to write instead.
     pub fix: String,
-    /// The line of the file.
+    /// The line of the file, with asterisks where a secret stands.
     pub line_text: String,
     /// How many characters of the line it is about, from `at` on.
     #[serde(skip)]
@@ -107,7 +107,7 @@ pub(super) fn finding(file: &File, hit: Hit, acknowledged: &[Acknowledgement]) -
     let taken = acknowledged.iter().filter(|_| acknowledgeable);
     let mut taken = taken.filter(|a| a.holds(hit.rule, hit.object.as_deref(), &file.name));
     let reason = taken.next().map(|a| a.reason.clone());
-    let line_text = file.lines.line(&file.text, hit.span.start);
+    let line_text = file.shown(file.lines.line(&file.text, hit.span.start));
     let at = file.lines.position(&file.text, hit.span.start);
     let rest = line_text.chars().count().saturating_sub(at.column - 1);
     let part = file.text.get(hit.span.clone()).unwrap_or_default();
@@ -120,7 +120,7 @@ pub(super) fn finding(file: &File, hit: Hit, acknowledged: &[Acknowledgement]) -
         object: hit.object.filter(|o| !o.is_empty()),
         message: hit.message,
         fix: hit.fix.unwrap_or_else(|| hit.rule.advice().to_owned()),
-        line_text: line_text.to_owned(),
+        line_text,
         width: first_line.min(rest),
         at,
         acknowledgeable,

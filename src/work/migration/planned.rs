@@ -20,6 +20,7 @@ use crate::task::migration::to_log;
 use crate::task::{MigrationResult, MigrationTask, TaskResult};
 use crate::work::clock;
 use crate::work::failure::Failure;
+use crate::work::human::count;
 
 /// Most lines of a plan in the status.
 const MOST_LINES: usize = 200;
@@ -38,14 +39,14 @@ pub(super) async fn run(
     store: &dyn ObjectStore,
 ) -> Result<TaskResult, Failure> {
     let named = source(task, Path::new(&task.source_dir))?;
-    let (frozen, hash, findings) = plan(task, &named).await?;
+    let (frozen, hash, findings, lines) = plan(task, &named).await?;
     for file in &frozen.files {
         if let Some(bytes) = named.get(&file.name) {
             keep_file(store, &file.sha256, bytes).await?;
         }
     }
     keep_plan(store, &hash, &frozen).await?;
-    let status = status(&frozen, hash, findings);
+    let status = status(&frozen, hash, findings, lines);
     let (lines, document) = to_log(&status);
     // Not by the log's own form: the operator reads lines.
     let mut log = std::io::stdout().lock();
@@ -56,8 +57,10 @@ pub(super) async fn run(
     let what = match status.files.len() {
         0 => "nothing is to be done".to_owned(),
         n => format!(
-            "{n} files, {} statements in {} segments",
-            status.statements, status.segments
+            "{}, {} statements in {} segments",
+            count(n, "file"),
+            status.statements,
+            status.segments
         ),
     };
     let mut result = TaskResult::succeeded(what);
@@ -110,7 +113,8 @@ fn source(task: &MigrationTask, dir: &Path) -> Result<BTreeMap<String, Vec<u8>>,
     Ok(named)
 }
 
-type Planned = (FrozenPlan, String, Vec<String>);
+/// The plan, its hash, what was found, and its lines.
+type Planned = (FrozenPlan, String, Vec<String>, Vec<String>);
 
 async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result<Planned, Failure> {
     let files = plan::read(named).map_err(|r| never(r.reason, r.message))?;
@@ -181,7 +185,8 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
         plan,
     };
     let hash = frozen.hash(&task.spec)?;
-    Ok((frozen, hash, findings))
+    let lines = lines(&frozen.plan, &files);
+    Ok((frozen, hash, findings, lines))
 }
 
 /// What to do about a statement of another run: a rehearsal on a copy cannot know what became of it.
@@ -289,19 +294,16 @@ async fn looked(task: &MigrationTask, session: &Connection) -> Result<Vec<String
     Ok(findings.into_iter().map(|f| f.message).collect())
 }
 
-fn status(frozen: &FrozenPlan, hash: String, findings: Vec<String>) -> MigrationPlan {
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let plan = &frozen.plan;
-    let segments = plan.files.iter().flat_map(|f| &f.segments);
+/// One for each statement. Whoever acknowledged a secret in a file still has not published it.
+fn lines(plan: &Plan, files: &[File]) -> Vec<String> {
     let mut lines = Vec::new();
     for file in &plan.files {
         for segment in &file.segments {
             for statement in &segment.statements {
-                let text = statement
-                    .text
-                    .split_whitespace()
-                    .collect::<Vec<_>>()
-                    .join(" ");
+                let read = files.iter().find(|f| f.name == file.name);
+                let place = read.and_then(|f| Some((f, f.statements.get(statement.index)?)));
+                let text = place.map_or_else(String::new, |(f, s)| f.shown(s.span.clone()));
+                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 let at = format!(
                     "{} {}/{}",
                     file.version,
@@ -313,6 +315,18 @@ fn status(frozen: &FrozenPlan, hash: String, findings: Vec<String>) -> Migration
             }
         }
     }
+    lines
+}
+
+fn status(
+    frozen: &FrozenPlan,
+    hash: String,
+    findings: Vec<String>,
+    mut lines: Vec<String>,
+) -> MigrationPlan {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let plan = &frozen.plan;
+    let segments = plan.files.iter().flat_map(|f| &f.segments);
     let statements = lines.len();
     lines.truncate(MOST_LINES);
     MigrationPlan {

@@ -1,0 +1,72 @@
+//! What the codes mean that people meet: PostgreSQL's own names, from its appendix A.
+
+/// `23505 (unique_violation)`; of one that is met seldom the code alone.
+#[must_use]
+pub fn named(code: &str) -> String {
+    match name(code) {
+        Some(name) => format!("{code} ({name})"),
+        None => code.to_owned(),
+    }
+}
+
+fn name(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "0A000" => "feature_not_supported",
+        "21000" => "cardinality_violation",
+        "22001" => "string_data_right_truncation",
+        "22003" => "numeric_value_out_of_range",
+        "22007" => "invalid_datetime_format",
+        "22008" => "datetime_field_overflow",
+        "22012" => "division_by_zero",
+        "22023" => "invalid_parameter_value",
+        "22P02" => "invalid_text_representation",
+        "23502" => "not_null_violation",
+        "23503" => "foreign_key_violation",
+        "23505" => "unique_violation",
+        "23514" => "check_violation",
+        "23P01" => "exclusion_violation",
+        "25001" => "active_sql_transaction",
+        "25006" => "read_only_sql_transaction",
+        "25P02" => "in_failed_sql_transaction",
+        "26000" => "invalid_sql_statement_name",
+        "2BP01" => "dependent_objects_still_exist",
+        "3D000" => "invalid_catalog_name",
+        "3F000" => "invalid_schema_name",
+        "40001" => "serialization_failure",
+        "40P01" => "deadlock_detected",
+        "42501" => "insufficient_privilege",
+        "42601" => "syntax_error",
+        "42602" => "invalid_name",
+        "42611" => "invalid_column_definition",
+        "42701" => "duplicate_column",
+        "42703" => "undefined_column",
+        "42704" => "undefined_object",
+        "42710" => "duplicate_object",
+        "42723" => "duplicate_function",
+        "42804" => "datatype_mismatch",
+        "42809" => "wrong_object_type",
+        "42830" => "invalid_foreign_key",
+        "42846" => "cannot_coerce",
+        "42883" => "undefined_function",
+        "42P01" => "undefined_table",
+        "42P06" => "duplicate_schema",
+        "42P07" => "duplicate_table",
+        "42P10" => "invalid_column_reference",
+        "42P16" => "invalid_table_definition",
+        "42P17" => "invalid_object_definition",
+        "53100" => "disk_full",
+        "53200" => "out_of_memory",
+        "53300" => "too_many_connections",
+        "54000" => "program_limit_exceeded",
+        "55000" => "object_not_in_prerequisite_state",
+        "55006" => "object_in_use",
+        "55P03" => "lock_not_available",
+        "57014" => "query_canceled",
+        "57P01" => "admin_shutdown",
+        "P0001" => "raise_exception",
+        "P0002" => "no_data_found",
+        "P0004" => "assert_failure",
+        "XX000" => "internal_error",
+        _ => return None,
+    })
+}
