@@ -1,5 +1,6 @@
 //! `MigrationRun`: a schema change that a proven backup stands behind.
 
+use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -235,6 +236,9 @@ pub struct MigrationGate {
         regex(pattern = r"^0*[1-9][0-9]{0,8}[smhdwy]$")
     )]
     pub max_age: Option<String>,
+    /// The data of the backup is younger than this: for what was changed by hand since, and has to be rehearsed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_after: Option<Timestamp>,
     /// The backup stays pinned so long after all of it is applied and verified; before that without end. Default `7d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(

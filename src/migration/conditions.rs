@@ -68,7 +68,7 @@ impl Case<'_> {
         conditions.set(RECONCILING, Truth::False, reason, "it has ended");
         conditions.set(STALLED, Truth::True, reason, why.clone());
         conditions.set(FAILED, Truth::True, reason, why.clone());
-        let way_back = self.way_back(&old);
+        let way_back = self.way_back(&old, reason);
         let status = MigrationRunStatus {
             running: None,
             next_attempt_at: None,
@@ -79,7 +79,7 @@ impl Case<'_> {
         let stage = stage.map(|stage| (stage, reason, why.as_str()));
         let status = self.end(conditions, status, stage);
         Decision {
-            notices: vec![Notice::warning(reason, format!("{why}. {way_back}"))],
+            notices: vec![Notice::warning(reason, sentence(&why, &way_back))],
             ..Decision::quiet(status)
         }
     }
@@ -205,7 +205,7 @@ impl Case<'_> {
     }
 
     /// What is applied, the next safe step, and what a restore would cost (M13).
-    fn way_back(&self, status: &MigrationRunStatus) -> String {
+    fn way_back(&self, status: &MigrationRunStatus, reason: Reason) -> String {
         let execution = status.execution.clone().unwrap_or_default();
         let of = status.plan.as_ref().map_or(0, |p| p.segments);
         let restore = status.gate.as_ref().and_then(|gate| {
@@ -227,17 +227,44 @@ impl Case<'_> {
                 "{done} of {of} segments are known to be applied, and of one more nobody knows: look at lifeboat.migration_history and at what the statement was to make before anything else{back}.{restore}"
             )
         } else if done == 0 {
-            "Nothing was applied. Mend what is named, delete this MigrationRun and create it again."
-                .to_owned()
+            // A proven backup that is fresh enough is taken again, with what is mended now.
+            let rehearsal = status.rehearsal.as_ref();
+            let failed = rehearsal.is_some_and(|r| r.result == Verdict::Failed);
+            let stale = match failed || reason == Reason::NotAsRehearsed {
+                true => format!(
+                    " With `spec.gate.dataAfter: '{}'` it is rehearsed on a backup of what is there then.",
+                    self.now
+                ),
+                false => String::new(),
+            };
+            format!(
+                "Nothing was applied. Mend what is named, delete this MigrationRun and create it again.{stale}"
+            )
         } else if done >= of {
-            format!("All {of} segments are applied. Look at the differences{back}.{restore}")
+            let look = match execution.differences.is_empty() {
+                true => "Look at what is named",
+                false => "Look at the differences",
+            };
+            format!(
+                "All {of} segments are applied. {look}; another MigrationRun begins when this one is deleted{back}.{restore}"
+            )
         } else {
             format!(
-                "{done} of {of} segments are applied, nothing is half done. Mend what is named and create another MigrationRun with the same target: it goes on from there{back}.{restore}"
+                "{done} of {of} segments are applied, nothing is half done. Mend what is named, delete this MigrationRun and create another with the same target: it goes on from there{back}.{restore}"
             )
         };
         cut(&text)
     }
+}
+
+/// Two sentences, of which the first may end already.
+fn sentence(first: &str, second: &str) -> String {
+    let end = if first.ends_with(['.', '?', '!', '…']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{first}{end} {second}")
 }
 
 type Told = (Truth, Reason, String);

@@ -283,17 +283,16 @@ impl Case<'_> {
             return Err(Box::new(self.too_late(old.clone())));
         }
         if let Some(first) = &self.seen.first {
-            let why = format!(
-                "MigrationRun `{}` of the same database goes first; delete or suspend it if it shall not",
-                first.name
-            );
+            let how = match first.failed {
+                true => {
+                    "failed and holds those after it: delete or suspend it when it was looked into"
+                }
+                false => "goes first; delete or suspend it if it shall not",
+            };
+            let why = format!("MigrationRun `{}` of the same database {how}", first.name);
             let until = ready.run.window.not_after();
-            return Err(Box::new(self.waits(
-                old.clone(),
-                until,
-                Reason::Queued,
-                &why,
-            )));
+            let waits = self.waits(old.clone(), until, Reason::Queued, &why);
+            return Err(Box::new(waits));
         }
         Ok(ready)
     }
@@ -392,7 +391,7 @@ pub(super) fn is_unsettled(status: &MigrationRunStatus) -> bool {
     execution.is_some_and(|e| e.unknown || e.begun)
 }
 
-/// Whether a part of it stands.
+/// A part of it stands.
 pub(super) fn has_applied(status: &MigrationRunStatus) -> bool {
     status.execution.as_ref().is_some_and(|e| e.applied > 0)
 }

@@ -9,12 +9,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
+use super::backups::{data_at, gate_of, is_proven, is_whole, proven};
 use super::decide::Case;
 use super::hold::Ready;
 use crate::api::backup::{BackupReason, BackupSpec};
-use crate::api::condition::{
-    BACKUP_PROVEN, COMPLETE, FAILED, PROVEN, READY, STALLED, find, is_true,
-};
+use crate::api::condition::{BACKUP_PROVEN, FAILED, PROVEN, READY, STALLED, find, is_true};
 use crate::api::migration_run::{MigrationAttempts, MigrationGateStatus};
 use crate::api::restore_drill::{RestoreDrillSpec, Select, Verdict};
 use crate::api::shared::LocalRef;
@@ -75,7 +74,9 @@ impl Case<'_> {
     pub(super) fn stands(&self, old: &MigrationRunStatus, ready: &Ready<'_>) -> bool {
         let gate = old.gate.as_ref();
         let backup = gate.and_then(|g| self.backup(&g.backup));
-        backup.is_some_and(is_proven) && self.is_fresh(old, ready, TO_BEGIN)
+        // Less than what a backup leaves when it is chosen, or none would ever stand.
+        let margin = TO_BEGIN.min(ready.run.max_age / 8);
+        backup.is_some_and(is_proven) && self.is_fresh(old, ready, margin)
     }
 
     /// Begins another round: the rehearsal that is there is of another backup then.
@@ -97,7 +98,15 @@ impl Case<'_> {
     fn is_fresh(&self, status: &MigrationRunStatus, ready: &Ready<'_>, margin: Duration) -> bool {
         let data_at = status.gate.as_ref().and_then(|g| g.data_at);
         data_at.is_some_and(|at| self.leaves(at, ready.run.max_age, margin))
-            && data_at > last_migrated(status)
+            && data_at > self.changed_at(status)
+    }
+
+    /// When the history was written last, or the database changed by hand as the spec says. A backup from before that lacks it:
+    /// what is rehearsed there is not what will happen.
+    fn changed_at(&self, status: &MigrationRunStatus) -> Option<Timestamp> {
+        let by_hand = self.seen.run.spec.gate.as_ref().and_then(|g| g.data_after);
+        let migrated = status.plan.as_ref().and_then(|p| p.history_at);
+        migrated.max(by_hand)
     }
 
     fn leaves(&self, data_at: Timestamp, max_age: Duration, margin: Duration) -> bool {
@@ -123,7 +132,12 @@ impl Case<'_> {
             let margin = ready.run.max_age / 4;
             is_whole(b) && data_at(b).is_some_and(|at| self.leaves(at, ready.run.max_age, margin))
         };
-        let last = last_migrated(&old);
+        let last = self.changed_at(&old);
+        if let Some(at) = last.filter(|at| *at > self.now) {
+            let why =
+                format!("spec.gate.dataAfter lies in the future: no backup is younger before {at}");
+            return Err(Box::new(self.waits(old, at, Reason::Pending, &why)));
+        }
         let younger = |b: &&Backup| data_at(b) > last;
         let ours = |b: &&Backup| {
             b.spec.policy_ref == self.seen.run.spec.policy_ref
@@ -358,43 +372,4 @@ impl Case<'_> {
             status: None,
         }
     }
-}
-
-/// When the history was written last. A backup from before that lacks it: what is rehearsed there is not what will happen.
-fn last_migrated(status: &MigrationRunStatus) -> Option<Timestamp> {
-    status.plan.as_ref().and_then(|p| p.history_at)
-}
-
-fn gate_of(backup: &Backup) -> MigrationGateStatus {
-    MigrationGateStatus {
-        backup: backup.name_any(),
-        prefix: backup.status.as_ref().and_then(|s| s.prefix.clone()),
-        data_at: data_at(backup),
-        drill: None,
-        proven: false,
-    }
-}
-
-fn proven(gate: &MigrationGateStatus, backup: &Backup) -> MigrationGateStatus {
-    MigrationGateStatus {
-        drill: gate.drill.clone(),
-        proven: true,
-        ..gate_of(backup)
-    }
-}
-
-/// Complete, and it is known where it lies.
-fn is_whole(backup: &Backup) -> bool {
-    let status = backup.status.as_ref();
-    status.is_some_and(|s| is_true(&s.conditions, COMPLETE) && s.prefix.is_some())
-}
-
-fn is_proven(backup: &Backup) -> bool {
-    let status = backup.status.as_ref();
-    is_whole(backup) && status.is_some_and(|s| is_true(&s.conditions, PROVEN))
-}
-
-/// Its recovery point, as far as the object tells: when its first attempt began. The worker asks the manifest itself.
-fn data_at(backup: &Backup) -> Option<Timestamp> {
-    backup.status.as_ref().and_then(|s| s.started_at)
 }

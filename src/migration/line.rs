@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::decide::{has_applied, is_over};
-use crate::api::condition::{COMPLETE, is_true};
+use crate::api::condition::{COMPLETE, FAILED, is_true};
 use crate::api::migration_run::MigrationStep;
 use crate::api::{MigrationRun, MigrationRunStatus};
 
@@ -18,6 +18,8 @@ pub struct Before {
     pub name: String,
     /// A worker of it is at the database: a plan that is older will not hold.
     pub at_database: bool,
+    /// It failed, and holds those after it until a person has looked.
+    pub failed: bool,
 }
 
 /// The run that goes before `run`, among all of the cluster: one whose worker is at the database, else the one with
@@ -51,6 +53,10 @@ pub fn another_goes_first<'a>(
             _ => first.name_any(),
         },
         at_database: first.is_at_database(),
+        failed: first
+            .status
+            .as_ref()
+            .is_some_and(|s| is_true(&s.conditions, FAILED)),
     })
 }
 

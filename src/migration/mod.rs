@@ -7,6 +7,7 @@
 
 mod after;
 mod approvals;
+mod backups;
 pub mod conclude;
 mod conditions;
 pub mod decide;

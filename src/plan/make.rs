@@ -140,9 +140,9 @@ fn back<'f>(
         return Err(refuse(
             Reason::InvalidSpec,
             format!(
-                "spec.target.version {} lies before the baseline {}: what stood there is not known",
+                "spec.target.version {} lies before the baseline {baseline}: what stood there is not known; the way back ends at {baseline}",
                 canonical(target),
-                canonical(baseline)
+                baseline = canonical(baseline)
             ),
         ));
     }

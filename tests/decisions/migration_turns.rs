@@ -150,6 +150,7 @@ fn waits() -> (RunWorld, Option<Before>) {
     let first = Before {
         name: "low".to_owned(),
         at_database: true,
+        failed: false,
     };
     (RunWorld::rehearsed(), Some(first))
 }

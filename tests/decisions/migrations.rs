@@ -269,7 +269,11 @@ fn k14_a_plan_that_is_none_is_no_plan() {
 
 fn before(name: &str, at_database: bool) -> Option<Before> {
     let name = name.to_owned();
-    Some(Before { name, at_database })
+    Some(Before {
+        name,
+        at_database,
+        failed: false,
+    })
 }
 
 #[rstest]

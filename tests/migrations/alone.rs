@@ -130,7 +130,8 @@ async fn m4_a_unique_index_that_cannot_be_is_gone_at_once() {
         (Reason::StatementFailed, Some("23505"))
     );
     assert_eq!(
-        stop.message, "statement 1 of 1_a.sql (line 1) failed with SQLSTATE 23505",
+        stop.message,
+        "statement 1 of 1_a.sql (line 1) failed with SQLSTATE 23505 (unique_violation)",
         "and no row of the table"
     );
     assert_eq!(

@@ -126,7 +126,7 @@ async fn m11_each_form_of_a_check_passes_and_fails(#[values(15, 17)] major: i32)
         (expects("SELECT", ""), "its query answered no row"),
         (
             equals("SELECT count(*) FROM orders", "TABLE only_here"),
-            "the query of equals failed with SQLSTATE 42P01, at its character 7",
+            "the query of equals failed with SQLSTATE 42P01 (undefined_table), at its character 7",
         ),
         (
             equals("SELECT max(id) FROM orders", "SELECT 20000"),
@@ -160,7 +160,7 @@ async fn m11_each_form_of_a_check_passes_and_fails(#[values(15, 17)] major: i32)
         (uses("SELECT * FROM orders", "orders_customer"), "failed"),
         (
             uses("SELECT wrong FROM orders", "orders_customer"),
-            "its query failed with SQLSTATE 42703, at its character 8",
+            "its query failed with SQLSTATE 42703 (undefined_column), at its character 8",
         ),
     ] {
         let said = format!("{check:?}");
@@ -335,10 +335,10 @@ async fn m11_a_question_is_asked_as_the_migration_acts_and_its_errors_hold_no_da
     }
     // A role that may not see the schema does not find the table.
     let asked = asked_as(target, None, reads).await;
-    let want = "its query failed with SQLSTATE 42P01, at its character 26";
+    let want = "its query failed with SQLSTATE 42P01 (undefined_table), at its character 26";
     assert_eq!(end(&asked), want);
     let asked = asked_as(target, Some("postgres"), check("SELECT true")).await;
-    let want = "taking on the migration's role and search_path failed with SQLSTATE 42501";
+    let want = "taking on the migration's role and search_path failed with SQLSTATE 42501 (insufficient_privilege)";
     assert_eq!(end(&asked), want);
     for sql in [
         "SELECT note::int > 0 FROM orders",

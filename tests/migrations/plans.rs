@@ -151,6 +151,7 @@ impl Observer for Hears {
                 message: "another".to_owned(),
                 server: None,
                 sqlstate: None,
+                tries: 0,
             }),
             false => Ok(()),
         }

@@ -241,7 +241,7 @@ async fn m20_statements_run_under_our_settings_and_may_not_change_them() {
     let stop = stopped(&database, &order).await;
     assert_eq!(
         stop.message,
-        "statement 1 of 2_b.sql (line 1) failed with SQLSTATE P0001"
+        "statement 1 of 2_b.sql (line 1) failed with SQLSTATE P0001 (raise_exception)"
     );
     assert!(
         stop.server.unwrap().contains("the data on"),

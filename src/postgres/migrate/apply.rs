@@ -25,6 +25,9 @@ use crate::sql::SegmentKind;
 /// So often sessions are opened anew before somebody must look.
 const MOST_SESSIONS: u32 = 20;
 
+/// The phase of a run between two tries: somebody was in the way.
+const WAITING: &str = "waiting for locks";
+
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
@@ -85,7 +88,10 @@ pub async fn apply(
                 observer.says(&format!("{why}; the history is asked")).await;
                 last = Some(why);
             }
-            Err(Failure::Again(why) | Failure::Hold(why)) => return Err(why),
+            Err(Failure::Again(why) | Failure::Hold(why)) => {
+                let tries = run.tries;
+                return Err(Stop { tries, ..why });
+            }
         }
     }
     Err(last.unwrap_or_else(|| Stop::new(Reason::ConnectionLost, "no session lasted")))
@@ -155,6 +161,7 @@ impl Run<'_> {
                         return Err(Failure::Hold(why));
                     }
                     self.observer.says(&format!("{why}; tried again")).await;
+                    self.observer.progress(WAITING, None).await;
                     self.pause(tries).await.map_err(Failure::Hold)?;
                 }
                 Err(other) => return Err(other),

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use tokio_postgres::{Client, Error};
 
 use super::history::identity;
+use crate::api::Reason;
 use crate::postgres::error::PgError;
+use crate::postgres::names::quote_ident;
 use crate::sql::Name;
 use crate::sql::lint::{Context, Table};
 
@@ -29,6 +31,36 @@ pub struct Place {
     pub others: Vec<String>,
     /// Somebody has made a relation or function in it.
     pub has_objects: bool,
+    /// Who is logged in may make the history, or write the one that is there.
+    may_keep_history: bool,
+    /// Whose the history is that is there.
+    history_of: Option<String>,
+}
+
+impl Place {
+    /// Whether the history can stand here.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, with the grant that mends it.
+    pub fn keeps_history(&self) -> Result<(), PgError> {
+        if self.may_keep_history {
+            return Ok(());
+        }
+        let login = quote_ident(&self.login);
+        let why = match &self.history_of {
+            // As the server writes a name: in quotes where it needs them.
+            Some(owner) => format!(
+                "the history of migrations (schema lifeboat) belongs to {owner}, and the role {login} may not write it: migrate as \
+                 {owner}, or GRANT {owner} TO {login}"
+            ),
+            None => format!(
+                "the role {login} may not make the schema lifeboat, in which the history of migrations stands: \
+                 GRANT CREATE ON DATABASE {} TO {login}",
+                quote_ident(&self.database)
+            ),
+        };
+        Err(PgError::never(Reason::PermissionDenied, why))
+    }
 }
 
 /// Who and where we are.
@@ -42,8 +74,23 @@ pub async fn place(client: &Client) -> Result<Place, PgError> {
           session_user::text, EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'lifeboat') \
               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                AND d.objid = c.oid AND d.deptype = 'e'))";
+                AND d.objid = c.oid AND d.deptype = 'e')), \
+          pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')";
     let row = client.query_one(sql, &[]).await.map_err(failed)?;
+    let history = "SELECT n.nspowner::pg_catalog.regrole::text, pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND CASE WHEN c.oid IS NULL \
+            THEN pg_catalog.has_schema_privilege(n.oid, 'CREATE') \
+            ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT') \
+              AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') END \
+        FROM pg_catalog.pg_namespace AS n LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'migration_history' \
+        WHERE n.nspname = 'lifeboat'";
+    let (history_of, may_keep_history) =
+        match client.query_opt(history, &[]).await.map_err(failed)? {
+            Some(there) => (
+                Some(there.try_get(0).map_err(failed)?),
+                there.try_get(1).map_err(failed)?,
+            ),
+            None => (None, row.try_get(4).map_err(failed)?),
+        };
     let roles = "WITH RECURSIVE of(oid) AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user \
           UNION SELECT m.roleid FROM pg_catalog.pg_auth_members AS m JOIN of ON m.member = of.oid) \
         SELECT r.rolname::text FROM pg_catalog.pg_roles AS r JOIN of USING (oid) WHERE r.rolname !~ '^pg_' ORDER BY 1 LIMIT 200";
@@ -59,6 +106,8 @@ pub async fn place(client: &Client) -> Result<Place, PgError> {
         major: row.try_get(1).map_err(failed)?,
         login: row.try_get(2).map_err(failed)?,
         has_objects: row.try_get(3).map_err(failed)?,
+        may_keep_history,
+        history_of,
         roles: roles.map_err(failed)?,
         others: others.map_err(failed)?,
     })

@@ -20,6 +20,8 @@ pub struct Stop {
     pub server: Option<String>,
     /// The SQLSTATE, where a statement failed.
     pub sqlstate: Option<String>,
+    /// Tries before it that ended because somebody was in the way, and this one if it did.
+    pub tries: u32,
 }
 
 impl Stop {
@@ -29,7 +31,16 @@ impl Stop {
             message: message.into(),
             server: None,
             sqlstate: None,
+            tries: 0,
         }
+    }
+}
+
+impl Stop {
+    /// It waited for a lock, and did not get it.
+    pub(super) fn waited(&self) -> bool {
+        let timeout = SqlState::LOCK_NOT_AVAILABLE;
+        self.reason == Reason::WouldBlock || self.sqlstate.as_deref() == Some(timeout.code())
     }
 }
 
@@ -94,6 +105,7 @@ impl Failure {
             ),
             server: Some(db.message().to_owned()),
             sqlstate: Some(db.code().code().to_owned()),
+            tries: 0,
         };
         if may_pass(db.code()) {
             Self::Again(stop)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use super::failure::Failure;
+use super::failure::{Failure, Stop};
 use super::lock::Mode;
 use crate::api::Reason;
 
@@ -102,6 +102,23 @@ pub(super) async fn look(
         }
     }
     Ok(holders)
+}
+
+/// Says who holds what was waited for, where that is known still.
+pub(super) fn name(stop: Stop, holders: &[Holder]) -> Stop {
+    let Some(h) = holders.iter().max_by_key(|h| h.age) else {
+        return stop;
+    };
+    let age = match h.age.as_secs() {
+        // Whose transaction it is may not be ours to see.
+        0 => String::new(),
+        seconds => format!(", in a transaction for {seconds} s"),
+    };
+    let message = format!(
+        "{}: pid {} ({}) holds {}{age}",
+        stop.message, h.pid, h.name, h.table
+    );
+    Stop { message, ..stop }
 }
 
 /// Which of these tables there are.

@@ -79,7 +79,13 @@ impl Segment<'_> {
                 let undone = self.client().batch_execute("ROLLBACK").await;
                 undone.map_err(|e| Failure::Unknown(stop_of("roll back", &e)))?;
                 reset(self.client()).await?;
-                Err(failure)
+                Err(match failure {
+                    Failure::Again(stop) if stop.waited() => {
+                        let holders = holders::look(watch, &ours, &locks).await?;
+                        Failure::Again(holders::name(stop, &holders))
+                    }
+                    other => other,
+                })
             }
         }
     }
@@ -212,7 +218,18 @@ impl Segment<'_> {
         if modes.is_empty() {
             return Ok(());
         }
-        let failed = |e: tokio_postgres::Error| Failure::ours("lock the tables of a segment", &e);
+        let failed = |e: tokio_postgres::Error| match e.code() {
+            // The server's clock was faster than the watchdog's.
+            Some(&SqlState::QUERY_CANCELED | &SqlState::LOCK_NOT_AVAILABLE) => {
+                let why = format!("waited {} ms for locks", patience.as_millis());
+                let sqlstate = e.code().map(|code| code.code().to_owned());
+                Failure::Again(Stop {
+                    sqlstate,
+                    ..Stop::new(Reason::WouldBlock, why)
+                })
+            }
+            _ => Failure::ours("lock the tables of a segment", &e),
+        };
         let within =
             |time: Duration| format!("SET LOCAL statement_timeout = '{}ms'", time.as_millis());
         client

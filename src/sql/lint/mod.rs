@@ -124,12 +124,14 @@ fn numbered<'f>(
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     if version.numbers.is_empty() {
         let why = "its name has no version, so no run takes it: name it <version>_<name>.sql";
-        return Some(Hit::new(Rule::Lb410, 0..0, why).level(Level::Warn));
+        let hit = Hit::new(Rule::Lb410, 0..0, why).fix("rename it, or keep it elsewhere");
+        return Some(hit.level(Level::Warn));
     }
     let key = (folder, version.numbers, version.down);
     let other = versions.insert(key, name)?;
     let why = format!("it has the same version as {other}: which of them comes first?");
-    Some(Hit::new(Rule::Lb410, 0..0, &why).refused())
+    let hit = Hit::new(Rule::Lb410, 0..0, &why).fix("give one of them a version of its own");
+    Some(hit.refused())
 }
 
 /// In a file that leads back losing is what the file is for: told, not blocked.

@@ -273,6 +273,7 @@ pub(super) async fn run(
                 message: failure.to_string(),
                 server: None,
                 sqlstate: None,
+                tries: 0,
             };
             return Ok(result(Some(&stop), run.standing(&history)));
         }
@@ -304,6 +305,7 @@ pub(super) async fn run(
         }
         Err(stop) => {
             let mut applied = run.standing(&history?);
+            applied.tries = i64::from(stop.tries);
             applied.differences = owed;
             Ok(result(Some(&stop), applied))
         }

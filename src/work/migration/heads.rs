@@ -83,6 +83,7 @@ fn stop(reason: Reason, message: String) -> Stop {
         message,
         server: None,
         sqlstate: None,
+        tries: 0,
     }
 }
 

@@ -123,6 +123,7 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     let session = connect(&target, &name).await?;
     let client = &session.client;
     let place = migrate::place(client).await?;
+    place.keeps_history()?;
     let history = read_history(client).await?;
     let wanted = task.spec.history.clone().unwrap_or_default();
     if history.rows.is_empty() {

@@ -305,6 +305,7 @@ impl Stage<'_> {
     ) -> Result<(), Failure> {
         let broken = |evidence: &mut Evidence, what: String| {
             evidence.way_back = WayBack::Broken;
+            let what = format!("{what}; mend the files that lead back, or leave them out");
             fail(evidence, Reason::WayBackBroken, what);
         };
         let down = self.made(&self.history().await?, order)?;

@@ -51,12 +51,13 @@ impl Shown {
     }
 }
 
-/// The server's phases of CREATE INDEX CONCURRENTLY, in words of at most 32 letters.
+/// The server's phases of CREATE INDEX CONCURRENTLY, and ours, in words of at most 32 letters.
 fn step(phase: &str) -> &'static str {
     let steps = [
         ("waiting for writers", "WaitingForWriters"),
         ("waiting for old snapshots", "WaitingForSnapshots"),
         ("waiting for readers", "WaitingForReaders"),
+        ("waiting for locks", "WaitingForLocks"),
         ("index validation", "ValidatingIndex"),
         ("building index", "BuildingIndex"),
     ];
