@@ -109,6 +109,12 @@ fn approval(
     let expires = now.checked_add(for_long)?;
     // The API writes whole seconds.
     let expires = Timestamp::from_second(expires.as_second())?;
+    if let Some(opens) = run.spec.window.not_before.filter(|opens| *opens >= expires) {
+        return Err(format!(
+            "the window opens at {opens}, and the approval would count until {expires}: give it later, or a longer --expires"
+        )
+        .into());
+    }
     let run_name = run.name_any();
     let parts = [
         who,
@@ -256,6 +262,9 @@ status:
         let told =
             |run: &MigrationRun, who: &str| approval(run, who, now(), day).unwrap_err().to_string();
         assert!(told(&run, "ada").contains("somebody else"));
+        run.spec.window.not_before = Some("2026-11-23T02:00:00Z".parse().unwrap());
+        assert!(told(&run, "grace").contains("--expires"));
+        run.spec.window.not_before = None;
         run.status.as_mut().unwrap().rehearsal = None;
         assert!(told(&run, "grace").contains("no rehearsal"));
         run.status = None;

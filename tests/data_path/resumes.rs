@@ -173,3 +173,43 @@ async fn m4_what_another_run_began_is_seen_to_its_end_before_anything_is_planned
     let result = shop.step(StepTask::Plan, pod).await;
     assert_eq!(result.reason, Reason::Succeeded, "{}", result.message);
 }
+
+/// M9: what a run cannot do without is asked for before a backup is made and drilled for it, with the grant that mends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn m9_rights_that_the_history_needs_are_asked_for_by_the_plan() {
+    let mut shop = Shop::new(FILES).await;
+    let revoke = "REVOKE CREATE ON DATABASE shop FROM PUBLIC, app";
+    shop.server.sql("shop", revoke).await;
+    let refused = shop.step(StepTask::Plan, FIRST).await;
+    assert_eq!(
+        refused.reason,
+        Reason::PermissionDenied,
+        "{}",
+        refused.message
+    );
+    let grant = &refused.message[refused.message.find("GRANT").unwrap()..];
+    assert_eq!(grant, "GRANT CREATE ON DATABASE \"shop\" TO \"app\"");
+    shop.server.sql("shop", grant).await;
+    let execution = "role: nobody";
+    shop.spec.execution = Some(serde_saphyr::from_str(execution).unwrap());
+    let refused = shop.step(StepTask::Plan, SECOND).await;
+    assert_eq!(refused.reason, Reason::InvalidSpec);
+    assert!(
+        refused.message.contains("spec.execution.role"),
+        "{}",
+        refused.message
+    );
+    shop.spec.execution = None;
+    let hash = shop.planned().await;
+    comes_to_the_history(&shop, &hash).await;
+    let taken = "CREATE ROLE other; ALTER SCHEMA lifeboat OWNER TO other; ALTER TABLE lifeboat.migration_history OWNER TO other";
+    shop.server.sql("shop", taken).await;
+    let pod = "00000004-0000-4000-8000-000000000000";
+    let refused = shop.step(StepTask::Plan, pod).await;
+    assert_eq!(refused.reason, Reason::PermissionDenied);
+    assert!(
+        refused.message.ends_with("GRANT other TO \"app\""),
+        "{}",
+        refused.message
+    );
+}

@@ -8,9 +8,12 @@ use lifeboat::task::{Retry, TaskResult};
 use rstest::rstest;
 
 use crate::fixtures::at;
-use crate::migration_world::{RunWorld, WINDOW, backup, planned, rehearsed, run, said};
+use crate::migration_world::{
+    RunWorld, WINDOW, applied, backup, planned, rehearsed, run, said, said_but,
+};
 use crate::migrations::{gates, message, ready};
 use crate::worlds::{World, after, now};
+use lifeboat::cluster::decision::Next;
 
 fn after_the_plan(backups: Vec<lifeboat::api::Backup>) -> RunWorld {
     let mut world = RunWorld::new();
@@ -205,4 +208,48 @@ fn nobody_has_to_approve_where_the_spec_says_so() {
     let mut world = RunWorld::of(run("index", "7", &format!("approval: None\n  {WINDOW}")));
     world = world.rehearse();
     assert_eq!(world.job(), "index-apply-1");
+}
+
+#[rstest]
+#[case::short("gate: {maxAge: 2m}", 100)]
+#[case::five_minutes("gate: {maxAge: 5m}", 270)]
+fn m7_a_backup_that_is_about_to_be_too_old_is_renewed_by_a_younger_one(
+    #[case] gate: &str,
+    #[case] seconds: i64,
+) {
+    let mut world = RunWorld::of(run("index", "7", &format!("{WINDOW}\n  {gate}")));
+    world.seen.backups = vec![backup("orders-2", "2026-11-21T02:00:00Z", Truth::True)];
+    let mut world = world.rehearse();
+    world.approve("grace");
+    world.settle(after(30));
+    assert_eq!(world.job(), "index-apply-1", "it is fresh");
+    let mut late = world.clone();
+    late.seen.jobs.clear();
+    late.ends(
+        40,
+        Some(said_but(Reason::WindowClosed, applied(0, None, false))),
+    );
+    late.settle(after(seconds));
+    let status = late.status().unwrap();
+    assert_eq!(
+        status.attempts.unwrap().gate,
+        2,
+        "one round more, and not five"
+    );
+    assert_eq!(status.gate.as_ref().unwrap().backup, "index-gate-2");
+}
+
+#[test]
+fn m7_what_was_mended_by_hand_is_rehearsed_on_a_younger_backup() {
+    let spec = format!("{WINDOW}\n  gate: {{dataAfter: '2026-11-21T01:30:00Z'}}");
+    let mut world = RunWorld::of(run("index", "7", &spec));
+    world.settle(now());
+    world.ends(10, Some(planned()));
+    let gate = world.status().unwrap().gate.clone().unwrap();
+    assert_eq!(gate.backup, "index-gate", "the proven one is older");
+    let mut world = RunWorld::of(run("index", "7", &spec.replace("01:30", "02:30")));
+    world.settle(now());
+    let waits = world.ends(10, Some(planned()));
+    assert_eq!(waits.next, Next::At(at("2026-11-21T02:30:00Z")));
+    assert_eq!(world.status().unwrap().gate, None);
 }

@@ -124,6 +124,14 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     let client = &session.client;
     let place = migrate::place(client).await?;
     place.keeps_history()?;
+    let acts = task.spec.execution.as_ref().and_then(|e| e.role.as_ref());
+    let mut roles = place.roles.iter().chain(&place.others);
+    if let Some(role) = acts.filter(|role| !roles.any(|r| r == *role)) {
+        return Err(never(
+            Reason::InvalidSpec,
+            format!("spec.execution.role: the server has no role {role}"),
+        ));
+    }
     let history = read_history(client).await?;
     let wanted = task.spec.history.clone().unwrap_or_default();
     if history.rows.is_empty() {
