@@ -54,6 +54,11 @@ async fn m14_who_holds_a_table_is_not_queued_behind_for_long(
     let stop = database.apply(&order).await.unwrap_err();
     let timeout = stop.sqlstate.as_deref() == Some("55P03");
     assert!(stop.reason == Reason::WouldBlock || timeout, "{stop:?}");
+    assert_eq!(stop.tries, 3);
+    if known {
+        let names = stop.message.contains("pid ") && stop.message.contains("public.orders");
+        assert!(stop.reason == Reason::WouldBlock && names, "{stop:?}");
+    }
     assert!(!is_changed(&database).await);
     holder.client.batch_execute("COMMIT").await.unwrap();
     if !text.contains("set_config") {
