@@ -30,7 +30,7 @@ pub struct MigrationRunStatus {
     /// The backup that stands behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<MigrationGateStatus>,
-    /// A Backup that a worker found too old, or no longer whole: it is not taken again.
+    /// The Backup that a worker found too old, or no longer whole, last: another one is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub refused_backup: Option<String>,

@@ -135,7 +135,8 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
         // A link that leads nowhere is told when it is read.
-        if !file.is_dir() && sql::order::is_migration(&file.display().to_string()) {
+        let other = std::fs::metadata(&file).is_ok_and(|found| !found.is_file());
+        if !other && sql::order::is_migration(&file.display().to_string()) {
             found.push(file);
         }
         if found.len() > MOST_FILES {
@@ -170,7 +171,11 @@ fn acknowledgements(path: &Path) -> Result<Vec<Acknowledgement>, CommandError> {
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_YAML_BYTES).read_to_string(&mut yaml))
         .map_err(|error| failed(&error))?;
-    let named = yaml.lines().any(|line| line.starts_with("acknowledge:"));
+    let bare = |line: &str| {
+        line.trim_start_matches(['{', ' ', '"', '\''])
+            .starts_with("acknowledge")
+    };
+    let named = yaml.lines().any(bare);
     let list = match named {
         true => serde_saphyr::from_str(&yaml).map(|named: Named| named.acknowledge),
         false => serde_saphyr::from_str(&yaml),

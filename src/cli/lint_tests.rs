@@ -118,6 +118,21 @@ fn a_secret_is_found_and_not_printed() {
     for shown in [shown, json] {
         assert!(!shown.contains("hunter"), "{shown}");
     }
+    // Two in one statement, and one in a file that cannot be read.
+    for sql in [
+        "CREATE USER MAPPING FOR app SERVER s OPTIONS (user 'app', password 'hunter1', sslpassword 'hunter2');",
+        "CREATE ROLE x LOGIN PASSWORD 'hunter22' VALID UNTL 'x';",
+        "CREATE ROLE x LOGIN PASSWORD 'hunter22;",
+    ] {
+        let files = [File::read("1_a.sql", sql.as_bytes())];
+        let found = lint(&files, &Context::default(), &[]);
+        let json = serde_json::to_string(&document(&files, &found)).unwrap();
+        let shown = text(&found, false);
+        assert!(
+            found.blocks() && !shown.contains("hunter") && !json.contains("hunter"),
+            "{shown}{json}"
+        );
+    }
 }
 
 #[test]

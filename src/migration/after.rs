@@ -45,11 +45,10 @@ impl Case<'_> {
         match reason {
             Reason::GateExpired if untouched && more => {
                 let gate = MigrationRunStatus {
-                    refused_backup: status.gate.map(|g| g.backup),
                     gate: None,
                     ..status
                 };
-                let why = format!("{message}: another backup is taken");
+                let why = format!("{message}: the gate is asked anew");
                 self.waits(gate, self.now, Reason::GateExpired, &why)
             }
             Reason::PlanVoid if untouched && more => {
@@ -93,7 +92,11 @@ impl Case<'_> {
                     next_attempt_at: Some(at),
                     ..status
                 };
-                let why = format!("{message}; it goes on after a pause");
+                let leaves = self.seen.run.metadata.deletion_timestamp.is_some();
+                let why = match leaves {
+                    true => message.to_owned(),
+                    false => format!("{message}; it goes on after a pause"),
+                };
                 Decision {
                     notices: vec![Notice::warning(reason, why.clone())],
                     ..self.waits(status, at, Reason::Retrying, &why)
@@ -146,7 +149,19 @@ pub(super) fn stands(
         },
     };
     MigrationRunStatus {
+        // Its own part of the plan is in the history: there is no other plan for the rest.
+        overtaken_by: old.overtaken_by.clone().filter(|_| execution.applied == 0),
         execution: Some(execution),
         ..old.clone()
+    }
+}
+
+/// The status with the backup of its gate as the one that a worker refused, if it did.
+pub(super) fn refused(old: MigrationRunStatus, refused: bool) -> MigrationRunStatus {
+    let backup = old.gate.as_ref().filter(|_| refused);
+    let backup = backup.map(|g| g.backup.clone());
+    MigrationRunStatus {
+        refused_backup: backup.or(old.refused_backup),
+        ..old
     }
 }

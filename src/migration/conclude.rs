@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::after::stands;
+use super::after::{refused, stands};
 use super::decide::{Case, is_unsettled};
 use super::read;
 use super::run::words;
@@ -25,7 +25,7 @@ const MAX_FAILED: i32 = 3;
 /// Jobs in a row that read the history and do not (K4).
 const MAX_UNSETTLED: i32 = 2;
 /// Jobs in a row that cannot remove what was begun.
-pub(super) const MAX_LEFT: i32 = 5;
+const MAX_LEFT: i32 = 5;
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// How a Job ended.
@@ -165,10 +165,10 @@ impl Case<'_> {
             return self.again(none(), MigrationStep::Plan, PLANNED, &broken);
         };
         let message = format!(
-            "{} statements in {} segments of {} files",
-            plan.statements,
-            plan.segments,
-            plan.files.len()
+            "{} in {} of {}",
+            read::count(plan.statements, "statement"),
+            read::count(plan.segments, "segment"),
+            read::count(plan.files.len(), "file")
         );
         let same = old.plan.as_ref();
         let same = same.is_some_and(|p| p.hash == plan.hash && p.history_at == plan.history_at);
@@ -266,6 +266,8 @@ impl Case<'_> {
         };
         // Whoever began nothing has left what stood: nobody has to be asked.
         let nothing = said.is_none() && ended.migration().is_some_and(|m| m.nothing_begun);
+        // The worker's own gate: it has looked at the backup.
+        let old = refused(old, said.is_some() && ended.reason == Reason::GateExpired);
         let status = match nothing {
             true => MigrationRunStatus {
                 execution: Some(execution),

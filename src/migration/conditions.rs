@@ -1,6 +1,7 @@
 //! The conditions of a run (K30), and how it ends. Pure.
 
 use super::decide::Case;
+use super::read;
 use crate::api::Reason;
 use crate::api::condition::{
     APPLIED, APPROVED, BACKUP_PROVEN, COMPLETE, Conditions, FAILED, PLANNED, READY, RECONCILING,
@@ -231,11 +232,10 @@ impl Case<'_> {
             let rehearsal = status.rehearsal.as_ref();
             let failed = rehearsal.is_some_and(|r| r.result == Verdict::Failed);
             let stale = match failed || reason == Reason::NotAsRehearsed {
-                true => format!(
-                    " With `spec.gate.dataAfter: '{}'` it is rehearsed on a backup of what is there then.",
-                    self.now
-                ),
-                false => String::new(),
+                true => {
+                    " With `spec.gate.dataAfter`, the time when that was mended, it is rehearsed on a younger backup."
+                }
+                false => "",
             };
             format!(
                 "Nothing was applied. Mend what is named, delete this MigrationRun and create it again.{stale}"
@@ -279,8 +279,9 @@ fn planned(status: &MigrationRunStatus) -> Told {
     };
     let short: String = plan.hash.chars().take(12).collect();
     let why = format!(
-        "{} statements in {} segments, plan {short}",
-        plan.statements, plan.segments
+        "{} in {}, plan {short}",
+        read::count(plan.statements, "statement"),
+        read::count(plan.segments, "segment")
     );
     (Truth::True, Reason::Succeeded, why)
 }

@@ -179,7 +179,8 @@ impl Case<'_> {
             ..old
         };
         // What was rehearsed and approved stands until another plan says that it is of something else.
-        let plan = old.plan.as_ref().filter(|_| old.overtaken_by.is_none());
+        let stands = old.overtaken_by.is_none() || has_applied(&old);
+        let plan = old.plan.as_ref().filter(|_| stands);
         match plan.map(|plan| plan.files.is_empty()) {
             None => return self.intend(old, MigrationStep::Plan, None),
             Some(true) => return self.nothing_to_do(old),

@@ -134,8 +134,9 @@ impl Case<'_> {
         };
         let last = self.changed_at(&old);
         if let Some(at) = last.filter(|at| *at > self.now) {
-            let why =
-                format!("spec.gate.dataAfter lies in the future: no backup is younger before {at}");
+            let why = format!(
+                "before {at} no backup is younger than spec.gate.dataAfter, or than the last migration by the database's clock"
+            );
             return Err(Box::new(self.waits(old, at, Reason::Pending, &why)));
         }
         let younger = |b: &&Backup| data_at(b) > last;

@@ -1,6 +1,5 @@
 //! A run that is being deleted: its worker is told to end and looked after first (M24). Pure.
 
-use super::conclude::MAX_LEFT;
 use super::decide::{Case, is_over, is_unsettled};
 use super::run::STOP_LOOK;
 use crate::api::Reason;
@@ -22,15 +21,19 @@ impl Case<'_> {
             None if self.seen.pods > 0 => self.look_again(old, Vec::new()),
             None if !is_unsettled(&old) => self.let_go(old, None),
             // It held because of that. Whoever deletes it may have made way: it is tried once more.
-            None if is_over(&old) && Self::attempts(&old).failed > MAX_LEFT => {
-                self.let_go(old, Some("something stands in the way"))
-            }
+            None if self.was_tried(&old) => self.let_go(old, Some("the last try failed too")),
             None => match self.ready_to_settle() {
                 Ok(_) if !self.seen.namespace_terminating => self.settle(old),
                 Ok(_) => self.let_go(old, Some("its namespace is being deleted")),
                 Err((_, why)) => self.let_go(old, Some(why.as_str())),
             },
         }
+    }
+
+    /// It has come to its end, unsettled, since somebody deleted it.
+    fn was_tried(&self, old: &MigrationRunStatus) -> bool {
+        let deleted = self.seen.run.metadata.deletion_timestamp.as_ref();
+        is_over(old) && old.finished_at >= deleted.map(|t| t.0)
     }
 
     fn stop(
@@ -90,7 +93,7 @@ impl Case<'_> {
     ) -> Decision<MigrationRunStatus> {
         let notice = unread.map(|why| {
             let message = format!(
-                "nobody could read from the history what stands, because {why}: look at lifeboat.migration_history of the database"
+                "what stands is not known, or something is half done, because {why}: look at lifeboat.migration_history of the database"
             );
             Notice::warning(Reason::Unknown, message)
         });

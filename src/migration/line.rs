@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use super::decide::{has_applied, is_over};
+use super::decide::{has_applied, is_over, is_unsettled};
 use crate::api::condition::{COMPLETE, FAILED, is_true};
 use crate::api::migration_run::MigrationStep;
 use crate::api::{MigrationRun, MigrationRunStatus};
@@ -37,9 +37,9 @@ pub fn another_goes_first<'a>(
     let others = others.filter(|other| of_one_database(run, other) && !same(other));
     let mut first: Option<&MigrationRun> = None;
     for other in others {
-        let goes = match other.is_at_database() {
-            true => !run.is_at_database() || place(other) < place(run),
-            false => counts(other) && !run.is_at_database() && place(other) < place(run),
+        let goes = match at_database(other) {
+            true => !at_database(run) || place(other) < place(run),
+            false => counts(other) && !at_database(run) && place(other) < place(run),
         };
         if goes && first.is_none_or(|f| place(other) < place(f)) {
             first = Some(other);
@@ -52,7 +52,7 @@ pub fn another_goes_first<'a>(
             }
             _ => first.name_any(),
         },
-        at_database: first.is_at_database(),
+        at_database: at_database(first),
         failed: first
             .status
             .as_ref()
@@ -64,7 +64,8 @@ pub fn another_goes_first<'a>(
 pub(super) fn overtaken(status: MigrationRunStatus, first: &Option<Before>) -> MigrationRunStatus {
     let running = status.running.as_ref();
     let planning = running.is_some_and(|r| r.step == MigrationStep::Plan);
-    let counts = (planning || status.plan.is_some()) && !has_applied(&status) && !is_over(&status);
+    let begun = has_applied(&status) || is_unsettled(&status);
+    let counts = (planning || status.plan.is_some()) && !begun && !is_over(&status);
     match first {
         Some(first) if first.at_database && counts => MigrationRunStatus {
             overtaken_by: Some(first.name.clone()),
@@ -78,6 +79,12 @@ pub(super) fn overtaken(status: MigrationRunStatus, first: &Option<Before>) -> M
 pub(crate) fn of_one_database(a: &MigrationRun, b: &MigrationRun) -> bool {
     let one_policy = a.spec.policy_ref == b.spec.policy_ref && a.namespace() == b.namespace();
     one_policy || (a.database().is_some() && a.database() == b.database())
+}
+
+/// A worker of it is at the database, or one was and what it left is not looked after yet.
+fn at_database(run: &MigrationRun) -> bool {
+    let status = run.status.as_ref();
+    run.is_at_database() || status.is_some_and(|s| is_unsettled(s) && !is_over(s))
 }
 
 /// Whether it stands in line at all.

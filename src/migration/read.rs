@@ -62,6 +62,13 @@ pub(super) fn rehearsal(
     })
 }
 
+/// `1 file`, `2 files`.
+pub(super) fn count(number: impl TryInto<i64>, what: &str) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{s}")
+}
+
 /// The first differences.
 pub(super) fn differences(said: &[String]) -> Vec<String> {
     lines(said, MAX_DIFFERENCES, 256)

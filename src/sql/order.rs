@@ -38,10 +38,7 @@ pub fn version(path: &str) -> Version {
     let head = if flyway {
         digits
     } else {
-        let end = digits.find(|c: char| !c.is_ascii_digit());
-        digits
-            .get(..end.unwrap_or(digits.len()))
-            .unwrap_or_default()
+        numbers_at_the_head(digits)
     };
     let numbers = head.split(['.', '_']).filter(|n| !n.is_empty());
     Version {
@@ -50,6 +47,15 @@ pub fn version(path: &str) -> Version {
         flyway,
         ambiguous,
     }
+}
+
+/// Digits, with single dots between: of `1.5_a.sql` the `1.5`, of `001.sql` the `001`.
+fn numbers_at_the_head(name: &str) -> &str {
+    let bytes = name.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let dot = |at: usize| bytes.get(at) == Some(&b'.') && at > 0 && digit(at + 1);
+    let end = (0..bytes.len()).find(|at| !digit(*at) && !dot(*at));
+    name.get(..end.unwrap_or(name.len())).unwrap_or_default()
 }
 
 /// Whether a file is a migration by its name.
@@ -100,6 +106,8 @@ mod tests {
             "9_b.sql",
             "002_a.up.sql",
             "002_a.down.sql",
+            "002.5_a.sql",
+            "0004.sql",
             "notes.sql",
         ];
         sort(&mut names, |n| (*n).to_owned());
@@ -108,7 +116,9 @@ mod tests {
             "V1.10__y.sql",
             "002_a.up.sql",
             "002_a.down.sql",
+            "002.5_a.sql",
             "V3__x.sql",
+            "0004.sql",
             "9_b.sql",
             "9_b.sql.down",
             "10_c.sql",

@@ -1,5 +1,6 @@
 //! A MigrationRun that is deleted, that is looked at by an operator which dies, and that is told anything by its workers.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lifeboat::api::restore_drill::Verdict;
 use lifeboat::api::{MigrationRunStatus, Reason};
 use lifeboat::cluster::decision::{Effect, Next};
@@ -119,6 +120,8 @@ fn is_let_go(world: &RunWorld) -> bool {
 
 #[rstest]
 #[case::made_way(said(applied(1, None, false)))]
+#[case::nobody_can_say(failure(Reason::ConnectionRefused, Retry::Later))]
+#[case::it_was_touched(said_but(Reason::HistoryTouched, applied(1, None, true)))]
 #[case::still_in_the_way(said_but(Reason::InvalidIndexLeft, applied(1, None, true)))]
 fn m4_what_stays_begun_holds_and_is_looked_after_once_more_when_it_is_deleted(
     #[case] last: TaskResult,
@@ -128,6 +131,7 @@ fn m4_what_stays_begun_holds_and_is_looked_after_once_more_when_it_is_deleted(
     assert!(way.contains("nobody knows"), "{way}");
     assert!(!is_let_go(&world), "whoever deletes it may have made way");
     world.is_deleted();
+    world.seen.run.metadata.deletion_timestamp = Some(Time(after(590)));
     world.settle(after(600));
     assert_eq!(world.job(), "index-settle-6");
     world.ends(610, Some(last));

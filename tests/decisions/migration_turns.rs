@@ -218,6 +218,19 @@ fn m23_a_plan_that_is_made_while_another_run_is_at_the_database_is_made_again() 
 }
 
 #[test]
+fn m23_a_run_of_which_a_part_stands_goes_on_with_its_plan() {
+    let mut world = RunWorld::applying();
+    world.ends(40, None);
+    assert_eq!(world.job(), "index-settle-1");
+    world.seen.first = waits().1;
+    let part = said_but(Reason::Terminated, applied(1, None, false));
+    world.ends(50, Some(part));
+    world.seen.first = None;
+    world.settle(after(200));
+    assert_eq!(world.job(), "index-apply-2");
+}
+
+#[test]
 fn m17_a_worker_that_made_room_goes_on_after_the_backup_and_as_often_as_it_takes() {
     let mut world = RunWorld::applying();
     for round in 1..=8 {

@@ -70,12 +70,25 @@ fn api(cluster: &Cluster, namespace: &str, kind: &str) -> Api<DynamicObject> {
     }
 }
 
+/// Asks again, a few times, when the connection was lost: the server may close one at any time.
+fn asked<T, F: Future<Output = kube::Result<T>>>(
+    cluster: &Cluster,
+    ask: impl Fn() -> F,
+) -> kube::Result<T> {
+    let mut lost = 0;
+    loop {
+        match cluster.runtime.block_on(ask()) {
+            Err(e) if !matches!(e, kube::Error::Api(_)) && lost < 5 => lost += 1,
+            answer => return answer,
+        }
+    }
+}
+
 /// An object as JSON; `None` if it is not there.
 pub fn object(kubeconfig: &str, namespace: &str, kind: &str, name: &str) -> Option<Value> {
     let cluster = cluster(kubeconfig);
-    let found = cluster
-        .runtime
-        .block_on(api(cluster, namespace, kind).get_opt(name))
+    let api = api(cluster, namespace, kind);
+    let found = asked(cluster, || api.get_opt(name))
         .unwrap_or_else(|e| panic!("{kind}/{name} in {namespace}: {e}"));
     found.map(|object| serde_json::to_value(object).expect("an object is JSON"))
 }
@@ -84,9 +97,8 @@ pub fn object(kubeconfig: &str, namespace: &str, kind: &str, name: &str) -> Opti
 pub fn labelled(kubeconfig: &str, namespace: &str, kind: &str, label: &str) -> Vec<DynamicObject> {
     let cluster = cluster(kubeconfig);
     let labelled = ListParams::default().labels(label);
-    cluster
-        .runtime
-        .block_on(api(cluster, namespace, kind).list(&labelled))
+    let api = api(cluster, namespace, kind);
+    asked(cluster, || api.list(&labelled))
         .unwrap_or_else(|e| panic!("{kind} with {label} in {namespace}: {e}"))
         .items
 }

@@ -235,7 +235,7 @@ impl Run<'_> {
                     Reason::PlanVoid,
                     format!(
                         "segment {} of {} was begun by another run ({}) and nobody saw its end; an index that is not valid may be left \
-                         of it: a run with that file settles it",
+                         of it: delete that MigrationRun, which looks after it",
                         row.segment, row.name, row.run_uid
                     ),
                 )

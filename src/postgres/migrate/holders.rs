@@ -106,18 +106,21 @@ pub(super) async fn look(
 
 /// Says who holds what was waited for, where that is known still.
 pub(super) fn name(stop: Stop, holders: &[Holder]) -> Stop {
-    let Some(h) = holders.iter().max_by_key(|h| h.age) else {
+    // An autovacuum gives way.
+    let Some(h) = holders.iter().max_by_key(|h| (!h.autovacuum, h.age)) else {
         return stop;
     };
-    let age = match h.age.as_secs() {
-        // Whose transaction it is may not be ours to see.
-        0 => String::new(),
-        seconds => format!(", in a transaction for {seconds} s"),
+    let who = match (h.pid, h.age.as_secs()) {
+        // A prepared transaction: of nobody, and of no known age.
+        (0, _) => format!("{} holds {}", h.name, h.table),
+        // Since when may not be ours to see.
+        (pid, 0) => format!("pid {pid} ({}) holds {}", h.name, h.table),
+        (pid, seconds) => format!(
+            "pid {pid} ({}) holds {}, in a transaction for {seconds} s",
+            h.name, h.table
+        ),
     };
-    let message = format!(
-        "{}: pid {} ({}) holds {}{age}",
-        stop.message, h.pid, h.name, h.table
-    );
+    let message = format!("{}: {who}", stop.message);
     Stop { message, ..stop }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn hits(node: &Node) -> Vec<Hit> {
     hits.extend(policy(node));
     hits.extend(rights(node));
     hits.extend(opaque(node));
-    hits.extend(secret(node));
+    hits.extend(secrets(node));
     if node.kind == K::ALTER_ROLE || node.kind == K::ALTER_USER {
         let set = node.has(K::SET_CONFIG_PARAM) || node.has(K::RESET_CONFIG_PARAM);
         let message = "it outlives the migration, and holds for every later session of the role";
@@ -351,17 +351,13 @@ fn opaque(node: &Node) -> Option<Hit> {
     Some(whole(node, Rule::Lb407, message))
 }
 
-fn secret(node: &Node) -> Option<Hit> {
-    let literals = node.all(K::LITERAL);
-    let hit = |n: &SyntaxNode| {
-        let message = "a password or key stands here in plain text";
-        Some(Hit::new(Rule::Lb408, span(n), message))
-    };
-    for literal in literals {
-        let text = words(&literal).concat();
+/// Each of them: what is found is not shown either.
+fn secrets(node: &Node) -> Vec<Hit> {
+    let is_secret = |literal: &SyntaxNode| {
+        let text = words(literal).concat();
         // NULL takes a password away.
         if !text.contains(['\'', '$']) {
-            continue;
+            return false;
         }
         let parent = literal.parent();
         let password = parent.is_some_and(|p| match p.kind() {
@@ -374,11 +370,14 @@ fn secret(node: &Node) -> Option<Hit> {
             }
             _ => false,
         });
-        if password || looks_secret(&text) {
-            return hit(&literal);
-        }
-    }
-    None
+        password || looks_secret(&text)
+    };
+    let message = "a password or key stands here in plain text";
+    let literals = node.all(K::LITERAL);
+    let literals = literals.filter(is_secret);
+    literals
+        .map(|n| Hit::new(Rule::Lb408, span(&n), message))
+        .collect()
 }
 
 /// Literals that hardly mean anything else.

@@ -126,6 +126,8 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     place.keeps_history()?;
     let acts = task.spec.execution.as_ref().and_then(|e| e.role.as_ref());
     let mut roles = place.roles.iter().chain(&place.others);
+    // The server's own roles are not listed.
+    let acts = acts.filter(|role| !role.starts_with("pg_"));
     if let Some(role) = acts.filter(|role| !roles.any(|r| r == *role)) {
         return Err(never(
             Reason::InvalidSpec,
