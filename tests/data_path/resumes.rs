@@ -213,3 +213,14 @@ async fn m9_rights_that_the_history_needs_are_asked_for_by_the_plan() {
         refused.message
     );
 }
+
+/// M9: whoever may make nothing in the database writes a history in the schema that was made for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn m9_a_schema_that_was_made_for_the_history_is_enough() {
+    let shop = Shop::new(FILES).await;
+    let made =
+        "REVOKE CREATE ON DATABASE shop FROM PUBLIC, app; CREATE SCHEMA lifeboat AUTHORIZATION app";
+    shop.server.sql("shop", made).await;
+    let hash = shop.planned().await;
+    comes_to_the_history(&shop, &hash).await;
+}
