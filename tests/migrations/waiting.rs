@@ -366,3 +366,32 @@ async fn rehearsed_with(
         .collect();
     order
 }
+
+/// M14: a session that holds what we want waits for what we hold. It is we who give way, before the server looks for a victim.
+#[tokio::test(flavor = "multi_thread")]
+async fn m14_in_a_deadlock_with_the_application_the_migration_gives_way() {
+    let server = Server::start(17, &["deadlock_timeout=30s"]);
+    let database = Database::new(&server, "shop", ORDERS).await;
+    let text = "UPDATE orders SET customer = customer + 1000 WHERE id = 1; SELECT pg_sleep(0.3); \
+        UPDATE orders SET customer = customer + 1000 WHERE id = 2";
+    let mut order = database.order(&[("1_a.sql", text)]).await;
+    order.limits.max_blocking = Duration::from_secs(60);
+    order.limits.block_budget = Duration::from_secs(60);
+    let (application, looks) = (server.session("shop").await, server.session("shop").await);
+    let begin = "BEGIN; UPDATE orders SET customer = customer + 1 WHERE id = 2";
+    application.client.batch_execute(begin).await.unwrap();
+    let crosses = async {
+        let free = "SELECT FROM orders WHERE id = 1 FOR UPDATE SKIP LOCKED";
+        while !looks.client.query(free, &[]).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let rest = "UPDATE orders SET customer = customer + 1 WHERE id = 1; COMMIT";
+        application.client.batch_execute(rest).await
+    };
+    let (applied, crossed) = tokio::join!(database.apply(&order), crosses);
+    crossed.unwrap();
+    assert!(applied.unwrap().tries > 0);
+    let both = "SELECT sum(customer) - sum(id % 7) FROM orders WHERE id IN (1, 2)";
+    let both: i64 = database.ask(both).await;
+    assert_eq!(both, 2002, "each has changed each row once");
+}
