@@ -123,6 +123,7 @@ fn a_secret_is_found_and_not_printed() {
         "CREATE USER MAPPING FOR app SERVER s OPTIONS (user 'app', password 'hunter1', sslpassword 'hunter2');",
         "CREATE ROLE x LOGIN PASSWORD 'hunter22' VALID UNTL 'x';",
         "CREATE ROLE x LOGIN PASSWORD 'hunter22;",
+        "CREATE ROLE x LOGIN PASSWORD '1$hunter22' VALID UNTL 'x';",
     ] {
         let files = [File::read("1_a.sql", sql.as_bytes())];
         let found = lint(&files, &Context::default(), &[]);

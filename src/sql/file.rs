@@ -160,7 +160,7 @@ impl File {
     }
 
     /// A part of its text for people: where a secret stands are asterisks, one for each character. Of a file that cannot be read
-    /// nobody knows where: if it speaks of one at all, every string of it is taken for one.
+    /// nobody knows where: if it speaks of one at all, the rest of each line from its first quote on is taken for one.
     #[must_use]
     pub fn shown(&self, part: Range<usize>) -> String {
         if self.refused() && speaks_of_secrets(&self.text) {
@@ -201,19 +201,12 @@ fn speaks_of_secrets(text: &str) -> bool {
     words.iter().any(|word| lower.contains(word))
 }
 
-/// A line with asterisks from each quote to the next, or to its end.
+/// A line with asterisks from its first quote on: where a string ends nobody knows who cannot read the file.
 fn without_strings(line: &str) -> String {
-    let mut inside = false;
-    let blanked = |c: char| {
-        let edge = matches!(c, '\'' | '$');
-        let shown = match (inside || edge) && !c.is_whitespace() {
-            true => '*',
-            false => c,
-        };
-        inside ^= edge;
-        shown
-    };
-    line.chars().map(blanked).collect()
+    let at = line.find(['\'', '$']).unwrap_or(line.len());
+    let (before, rest) = line.split_at(at);
+    let blanked = |c: char| if c.is_whitespace() { c } else { '*' };
+    before.chars().chain(rest.chars().map(blanked)).collect()
 }
 
 fn take(raw: Vec<Raw>, text: &str, lines: &Lines) -> Vec<Statement> {
