@@ -21,6 +21,8 @@ mod changes;
 mod custom_format;
 #[path = "data_path/cuts.rs"]
 mod cuts;
+#[path = "data_path/definitions.rs"]
+mod definitions;
 #[path = "data_path/drills.rs"]
 mod drills;
 #[path = "data_path/hashes.rs"]

@@ -175,6 +175,9 @@ reasons! {
     ExtensionMissing,
     /// The scratch server has another version of an extension, and what depends on it is unequal.
     ExtensionVersion,
+    /// The scratch server prints a definition otherwise than it was backed up, and a restore of that definition alone prints the
+    /// same: nobody can tell whether it means the same. `spec.compare.accept` accepts it.
+    PrintedOtherwise,
     /// The scratch server's image lacks a locale or collation.
     LocaleMissing,
     /// The scratch server's volume or memory is too small.

@@ -204,6 +204,23 @@ pub struct Compare {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 99))]
     pub sample_percent: Option<i32>,
+    /// Definitions that the server prints otherwise than they were backed up (reason `PrintedOtherwise`), which somebody has
+    /// read and found equal. Each counts only as long as both texts stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub accept: Vec<AcceptedDefinition>,
+}
+
+/// A definition whose other print is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AcceptedDefinition {
+    /// The object, as the drill names it: `VIEW public.totals`.
+    #[schemars(length(min = 1, max = 512))]
+    pub definition: String,
+    /// The fingerprint that the drill says of it: 16 hex digits.
+    #[schemars(regex(pattern = r"^[0-9a-f]{16}$"))]
+    pub fingerprint: String,
 }
 
 /// How rows are compared.

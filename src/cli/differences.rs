@@ -30,8 +30,4 @@ pub(super) fn add(out: &mut String, differences: &[Difference], is: &str) {
         let _ = writeln!(out, "… and {more} more (--json has all)");
     }
     out.push('\n');
-    let defined = |d: &Difference| d.expected.starts_with("definition ");
-    if differences.iter().any(defined) {
-        out.push_str("how definitions differ: diff what `pg_restore --schema-only -f -` prints of the dump and `pg_dump --schema-only` of the database\n");
-    }
 }

@@ -19,6 +19,12 @@ pub enum Name {
     },
 }
 
+impl Default for Name {
+    fn default() -> Self {
+        Name::Text(String::new())
+    }
+}
+
 impl Name {
     /// From the server's bytes.
     #[must_use]
@@ -28,6 +34,19 @@ impl Name {
             Err(_) => Name::Bytes {
                 hex: bytes.iter().map(|b| format!("{b:02x}")).collect(),
             },
+        }
+    }
+
+    /// The server's bytes again.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Name::Text(text) => text.as_bytes().to_vec(),
+            Name::Bytes { hex } => hex
+                .as_bytes()
+                .chunks(2)
+                .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+                .collect(),
         }
     }
 
@@ -105,7 +124,7 @@ impl Contents {
 }
 
 /// One entry of the dump's table of contents.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SchemaEntry {
     /// Kind, for example `FUNCTION`, `ACL`, `FK CONSTRAINT`.
@@ -116,8 +135,11 @@ pub struct SchemaEntry {
     pub tag: Name,
     /// Owner, empty where it has none.
     pub owner: Name,
-    /// SHA-256 of the definition, hex.
-    pub fingerprint: String,
+    /// Its definition, byte for byte as the dump has it.
+    pub definition: Name,
+    /// How a table keeps its rows, where the dump says it: `heap`, or an extension's way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_method: Option<String>,
 }
 
 /// A role that the database names.

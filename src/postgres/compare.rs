@@ -6,15 +6,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::compare_schema::entries;
+pub use super::compare_schema::{Reference, needs_reference};
 pub use super::compare_tables::NO_HASH;
 use super::compare_tables::{full, tables};
-pub use super::differences::{Comparison, Difference};
+pub use super::differences::{Comparison, Difference, Printed};
 use super::extensions::pairs;
-use crate::manifest::{Contents, LargeObjects, Name, SchemaEntry};
+use crate::manifest::{Contents, LargeObjects, Name};
 
 /// Compares a database with a backup.
 #[must_use]
 pub fn compare(expected: &Contents, found: &Contents) -> Comparison {
+    compare_with(expected, found, None)
+}
+
+/// As [`compare`]; of definitions that neither their bytes nor the rules make equal, the reference decides (G23).
+#[must_use]
+pub fn compare_with(
+    expected: &Contents,
+    found: &Contents,
+    reference: Option<&Reference<'_>>,
+) -> Comparison {
     let mut result = Comparison::default();
     let encoding = |contents: &Contents| contents.settings.get("server_encoding").cloned();
     if let (Some(was), Some(is)) = (encoding(expected), encoding(found))
@@ -28,7 +40,8 @@ pub fn compare(expected: &Contents, found: &Contents) -> Comparison {
     let absent = tables(expected, found, &mut result);
     sequences(expected, found, &mut result);
     large_objects(expected, found, &mut result);
-    entries(expected, found, &absent, &mut result);
+    let both = (expected.entries.as_slice(), found.entries.as_slice());
+    entries(both, &absent, reference, &mut result);
     census(expected, found, &mut result);
     surroundings(expected, found, &mut result);
     result
@@ -90,83 +103,6 @@ fn large_objects(expected: &Contents, found: &Contents, result: &mut Comparison)
             result.not_compared.push(what.to_owned());
         }
         _ => {}
-    }
-}
-
-type Entries<'a> = BTreeMap<(&'a str, &'a Name, &'a Name), Vec<(&'a Name, &'a str)>>;
-
-fn by_name(entries: &[SchemaEntry]) -> Entries<'_> {
-    let mut all: Entries<'_> = BTreeMap::new();
-    for entry in entries {
-        let key = (entry.desc.as_str(), &entry.namespace, &entry.tag);
-        all.entry(key)
-            .or_default()
-            .push((&entry.owner, entry.fingerprint.as_str()));
-    }
-    for same in all.values_mut() {
-        same.sort();
-    }
-    all
-}
-
-/// Schema equality (G23): the entries of the two tables of contents.
-fn entries(
-    expected: &Contents,
-    found: &Contents,
-    absent: &BTreeSet<(&Name, &Name)>,
-    result: &mut Comparison,
-) {
-    if expected.entries.is_empty() {
-        result
-            .not_compared
-            .push("the schema, because the backup does not record it".to_owned());
-        return;
-    }
-    let (was, is) = (by_name(&expected.entries), by_name(&found.entries));
-    let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
-    for key in keys {
-        let (desc, schema, tag) = key;
-        let object = match (schema.display(), tag.display()) {
-            (schema, tag) if schema.is_empty() && tag.is_empty() => "of the database".to_owned(),
-            (schema, tag) if schema.is_empty() => tag,
-            (schema, tag) => format!("{schema}.{tag}"),
-        };
-        match (was.get(key), is.get(key)) {
-            (Some(was), Some(is)) if was == is => {}
-            (Some(was), Some(is)) => {
-                let owners = |entries: &[(&Name, &str)]| {
-                    entries
-                        .iter()
-                        .map(|(owner, _)| owner.display())
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
-                let prints = |entries: &[(&Name, &str)]| {
-                    let short = entries
-                        .iter()
-                        .map(|(_, print)| print.get(..12).unwrap_or(print));
-                    short.collect::<Vec<_>>().join(", ")
-                };
-                if owners(was) != owners(is) {
-                    result.differs("owner", format!("{desc} {object}"), owners(was), owners(is));
-                }
-                if prints(was) != prints(is) {
-                    let text =
-                        |entries: &[(&Name, &str)]| format!("definition {}", prints(entries));
-                    result.differs(desc, object, text(was), text(is));
-                }
-            }
-            (was, _) => {
-                // A table that is missing was told, with its rows.
-                if *desc != "TABLE" || !absent.contains(&(*schema, *tag)) {
-                    let (left, right) = match was {
-                        Some(_) => ("there", "missing"),
-                        None => ("missing", "there"),
-                    };
-                    result.differs(desc, object, left, right);
-                }
-            }
-        }
     }
 }
 

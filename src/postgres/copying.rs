@@ -136,9 +136,9 @@ mod tests {
             namespace: name("public"),
             tag: name(tag),
             owner: name("o"),
-            fingerprint: [0; 32],
+            definition: Name::Text(String::new()),
+            access_method: None,
             loaded_through: None,
-            sql: None,
         };
         let relation = |tag: &str, rows| Relation {
             schema: name("public"),

@@ -41,6 +41,30 @@ impl Difference {
     }
 }
 
+/// A definition that the server prints otherwise than it was recorded, and as it prints what was recorded when that is
+/// restored by itself (G23): no sign of a fault, and no proof that it means the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Printed {
+    /// The object and both texts.
+    #[serde(flatten)]
+    pub difference: Difference,
+    /// What accepts it: 16 hex digits of both texts.
+    pub fingerprint: String,
+}
+
+impl Printed {
+    /// In a sentence, with what accepts it.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        format!(
+            "{} (fingerprint {})",
+            self.difference.sentence(),
+            self.fingerprint
+        )
+    }
+}
+
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,6 +74,9 @@ pub struct Comparison {
     /// What is unequal because the server has another version of an extension, or may be: it cannot be told (G18).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undecided: Vec<Difference>,
+    /// Definitions that the server prints otherwise than they were recorded: it cannot be told whether they mean the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub printed_otherwise: Vec<Printed>,
     /// Worth knowing, and no inequality: another version of an extension, of a collation.
     pub notes: Vec<String>,
     /// What could not be compared because the backup does not say it; empty: everything was (G28).
@@ -66,7 +93,8 @@ impl Comparison {
     /// Everything was compared and is equal.
     #[must_use]
     pub fn proves(&self) -> bool {
-        self.differences.is_empty() && self.undecided.is_empty() && self.not_compared.is_empty()
+        let equal = self.differences.is_empty() && self.undecided.is_empty();
+        equal && self.printed_otherwise.is_empty() && self.not_compared.is_empty()
     }
 
     pub(super) fn differs(

@@ -6,12 +6,14 @@ use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 
 use super::error::PgError;
 use super::libpq::{Files, listen};
 use super::target::Target;
 use super::tools::PgDump;
 use crate::api::Reason;
+use crate::manifest::Contents;
 
 /// From this major on pg_dump compresses with zstd.
 const ZSTD_SINCE: i32 = 16;
@@ -29,8 +31,76 @@ pub struct DumpOrder<'a> {
     pub application_name: &'a str,
     /// A pooler stands between: no startup options can be sent, the result says `KeepalivesNotSet`.
     pub pooled: bool,
+    /// How it prints.
+    pub print: &'a Print,
     /// A folder of ours, in memory, for service and password file.
     pub scratch: &'a Path,
+}
+
+/// How a server prints definitions to pg_dump, where settings of role, database or server could change it: the same on both
+/// sides of a comparison (G23).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Print {
+    /// Encoding of the dump: the server's own, so that nothing is converted (G6).
+    pub encoding: String,
+    /// `standard_conforming_strings`.
+    pub standard_strings: String,
+    /// `quote_all_identifiers`.
+    pub quote_all: String,
+}
+
+/// Names of the settings that [`Print`] is recorded under.
+const PRINT: [&str; 2] = ["standard_conforming_strings", "quote_all_identifiers"];
+
+impl Print {
+    /// As PostgreSQL prints by itself.
+    #[must_use]
+    pub fn plain(encoding: &str) -> Self {
+        Self {
+            encoding: encoding.to_owned(),
+            standard_strings: "on".to_owned(),
+            quote_all: "off".to_owned(),
+        }
+    }
+
+    /// As a backup was printed.
+    #[must_use]
+    pub fn of(contents: &Contents) -> Self {
+        let setting = |name: &str, usual: &str| {
+            let value = contents.settings.get(name);
+            value.map_or(usual, String::as_str).to_owned()
+        };
+        let [standard, quote] = PRINT;
+        Self {
+            encoding: setting("server_encoding", "UTF8"),
+            standard_strings: setting(standard, "on"),
+            quote_all: setting(quote, "off"),
+        }
+    }
+
+    /// As the session of a role prints, whose settings nobody can change through a pooler.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub async fn seen(client: &Client, encoding: &str) -> Result<Self, PgError> {
+        let sql = "SELECT pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('quote_all_identifiers')";
+        let failed = |e| PgError::query("read how definitions are printed", &e);
+        let row = client.query_one(sql, &[]).await.map_err(failed)?;
+        Ok(Self {
+            encoding: encoding.to_owned(),
+            standard_strings: row.try_get(0).map_err(failed)?,
+            quote_all: row.try_get(1).map_err(failed)?,
+        })
+    }
+
+    /// Writes it down.
+    pub fn record(&self, contents: &mut Contents) {
+        let [standard, quote] = PRINT.map(str::to_owned);
+        contents
+            .settings
+            .insert(standard, self.standard_strings.clone());
+        contents.settings.insert(quote, self.quote_all.clone());
+    }
 }
 
 /// A pg_dump that runs. Dropping it kills it.
@@ -69,6 +139,8 @@ impl DumpProcess {
             .arg(format!("--snapshot={}", order.snapshot))
             .arg("--lock-wait-timeout=10s")
             .arg("--no-password")
+            // Set after connecting, so through a pooler too.
+            .arg(format!("--encoding={}", order.print.encoding))
             .arg(if compressed {
                 "--compress=zstd:1"
             } else {
@@ -76,8 +148,11 @@ impl DumpProcess {
             })
             .stdout(Stdio::piped());
         files.lend_to(&mut command, order.application_name);
-        if !order.pooled {
-            command.env("PGOPTIONS", options(order.tool.major));
+        if order.pooled {
+            // What libpq sends by itself poolers let pass.
+            command.env("PGTZ", "UTC");
+        } else {
+            command.env("PGOPTIONS", options(order.tool.major, order.print));
         }
         let mut child = command.spawn().map_err(|e| io("start pg_dump", e))?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -131,11 +206,13 @@ impl DumpProcess {
 
 /// For a session that is not ours: half-open connections must not hold locks for hours (G10), and what
 /// pg_dump prints must not hang on the settings of role, database or server (G14, G23).
-pub(super) fn options(major: i32) -> String {
-    let mut options =
+pub(super) fn options(major: i32, print: &Print) -> String {
+    let mut options = format!(
         "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 \
-         -c tcp_user_timeout=60s -c TimeZone=UTC -c bytea_output=hex"
-            .to_owned();
+         -c tcp_user_timeout=60s -c TimeZone=UTC -c bytea_output=hex \
+         -c standard_conforming_strings={} -c quote_all_identifiers={}",
+        print.standard_strings, print.quote_all
+    );
     if major >= 14 {
         options.push_str(" -c client_connection_check_interval=10s");
     }

@@ -87,7 +87,7 @@ pub(super) fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
     let (mut early, mut late) = (Vec::new(), Vec::new());
     for entry in &order.toc.entries {
         // Where a sequence stands is data.
-        let sql = entry.sql.as_ref().filter(|_| entry.desc != SEQUENCE_SET);
+        let sql = entry.sql().filter(|_| entry.desc != SEQUENCE_SET);
         let Some(sql) = sql else {
             continue;
         };
@@ -99,7 +99,7 @@ pub(super) fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
             }
             continue;
         }
-        for statement in split(sql) {
+        for statement in split(&sql) {
             let setting = entry.desc == "DATABASE PROPERTIES"
                 && statement.starts_with("ALTER DATABASE ")
                 && statement.contains(" SET ");

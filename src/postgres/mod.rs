@@ -19,13 +19,14 @@
 pub mod census;
 pub mod checks;
 pub mod compare;
+mod compare_schema;
 mod compare_tables;
 pub mod connect;
 pub mod content;
 pub mod coordinator;
 pub mod copying;
 mod counts;
-mod definition;
+pub mod definition;
 pub mod differences;
 pub mod dump;
 pub mod empty;
@@ -65,7 +66,7 @@ pub mod witness;
 
 pub use connect::{Connection, connect};
 pub use coordinator::{Coordinator, LockPatience};
-pub use dump::{DumpEnd, DumpOrder, DumpProcess};
+pub use dump::{DumpEnd, DumpOrder, DumpProcess, Print};
 pub use error::{PgError, sanitise};
 pub use preflight::{Preflight, preflight};
 pub use step::{Observer, Silent, Step};

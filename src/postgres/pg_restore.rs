@@ -211,9 +211,9 @@ mod tests {
                 namespace: name("public"),
                 tag: name("orders"),
                 owner: name("o"),
-                fingerprint: [0; 32],
+                definition: name(""),
+                access_method: None,
                 loaded_through: None,
-                sql: None,
             }],
         };
         let words = "pg_restore: while PROCESSING TOC:\n\

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use super::connect::connect;
 use super::error::PgError;
 use super::locales;
-pub use super::scratch_database::{allow_login, create_database, make_reader};
+pub use super::scratch_database::{allow_login, create_beside, create_database, make_reader};
 use super::scratch_memory::memory;
 use super::scratch_order::Carried;
 pub use super::scratch_order::ScratchOrder;

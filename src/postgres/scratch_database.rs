@@ -20,12 +20,7 @@ pub async fn create_database(
     name: &str,
     sql: &str,
 ) -> Result<(), PgError> {
-    let made = sql.strip_prefix("CREATE DATABASE ").unwrap_or_default();
-    let named = |name: &str| {
-        made.strip_prefix(name)
-            .is_some_and(|after| after.starts_with(' '))
-    };
-    if !named(name) && !named(&quote_ident(name)) {
+    let Some(options) = options_of(name, sql) else {
         return Err(PgError::never(
             Reason::BackupDamaged,
             format!(
@@ -33,10 +28,42 @@ pub async fn create_database(
                 sql.trim()
             ),
         ));
-    }
+    };
+    make(socket, superuser, name, options).await
+}
+
+/// Makes an empty database beside another, with the same options.
+///
+/// # Errors
+/// As [`create_database`].
+pub async fn create_beside(
+    socket: &Path,
+    superuser: &str,
+    (other, sql): (&str, &str),
+    name: &str,
+) -> Result<(), PgError> {
+    let options = options_of(other, sql).unwrap_or_default();
+    make(socket, superuser, name, options).await
+}
+
+/// What stands behind the name in a dump's CREATE DATABASE; `None` if that is of another name.
+fn options_of<'s>(name: &str, sql: &'s str) -> Option<&'s str> {
+    let made = sql.strip_prefix("CREATE DATABASE ")?;
+    let behind = |name: &str| {
+        made.strip_prefix(name)
+            .filter(|after| after.starts_with(' '))
+    };
+    behind(name).or_else(|| behind(&quote_ident(name)))
+}
+
+async fn make(socket: &Path, superuser: &str, name: &str, options: &str) -> Result<(), PgError> {
     let session = connect(&target(socket, superuser, "template1"), "lifeboat/scratch").await?;
     let drop = format!("DROP DATABASE IF EXISTS {}", quote_ident(name));
-    let create = without_tablespace(sql);
+    let create = format!(
+        "CREATE DATABASE {}{}",
+        quote_ident(name),
+        without_tablespace(options)
+    );
     for statement in [drop, create] {
         if let Err(error) = session.client.batch_execute(&statement).await {
             let code = error
@@ -63,7 +90,7 @@ pub async fn create_database(
 
 /// `… TABLESPACE = fast` goes: the scratch server has none.
 fn without_tablespace(sql: &str) -> String {
-    let sql = sql.trim().trim_end_matches(';');
+    let sql = sql.trim_end().trim_end_matches(';');
     match sql.split_once(" TABLESPACE = ") {
         Some((head, tail)) => {
             let rest = tail.split_once(' ').map_or("", |(_, rest)| rest);

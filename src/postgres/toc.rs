@@ -3,7 +3,7 @@
 //! pg_dump into a pipe writes header and TOC first. Formats 1.14 (13 to 15), 1.15 (16) and
 //! 1.16 (17, 18) differ in the compression field and in one integer per entry.
 
-use super::definition::{self, Definition};
+use super::definition;
 use super::error::PgError;
 use crate::api::Reason;
 use crate::manifest::Name;
@@ -45,15 +45,22 @@ pub struct Entry {
     pub tag: Name,
     /// Owner.
     pub owner: Name,
-    /// SHA-256 of the definition.
-    pub fingerprint: [u8; 32],
+    /// The definition, as the dump has it.
+    pub definition: Name,
+    /// How a table keeps its rows: `heap`, or an extension's way.
+    pub access_method: Option<String>,
     /// Schema and name of the table that its rows are copied into, where that is not the table itself (G25).
     pub loaded_through: Option<(Name, Name)>,
-    /// The definition itself, where it says where a sequence stands, or speaks of the database.
-    pub sql: Option<String>,
 }
 
 impl Entry {
+    /// The definition, where it says where a sequence stands, or speaks of the database itself.
+    #[must_use]
+    pub fn sql(&self) -> Option<String> {
+        let said = self.desc == SEQUENCE_SET || definition::of_database(&self.desc, &self.tag);
+        said.then(|| String::from_utf8_lossy(&self.definition.to_bytes()).into_owned())
+    }
+
     /// For messages: `TABLE DATA public.orders`.
     #[must_use]
     pub fn display(&self) -> String {
@@ -287,8 +294,7 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     while reader.string()?.is_some() {} // dependencies, up to a null
     reader.take(1 + reader.sizes.offset)?; // offset, not known in a pipe
     let loaded_through = copied_into(copy).filter(|into| (&into.0, &into.1) != (&namespace, &tag));
-    let of_database = definition::of_database(&desc, &tag);
-    if of_database {
+    if definition::of_database(&desc, &tag) {
         tag = definition::without_name(&tag, database);
     }
     Ok(Entry {
@@ -297,18 +303,10 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
         loaded_through,
         namespace,
         owner,
-        fingerprint: definition::fingerprint(
-            &Definition {
-                desc: &desc,
-                sql: definition,
-                access_method,
-                of_database,
-            },
-            database,
-        ),
+        definition: Name::from_bytes(definition),
+        access_method: (!access_method.is_empty())
+            .then(|| String::from_utf8_lossy(access_method).into_owned()),
         tag,
-        sql: (of_database || desc == SEQUENCE_SET)
-            .then(|| String::from_utf8_lossy(definition).into_owned()),
         desc,
     })
 }

@@ -26,8 +26,8 @@ pub fn record(contents: &mut Contents, toc: &Toc) -> Result<(), PgError> {
         relation.loaded_through = root.map(|root| (*root).clone());
     }
     for entry in &toc.entries {
-        if let Some(position) = entry.sql.as_ref().filter(|_| entry.desc == SEQUENCE_SET) {
-            let (last_value, is_called) = setval(position).ok_or_else(|| {
+        if entry.desc == SEQUENCE_SET {
+            let (last_value, is_called) = setval(&entry.definition.display()).ok_or_else(|| {
                 broken(&format!(
                     "the position of the sequence {} is not as expected",
                     entry.tag.display()
@@ -46,11 +46,8 @@ pub fn record(contents: &mut Contents, toc: &Toc) -> Result<(), PgError> {
                 namespace: entry.namespace.clone(),
                 tag: entry.tag.clone(),
                 owner: entry.owner.clone(),
-                fingerprint: entry
-                    .fingerprint
-                    .iter()
-                    .map(|b| format!("{b:02x}"))
-                    .collect(),
+                definition: entry.definition.clone(),
+                access_method: entry.access_method.clone(),
             });
         }
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// What a lexeme is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Space,
     Comment,
     /// A keyword, or a name without quotes.
@@ -30,9 +30,9 @@ pub(super) enum Kind {
 
 /// A piece of the text. All of them, one after the other, are the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lexeme {
-    pub(super) kind: Kind,
-    pub(super) range: Range<usize>,
+pub(crate) struct Lexeme {
+    pub(crate) kind: Kind,
+    pub(crate) range: Range<usize>,
 }
 
 impl Lexeme {
@@ -59,17 +59,19 @@ fn goes_on(byte: u8) -> bool {
 
 /// Reads the text from a given byte on.
 #[derive(Debug, Clone)]
-pub(super) struct Lexer<'t> {
+pub(crate) struct Lexer<'t> {
     bytes: &'t [u8],
     at: usize,
 }
 
 impl<'t> Lexer<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self {
-            bytes: text.as_bytes(),
-            at: 0,
-        }
+        Self::of_bytes(text.as_bytes())
+    }
+
+    /// Of a text in any encoding of a server: in none of them an ASCII byte is part of another character.
+    pub(crate) fn of_bytes(bytes: &'t [u8]) -> Self {
+        Self { bytes, at: 0 }
     }
 
     /// Goes on at another byte.

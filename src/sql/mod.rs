@@ -12,7 +12,7 @@ mod class;
 mod file;
 mod guard;
 mod hit;
-mod lex;
+pub(crate) mod lex;
 pub mod lint;
 mod name;
 pub mod order;

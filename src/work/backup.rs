@@ -30,8 +30,8 @@ use crate::postgres::content::LineKey;
 use crate::postgres::copying::{self, Underway};
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Preflight, Step, Target,
-    TocParser, census, preflight, witness,
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Preflight, Print, Step,
+    Target, TocParser, census, preflight, witness,
 };
 
 /// Bytes read from pg_dump at once.
@@ -135,12 +135,18 @@ pub async fn run(
     .await?;
     let prefix = plan.identity.prefix();
 
+    let pooled = found.pooler != Pooler::None;
+    let print = match pooled {
+        true => Print::seen(coordinator.client(), &found.encoding).await?,
+        false => Print::plain(&found.encoding),
+    };
     let order = DumpOrder {
         target: &plan.target,
         tool: &tool,
         snapshot: coordinator.snapshot(),
         application_name: &plan.application_name,
-        pooled: found.pooler != Pooler::None,
+        pooled,
+        print: &print,
         scratch: &plan.scratch,
     };
     let dump = DumpProcess::spawn(&order)?;
@@ -189,6 +195,8 @@ pub async fn run(
     };
     witness::compare(&contents, &toc)?;
     witness::record(&mut contents, &toc)?;
+    drop(toc);
+    print.record(&mut contents);
     contents.source = plan.target.address();
     contents.data_at = Some(coordinator.data_at());
     coordinator.prove().await?;

@@ -19,6 +19,7 @@ pub mod pins;
 pub mod progress;
 pub mod proof;
 pub mod random;
+mod reference;
 pub mod restore;
 mod restored;
 mod sample;

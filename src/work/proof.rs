@@ -14,7 +14,7 @@ use crate::manifest::{
     ProofDifference, ProvenBackup, ProvenObject, RestoreError, ScratchServer, TableProof,
 };
 use crate::objects::{ObjectStore, join, put_new};
-use crate::postgres::compare::{Comparison, Difference};
+use crate::postgres::compare::{Comparison, Difference, Printed};
 use crate::postgres::judge::Judged;
 
 /// Most inequalities and errors that a proof names.
@@ -164,6 +164,8 @@ impl Facts {
         let undecided = comparison.undecided.iter().take(MAX_NAMED);
         self.not_compared
             .extend(undecided.map(Difference::sentence));
+        let printed = comparison.printed_otherwise.iter().take(MAX_NAMED);
+        self.not_compared.extend(printed.map(Printed::sentence));
         self.notes.extend(comparison.notes);
     }
 }

@@ -16,6 +16,7 @@ use crate::postgres::load::{LoadOrder, Loaded, Roles, load, reaches_out};
 use crate::postgres::money;
 use crate::postgres::providers::{has_rows, makes, provider_of};
 use crate::postgres::scratch;
+use crate::postgres::toc::Entry;
 use crate::postgres::{LockPatience, Observer, PgDump, PgError, Target, connect};
 
 /// Sessions that load at the same time, at most.
@@ -43,6 +44,16 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn target(&self, dbname: &str) -> Target {
         scratch::target(&self.socket, &self.superuser, dbname)
+    }
+
+    /// A program of the server's own installation.
+    pub(super) fn program(&self, name: &str) -> Result<PathBuf, Failure> {
+        self.tool.beside(name).ok_or_else(|| {
+            Failure::Postgres(PgError::never(
+                Reason::ToolsMissing,
+                format!("there is no {name} beside {}", self.tool.path.display()),
+            ))
+        })
     }
 
     /// The connection to a server that only we use was lost: its own words say why.
@@ -103,13 +114,13 @@ impl Scratch {
 
     async fn create(&self, fetched: &Fetched, name: &str) -> Result<(), Failure> {
         let entry = fetched.toc.entries.iter().find(|e| e.desc == "DATABASE");
-        let sql = entry.and_then(|e| e.sql.as_deref()).ok_or_else(|| {
+        let sql = entry.and_then(Entry::sql).ok_or_else(|| {
             Failure::Postgres(PgError::never(
                 Reason::BackupDamaged,
                 "the dump does not say how its database was made",
             ))
         })?;
-        Ok(scratch::create_database(&self.socket, &self.superuser, name, sql).await?)
+        Ok(scratch::create_database(&self.socket, &self.superuser, name, &sql).await?)
     }
 
     async fn load(
@@ -120,12 +131,7 @@ impl Scratch {
         (target, left): (&Target, &BTreeSet<String>),
         observer: &dyn Observer,
     ) -> Result<Loaded, Failure> {
-        let program = self.tool.beside("pg_restore").ok_or_else(|| {
-            Failure::Postgres(PgError::never(
-                Reason::ToolsMissing,
-                format!("there is no pg_restore beside {}", self.tool.path.display()),
-            ))
-        })?;
+        let program = self.program("pg_restore")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let log = scratch::log_of(&self.socket);
         let entries = fetched.toc.entries.iter();

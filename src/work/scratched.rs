@@ -15,7 +15,9 @@ use super::{random, sample};
 use crate::api::restore_drill::{DrillMode, Verdict};
 use crate::manifest::{CheckProof, Contents};
 use crate::postgres::checks;
-use crate::postgres::compare::{Comparison, Difference, NO_HASH, compare};
+use crate::postgres::compare::{
+    Comparison, Difference, NO_HASH, Reference, compare_with, needs_reference,
+};
 use crate::postgres::globals::roles_called;
 use crate::postgres::load::Loaded;
 use crate::postgres::providers::{leave_out, provider_of};
@@ -90,8 +92,6 @@ impl Scratch {
         let (target, loaded) = self
             .restored(&plan.scratch, archive, (fetched, left), observer)
             .await?;
-        // Room may be short.
-        drop(dump);
         clock.adopt(loaded.phases.clone());
         facts.rto = Some(self.began.elapsed().as_secs_f64());
         let blocked = loaded
@@ -101,10 +101,12 @@ impl Scratch {
         let mut comparison = match blocked {
             true => Comparison::default(),
             false => {
-                self.compare(plan, archive, &loaded, (&target, left), observer)
+                self.compare(plan, archive, &loaded, (&target, fetched, left), observer)
                     .await?
             }
         };
+        // Room may be short for the checks.
+        drop(dump);
         // What the parts of the backup say against each other, no server is needed to know.
         comparison.differences.extend(lies(fetched));
         let comparison = verdict::asked_for(comparison, &plan.compare);
@@ -136,7 +138,7 @@ impl Scratch {
         plan: &Plan,
         archive: &Archive,
         loaded: &Loaded,
-        (target, left): (&Target, &BTreeSet<String>),
+        (target, fetched, left): (&Target, &Fetched, &BTreeSet<String>),
         observer: &dyn Observer,
     ) -> Result<Comparison, Failure> {
         let mut expected = archive.contents.clone();
@@ -155,7 +157,19 @@ impl Scratch {
         not_restored(&mut expected, loaded, &mut notes);
         without_login(&mut expected);
         without_login(&mut found);
-        let mut comparison = compare(&expected, &found);
+        let asked = plan.compare.schema.unwrap_or(true);
+        let reference = match asked && needs_reference(&expected.entries, &found.entries) {
+            true => {
+                let restored = self.reference(&plan.scratch, archive, (fetched, left), observer);
+                Some(restored.await?)
+            }
+            false => None,
+        };
+        let reference = reference.as_deref().map(|entries| Reference {
+            entries,
+            accepted: &plan.compare.accept,
+        });
+        let mut comparison = compare_with(&expected, &found, reference.as_ref());
         if let Some(sampled) = sampled {
             comparison.not_compared.retain(|w| !w.ends_with(NO_HASH));
             comparison.not_compared.push(sampled);

@@ -80,6 +80,9 @@ pub fn asked_for(mut comparison: Comparison, compare: &Compare) -> Comparison {
         if !wanted {
             comparison.differences.retain(|d| kind(d) != of);
             comparison.undecided.retain(|d| kind(d) != of);
+            comparison
+                .printed_otherwise
+                .retain(|p| kind(&p.difference) != of);
             comparison.not_compared.push(what.to_owned());
         }
     }
@@ -162,6 +165,23 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
             findings.minimum_score
         );
         (Verdict::Failed, Reason::ScoreTooLow, text)
+    } else if let Some(first) = findings.comparison.printed_otherwise.first() {
+        let all = findings.comparison.printed_otherwise.len();
+        let more = match all {
+            1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        return Judgement {
+            result: Verdict::Inconclusive,
+            reason: Reason::PrintedOtherwise,
+            message: format!(
+                "the server prints a definition otherwise than it was backed up, as it does of the backed up one alone: {}{more}; if both mean the same, accept it in spec.compare.accept",
+                first.sentence()
+            ),
+            proves: false,
+            score: None,
+            parts: Vec::new(),
+        };
     } else if whole {
         let c = findings.comparison;
         let text = format!(

@@ -11,8 +11,8 @@ use crate::postgres::compare::{Comparison, compare};
 use crate::postgres::content::LineKey;
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, PgError, Target, Toc,
-    TocParser, census, preflight, witness,
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, PgError, Print, Target,
+    Toc, TocParser, census, preflight, witness,
 };
 
 /// Bytes read from pg_dump at once.
@@ -55,7 +55,7 @@ pub async fn observe(
     recorded: &Contents,
     observer: &dyn Observer,
 ) -> Result<Contents, Failure> {
-    let (coordinator, toc) = begin(subject, observer).await?;
+    let (coordinator, toc) = begin(subject, Some(recorded), observer).await?;
     let census = census::take(&coordinator, observer).await?;
     let mut contents = match recorded.line_key.as_deref() {
         None => census.contents,
@@ -76,7 +76,11 @@ pub async fn observe(
 }
 
 /// A snapshot with its locks, and what pg_dump says there is under it.
-async fn begin(subject: &Subject, observer: &dyn Observer) -> Result<(Coordinator, Toc), Failure> {
+async fn begin(
+    subject: &Subject,
+    like: Option<&Contents>,
+    observer: &dyn Observer,
+) -> Result<(Coordinator, Toc), Failure> {
     let found = preflight(&subject.target, &subject.application_name).await?;
     let tool = PgDump::find(found.major(), &subject.postgres_folders).await?;
     let coordinator = Coordinator::begin(
@@ -86,24 +90,31 @@ async fn begin(subject: &Subject, observer: &dyn Observer) -> Result<(Coordinato
         observer,
     )
     .await?;
+    let mut print = like.map_or_else(|| Print::plain(""), Print::of);
+    print.encoding.clone_from(&found.encoding);
     let toc = table_of_contents(&DumpOrder {
         target: &subject.target,
         tool: &tool,
         snapshot: coordinator.snapshot(),
         application_name: &subject.application_name,
         pooled: found.pooler != Pooler::None,
+        print: &print,
         scratch: &subject.scratch,
     })
     .await?;
     Ok((coordinator, toc))
 }
 
-/// Every definition of the database, under one snapshot; no row is read.
+/// Every definition of the database, under one snapshot, printed as in the backup `like`; no row is read.
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn definitions(subject: &Subject, observer: &dyn Observer) -> Result<Contents, Failure> {
-    let (coordinator, toc) = begin(subject, observer).await?;
+pub async fn definitions(
+    subject: &Subject,
+    like: Option<&Contents>,
+    observer: &dyn Observer,
+) -> Result<Contents, Failure> {
+    let (coordinator, toc) = begin(subject, like, observer).await?;
     let mut contents = Contents::default();
     witness::record(&mut contents, &toc)?;
     coordinator.finish().await?;

@@ -179,9 +179,9 @@ pub const OF_THE_CONTENTS: &[(&str, &str, Spoil)] = &[
         b.contents.entries.sort();
         told
     }),
-    ("entry changed", "its fingerprint", |b, c| {
-        let entry = entry(&mut b.contents, c, |_| true);
-        entry.fingerprint = c.other_hex(&entry.fingerprint);
+    ("entry changed", "its definition", |b, c| {
+        let entry = entry(&mut b.contents, c, |e| !e.definition.display().is_empty());
+        entry.definition = another(&entry.definition, c);
         format!("{entry:?}")
     }),
     ("entry changed", "its kind", |b, c| {

@@ -2,7 +2,9 @@
 
 use lifeboat::api::Reason;
 use lifeboat::manifest::Name;
-use lifeboat::postgres::{DumpOrder, DumpProcess, PgDump, Silent, Toc, TocParser, census, witness};
+use lifeboat::postgres::{
+    DumpOrder, DumpProcess, PgDump, Print, Silent, Toc, TocParser, census, witness,
+};
 use tokio::io::AsyncReadExt;
 
 use crate::locks::{begin, rows};
@@ -20,6 +22,7 @@ async fn dump(server: &Server, major: i32, dbname: &str, snapshot: &str) -> (Toc
         snapshot,
         application_name: "lifeboat/test",
         pooled: false,
+        print: &Print::plain("UTF8"),
         scratch: scratch.path(),
     };
     let mut dump = DumpProcess::spawn(&order).unwrap();

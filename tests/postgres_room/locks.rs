@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use lifeboat::api::Reason;
 use lifeboat::manifest::{Contents, Name};
 use lifeboat::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Silent, Step, census,
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Print, Silent, Step,
+    census,
 };
 use lifeboat::task::Retry;
 use tokio::sync::Mutex;
@@ -305,6 +306,7 @@ async fn g9_an_alter_queued_behind_our_locks_is_let_through_after_pg_dumps_lock_
         snapshot: coordinator.snapshot(),
         application_name: "lifeboat/test",
         pooled: false,
+        print: &Print::plain("UTF8"),
         scratch: scratch.path(),
     };
     let began = Instant::now();

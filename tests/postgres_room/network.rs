@@ -7,7 +7,8 @@ use lifeboat::api::Reason;
 use lifeboat::api::backup_policy::TlsMode;
 use lifeboat::postgres::pooler::Pooler;
 use lifeboat::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, PgDump, Silent, Target, connect, preflight,
+    Coordinator, DumpOrder, DumpProcess, LockPatience, PgDump, Print, Silent, Target, connect,
+    preflight,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
@@ -321,6 +322,7 @@ async fn dumps(server: &Server, target: &Target) {
         snapshot: coordinator.snapshot(),
         application_name: "x",
         pooled: false,
+        print: &Print::plain("UTF8"),
         scratch: scratch.path(),
     };
     let mut dump = DumpProcess::spawn(&order).unwrap();
@@ -375,6 +377,7 @@ async fn g12_a_pooler_in_transaction_mode_is_refused_and_one_in_session_mode_wor
             snapshot: coordinator.snapshot(),
             application_name: "x",
             pooled: found.pooler == Pooler::Session,
+            print: &Print::plain("UTF8"),
             scratch: scratch.path(),
         };
         let mut dump = DumpProcess::spawn(&order).unwrap();

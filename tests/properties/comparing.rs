@@ -46,7 +46,8 @@ fn recorded(tables: u8, seed: u64) -> Contents {
         namespace: name("s".to_owned()),
         tag: name(format!("t{n}")),
         owner: name("o".to_owned()),
-        fingerprint: hash(seed ^ u64::from(n)),
+        definition: Name::Text(hash(seed ^ u64::from(n))),
+        access_method: None,
     };
     let sequence = |n: u8| Sequence {
         schema: name("s".to_owned()),
@@ -87,7 +88,7 @@ const MUTATIONS: [fn(&mut Contents, usize); 20] = [
         c.relations.push(more);
     },
     |c, at| c.relations[at].name = name("renamed".to_owned()),
-    |c, at| c.entries[at].fingerprint = hash(4_711_000_000_002),
+    |c, at| c.entries[at].definition = Name::Text(hash(4_711_000_000_002)),
     |c, at| c.entries[at].owner = name("other".to_owned()),
     |c, at| drop(c.entries.remove(at)),
     |c, at| {

@@ -181,13 +181,14 @@ fn contents() -> impl Strategy<Value = Contents> {
             lines: None,
             types_of: Vec::new(),
         });
-    let entry = (text(), name(), name(), name(), text()).prop_map(
-        |(desc, namespace, tag, owner, fingerprint)| SchemaEntry {
+    let entry = (text(), name(), name(), name(), name(), of(text())).prop_map(
+        |(desc, namespace, tag, owner, definition, access_method)| SchemaEntry {
             desc,
             namespace,
             tag,
             owner,
-            fingerprint,
+            definition,
+            access_method,
         },
     );
     let sequence = (name(), name(), any::<i64>(), any::<bool>()).prop_map(

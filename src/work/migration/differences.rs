@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::manifest::{Contents, Name, ProofDifference, SchemaEntry, TouchedEntry};
 use crate::postgres::compare::compare;
+use crate::postgres::definition::{Tables, fingerprint};
 
 /// The schema of the history.
 const OWN: &str = "lifeboat";
@@ -32,6 +33,7 @@ pub(super) fn without_history(mut contents: Contents) -> Contents {
 
 /// Fingerprint of all definitions.
 pub(super) fn print(contents: &Contents) -> String {
+    let tables = Tables::of(&contents.entries);
     let mut entries: Vec<&SchemaEntry> = contents.entries.iter().collect();
     entries.sort();
     let mut hash = Sha256::new();
@@ -46,7 +48,7 @@ pub(super) fn print(contents: &Contents) -> String {
                 schema.display(),
                 tag.display(),
                 owner.display(),
-                &entry.fingerprint
+                fingerprint(entry, &tables)
             )
         );
         hash.update(line.as_bytes());
@@ -57,6 +59,7 @@ pub(super) fn print(contents: &Contents) -> String {
 pub(super) type Key = (String, Name, Name);
 
 pub(super) fn by_key(contents: &Contents) -> BTreeMap<Key, Vec<(Name, String)>> {
+    let tables = Tables::of(&contents.entries);
     let mut all: BTreeMap<Key, Vec<(Name, String)>> = BTreeMap::new();
     for entry in &contents.entries {
         let key = (
@@ -64,7 +67,7 @@ pub(super) fn by_key(contents: &Contents) -> BTreeMap<Key, Vec<(Name, String)>> 
             entry.namespace.clone(),
             entry.tag.clone(),
         );
-        let print = (entry.owner.clone(), entry.fingerprint.clone());
+        let print = (entry.owner.clone(), fingerprint(entry, &tables));
         all.entry(key).or_default().push(print);
     }
     for same in all.values_mut() {

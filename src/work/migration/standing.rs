@@ -61,7 +61,7 @@ impl<'a> Standing<'a> {
             patience: LockPatience::default(),
             application_name: format!("lifeboat-gate/{}", self.task.run_uid),
         };
-        Ok(without_history(definitions(&subject, &Silent).await?))
+        Ok(without_history(definitions(&subject, None, &Silent).await?))
     }
 
     async fn asked(&self, checks: &[MigrationCheck], want: Want<'_>) -> Vec<Asked> {

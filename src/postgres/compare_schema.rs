@@ -1,0 +1,214 @@
+//! Schema equality (G23): the entries of two tables of contents. Pure.
+//!
+//! ```text
+//! equal bytes ─► equal          else equal after the rules of `definition` ─► equal
+//! else a reference restore decides: the recorded definitions alone, restored beside the drilled database, and dumped
+//!   the drilled database prints the same as the reference ─► the server prints otherwise what it read: nobody can tell
+//!   it prints something else                              ─► it differs
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::definition::{Tables, canonical, hex, shown};
+use super::differences::{Comparison, Difference, Printed};
+use crate::api::restore_drill::AcceptedDefinition;
+use crate::manifest::{Name, SchemaEntry};
+
+/// Kind, schema and name.
+type Key<'a> = (&'a str, &'a Name, &'a Name);
+
+/// The entries of a database by what they speak of; several may speak of one thing.
+type Entries<'a> = BTreeMap<Key<'a>, Vec<&'a SchemaEntry>>;
+
+fn by_key(entries: &[SchemaEntry]) -> Entries<'_> {
+    let mut all: Entries<'_> = BTreeMap::new();
+    for entry in entries {
+        let key = (entry.desc.as_str(), &entry.namespace, &entry.tag);
+        all.entry(key).or_default().push(entry);
+    }
+    for same in all.values_mut() {
+        same.sort();
+    }
+    all
+}
+
+/// What the recorded definitions become when they are restored by themselves.
+#[derive(Debug)]
+pub struct Reference<'a> {
+    /// Their entries, dumped from there.
+    pub entries: &'a [SchemaEntry],
+    /// Differences in print that somebody has looked at.
+    pub accepted: &'a [AcceptedDefinition],
+}
+
+/// Whether definitions are unequal by bytes and by rules, so that a reference restore has something to decide.
+#[must_use]
+pub fn needs_reference(expected: &[SchemaEntry], found: &[SchemaEntry]) -> bool {
+    let (was, is) = (by_key(expected), by_key(found));
+    let tables = (Tables::of(expected), Tables::of(found));
+    was.iter().any(|(key, was)| {
+        let is = is.get(key);
+        is.is_some_and(|is| was.len() == is.len() && !same((was, is), (&tables.0, &tables.1)))
+    })
+}
+
+/// Compares the entries. `absent`: tables whose absence was told already.
+pub(super) fn entries(
+    (expected, found): (&[SchemaEntry], &[SchemaEntry]),
+    absent: &BTreeSet<(&Name, &Name)>,
+    reference: Option<&Reference<'_>>,
+    result: &mut Comparison,
+) {
+    if expected.is_empty() {
+        let what = "the schema, because the backup does not record it";
+        return result.not_compared.push(what.to_owned());
+    }
+    let (was, is) = (by_key(expected), by_key(found));
+    let tables = (Tables::of(expected), Tables::of(found));
+    let referred = reference.map(|r| by_key(r.entries));
+    let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    for key in keys {
+        match (was.get(key), is.get(key)) {
+            (Some(was), Some(is)) => {
+                owners(key, was, is, result);
+                if same((was, is), (&tables.0, &tables.1)) {
+                    continue;
+                }
+                let accepted = reference.map_or(&[][..], |r| r.accepted);
+                let referred = referred.as_ref().map(|all| all.get(key).map(Vec::as_slice));
+                printed(key, (was, is), referred, accepted, result);
+            }
+            (was, _) => {
+                let (desc, schema, tag) = key;
+                // A table that is missing was told, with its rows.
+                if *desc != "TABLE" || !absent.contains(&(*schema, *tag)) {
+                    let (left, right) = match was {
+                        Some(_) => ("there", "missing"),
+                        None => ("missing", "there"),
+                    };
+                    result.differs(desc, object(key), left, right);
+                }
+            }
+        }
+    }
+}
+
+/// `public.orders`
+fn object((_, schema, tag): &Key<'_>) -> String {
+    match (schema.display(), tag.display()) {
+        (schema, tag) if schema.is_empty() && tag.is_empty() => "of the database".to_owned(),
+        (schema, tag) if schema.is_empty() => tag,
+        (schema, tag) => format!("{schema}.{tag}"),
+    }
+}
+
+fn owners(key: &Key<'_>, was: &[&SchemaEntry], is: &[&SchemaEntry], result: &mut Comparison) {
+    let of = |entries: &[&SchemaEntry]| {
+        let mut owners: Vec<String> = entries.iter().map(|e| e.owner.display()).collect();
+        owners.sort_unstable();
+        owners.join(", ")
+    };
+    let (was, is) = (of(was), of(is));
+    if was != is {
+        result.differs("owner", format!("{} {}", key.0, object(key)), was, is);
+    }
+}
+
+/// Whether the definitions are equal, by bytes or by rules.
+fn same((was, is): (&[&SchemaEntry], &[&SchemaEntry]), tables: (&Tables<'_>, &Tables<'_>)) -> bool {
+    let plain = |entries: &[&SchemaEntry]| {
+        let mut all: Vec<_> = entries
+            .iter()
+            .map(|e| (e.definition.clone(), e.access_method.clone()))
+            .collect();
+        all.sort();
+        all
+    };
+    if plain(was) == plain(is) {
+        return true;
+    }
+    let ruled = |entries: &[&SchemaEntry], tables: &Tables<'_>| {
+        let mut all: Vec<_> = entries.iter().map(|e| canonical(e, tables)).collect();
+        all.sort_unstable();
+        all
+    };
+    ruled(was, tables.0) == ruled(is, tables.1)
+}
+
+/// Definitions that no rule makes equal. `referred`: `None` without a reference, `Some(None)` if it lacks the object.
+fn printed(
+    key: &Key<'_>,
+    (was, is): (&[&SchemaEntry], &[&SchemaEntry]),
+    referred: Option<Option<&[&SchemaEntry]>>,
+    accepted: &[AcceptedDefinition],
+    result: &mut Comparison,
+) {
+    let (expected, found) = match (was, is) {
+        ([was], [is]) => shown(was, is),
+        (was, is) => (all_of(was), all_of(is)),
+    };
+    let difference = Difference::new(key.0, object(key), expected, found);
+    let definitions = |entries: &[&SchemaEntry]| {
+        let mut all: Vec<_> = entries
+            .iter()
+            .map(|e| (e.definition.clone(), e.access_method.clone()))
+            .collect();
+        all.sort();
+        all
+    };
+    let same_as_reference = match referred {
+        Some(Some(reference)) => definitions(reference) == definitions(is),
+        // Without a witness of its own a difference is no evidence.
+        Some(None) => true,
+        None => false,
+    };
+    if !same_as_reference {
+        return result.differences.push(difference);
+    }
+    let fingerprint = print_of(was, is);
+    let name = format!("{} {}", key.0, object(key));
+    if accepted
+        .iter()
+        .any(|a| a.definition == name && a.fingerprint == fingerprint)
+    {
+        let note = format!(
+            "{name}: the server prints it otherwise than it was backed up, which is accepted ({fingerprint})"
+        );
+        return result.notes.push(note);
+    }
+    result.printed_otherwise.push(Printed {
+        difference,
+        fingerprint,
+    });
+}
+
+fn all_of(entries: &[&SchemaEntry]) -> String {
+    let all: Vec<String> = entries
+        .iter()
+        .map(|e| {
+            hex(&e.definition.to_bytes())
+                .get(..12)
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
+    format!("{} definitions: {}", entries.len(), all.join(", "))
+}
+
+/// What tells one difference in print from another: both texts.
+fn print_of(was: &[&SchemaEntry], is: &[&SchemaEntry]) -> String {
+    let mut bytes = Vec::new();
+    for entry in was.iter().chain([&&SchemaEntry::default()]).chain(is) {
+        bytes.extend_from_slice(&entry.definition.to_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(
+            entry
+                .access_method
+                .as_deref()
+                .unwrap_or_default()
+                .as_bytes(),
+        );
+        bytes.push(0);
+    }
+    hex(&bytes).get(..16).unwrap_or_default().to_owned()
+}
