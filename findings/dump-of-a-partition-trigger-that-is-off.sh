@@ -4,7 +4,8 @@
 #
 # A row trigger of a partitioned table has a clone on each partition below, which `ALTER TABLE leaf DISABLE TRIGGER t` switches off
 # there alone. pg_dump writes that as an entry of the leaf's own. Two levels down it may come before the trigger itself: a leaf
-# whose name sorts before that of the table at the top is switched off before there is anything to switch off. pg_restore says `trigger "t" for table "a" does not exist` and goes on: the trigger fires again.
+# whose name sorts before that of the table at the top is switched off before there is anything to switch off.
+# pg_restore says `trigger "t" for table "a" does not exist` and goes on: the trigger fires again.
 #
 # Seen on 2026-11-29:
 #   top p, leaf q: exit 0, tgenabled D

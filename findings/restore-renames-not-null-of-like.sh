@@ -43,5 +43,7 @@ source=$(names source)
 restored=$(names restored)
 echo "source:   $source"
 echo "restored: $restored"
-[ "$source" = "lk pk_a_not_null, pk pk_a_not_null" ] && [ "$restored" = "lk pk_a_not_null, pk pk_a_not_null1" ] ||
-    { echo "this has changed" >&2; exit 1; }
+if [ "$source" != "lk pk_a_not_null, pk pk_a_not_null" ] || [ "$restored" != "lk pk_a_not_null, pk pk_a_not_null1" ]; then
+    echo "this has changed" >&2
+    exit 1
+fi
