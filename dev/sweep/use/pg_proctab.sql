@@ -1,0 +1,3 @@
+CREATE EXTENSION pg_proctab VERSION '0.0.10-compat';
+CREATE TABLE t (id int);
+INSERT INTO t VALUES (1);

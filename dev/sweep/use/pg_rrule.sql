@@ -1,0 +1,3 @@
+CREATE EXTENSION pg_rrule;
+CREATE TABLE meeting (id int, rule rrule);
+INSERT INTO meeting VALUES (1, 'FREQ=WEEKLY;COUNT=5'), (2, 'FREQ=MONTHLY;COUNT=3;BYMONTHDAY=1');

@@ -1,0 +1,3 @@
+CREATE EXTENSION pg_statviz;
+SELECT pgstatviz.snapshot();
+SELECT pgstatviz.snapshot();

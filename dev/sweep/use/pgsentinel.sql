@@ -1,0 +1,4 @@
+-- preload: pg_stat_statements,pgsentinel
+CREATE EXTENSION pgsentinel CASCADE;
+CREATE TABLE t (id int);
+INSERT INTO t VALUES (1);

@@ -1,0 +1,4 @@
+CREATE EXTENSION pltclu;
+CREATE FUNCTION one() RETURNS int LANGUAGE pltclu AS 'return 1';
+CREATE TABLE t (a int);
+INSERT INTO t SELECT one();

@@ -1,0 +1,3 @@
+CREATE EXTENSION repmgr;
+CREATE TABLE t (id int);
+INSERT INTO t VALUES (1);
