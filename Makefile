@@ -1,9 +1,9 @@
 # `make help` lists what there is. Everything is a short call of a script in dev/, where the reasons are told.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast verify image images bench cluster cluster-down tools
+.PHONY: help demo demo-down test test-fast test-majors soak sweep-extensions sweep-regress sweep-schemas verify image images bench cluster cluster-down tools
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 demo: ## Lifeboat in a cluster with a database, a bucket and a proven backup
 	dev/demo/up
@@ -16,6 +16,12 @@ test: ## all tests, with a real cluster, real servers and the real image
 
 test-fast: ## the tests that need nothing but cargo
 	dev/test fast
+
+soak: ## a thousand spoiled backups: none of them may prove anything
+	dev/soak
+
+test-majors: ## the data path on PostgreSQL 14 and 16, whose servers come from npm and PyPI
+	dev/test majors
 
 verify: ## format, lints, licences, chart, and that generated files are up to date
 	dev/verify
@@ -38,3 +44,12 @@ cluster-down: ## stops it and removes what it left
 tools: ## the programs the cluster and the tests are made of, built from source into the user's cache
 	dev/tools/packages
 	dev/tools/build
+
+sweep-extensions: ## every extension that Debian packages: used, backed up, drilled, held against stock tools (an hour; not in CI)
+	dev/sweep/extensions
+
+sweep-regress: ## PostgreSQL's own regression database, likewise (not in CI)
+	dev/sweep/regress
+
+sweep-schemas: ## public schemas from SCHEMAS=<folder>, likewise (not in CI); dev/sweep/schemas.txt names them
+	dev/sweep/schemas "$(SCHEMAS)"

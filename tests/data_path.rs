@@ -11,10 +11,14 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "data_path/apart.rs"]
+mod apart;
 #[path = "data_path/applies.rs"]
 mod applies;
 #[path = "data_path/asked.rs"]
 mod asked;
+#[path = "data_path/break_glass.rs"]
+mod break_glass;
 #[path = "data_path/changes.rs"]
 mod changes;
 #[path = "data_path/custom_format.rs"]
@@ -29,6 +33,16 @@ mod drills;
 mod hashes;
 #[path = "data_path/kinds.rs"]
 mod kinds;
+#[path = "data_path/left_out.rs"]
+mod left_out;
+#[path = "data_path/lies.rs"]
+mod lies;
+#[path = "data_path/loads.rs"]
+mod loads;
+#[path = "data_path/logins.rs"]
+mod logins;
+#[path = "data_path/majors.rs"]
+mod majors;
 #[path = "data_path/migrates.rs"]
 mod migrates;
 #[path = "support/minio.rs"]
@@ -60,10 +74,14 @@ mod shell;
 mod spoil_contents;
 #[path = "data_path/spoil_dump.rs"]
 mod spoil_dump;
+#[path = "data_path/spoil_more.rs"]
+mod spoil_more;
 #[path = "data_path/spoil_rest.rs"]
 mod spoil_rest;
 #[path = "data_path/spoiled.rs"]
 mod spoiled;
+#[path = "data_path/stumbles.rs"]
+mod stumbles;
 #[path = "data_path/truncates.rs"]
 mod truncates;
 #[path = "data_path/verifies.rs"]

@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::accept::Accept;
 use super::backup_store::{UpkeepPlan, UpkeepRun};
 use super::health::{Alert, AlertThresholds, LastProven, Objectives};
 use super::shared::{CaRef, LocalRef, PodTemplate, SecretRef};
@@ -99,17 +100,6 @@ pub enum ContentHash {
     Full,
     /// None.
     Off,
-}
-
-/// What somebody has looked at and found good enough.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Accept {
-    /// Tables of extensions, as `schema.table`, whose rows no dump holds: pg_dump leaves out what an extension does not mark as
-    /// its configuration. Others with rows raise `ExtensionDataNotDumped`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), inner(length(min = 3, max = 300)))]
-    pub extension_data: Vec<String>,
 }
 
 /// How a database is reached. What the Secret lacks may stand beside it (K37).
@@ -335,6 +325,14 @@ pub struct DatabaseFacts {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 300)))]
     pub extension_data: Vec<String>,
+    /// What else is in no dump, at most 100: objects in the system's schemas, constraints whose triggers are switched off, indexes
+    /// that are not valid, tablespaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 300)))]
+    pub not_dumped: Vec<String>,
+    /// When the password of the backup's role expires (`VALID UNTIL`), where it logs in with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_expires: Option<Timestamp>,
     /// `None` or `Session`; transaction poolers are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]

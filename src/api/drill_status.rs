@@ -215,3 +215,13 @@ pub struct DrillRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_at: Option<Timestamp>,
 }
+
+impl DrillRecord {
+    /// Whether it proves its backup: it says so, and its verdict and reason say nothing else.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.proves
+            && self.result == Verdict::Passed
+            && self.reason == super::Reason::Succeeded.as_str()
+    }
+}

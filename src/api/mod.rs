@@ -4,6 +4,7 @@
 //! no client, no clock, no environment. Schema rules are K30-K32 of the design; `tests/crds.rs`
 //! holds each of them against the generated YAML.
 
+pub mod accept;
 pub mod backup;
 pub mod backup_policy;
 pub mod backup_store;

@@ -178,6 +178,8 @@ reasons! {
     /// The scratch server prints a definition otherwise than it was backed up, and a restore of that definition alone prints the
     /// same: nobody can tell whether it means the same. `spec.compare.accept` accepts it.
     PrintedOtherwise,
+    /// An extension, in the source's own version, makes or changes rows that the dump holds: a restore by stock tools meets the same.
+    ExtensionInTheWay,
     /// The scratch server's image lacks a locale or collation.
     LocaleMissing,
     /// The scratch server's volume or memory is too small.
@@ -213,6 +215,10 @@ reasons! {
     NeverProven,
     /// Tables of an extension hold rows that no dump holds.
     ExtensionDataNotDumped,
+    /// The database has what no dump holds: a restore does not give it back.
+    NotDumped,
+    /// The password of the backup's role expires soon.
+    PasswordExpires,
     // What a migration says.
     /// The drill that the run names does not exist.
     DrillNotFound,

@@ -219,7 +219,7 @@ pub struct AcceptedDefinition {
     #[schemars(length(min = 1, max = 512))]
     pub definition: String,
     /// The fingerprint that the drill says of it: 16 hex digits.
-    #[schemars(regex(pattern = r"^[0-9a-f]{16}$"))]
+    #[schemars(length(min = 16, max = 16), regex(pattern = r"^[0-9a-f]{16}$"))]
     pub fingerprint: String,
 }
 

@@ -161,6 +161,14 @@ pub fn folder(field: &str, folder: &str, nested: bool) -> Result<(), Invalid> {
     }
 }
 
+/// The major of a version of PostgreSQL as a server or program says it: 17 of `17.2`, of `17.2 (Debian 17.2-1)`, of `17rc1`.
+#[must_use]
+pub fn major_of(version: &str) -> Option<i32> {
+    let digits = version.find(|c: char| !c.is_ascii_digit());
+    let digits = version.get(..digits.unwrap_or(version.len()))?;
+    digits.parse().ok()
+}
+
 /// Whether it can be the name of a locale, such as `es_CL.UTF-8`, and is no path.
 #[must_use]
 pub fn is_locale(name: &str) -> bool {

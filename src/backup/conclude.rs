@@ -9,6 +9,7 @@ use crate::api::backup::{BackupBytes, GivenUp};
 use crate::api::condition::{
     COMPLETE, Conditions, FAILED, READY, RECONCILING, STALLED, Truth, cut,
 };
+use crate::api::rules::major_of;
 use crate::api::{Backup, BackupStatus, Reason, name};
 use crate::cluster::decision::{Decision, Next, Notice};
 use crate::schedule::later;
@@ -262,10 +263,7 @@ fn complete(
     conditions.set(STALLED, Truth::False, Reason::Succeeded, "done");
     conditions.set(COMPLETE, Truth::True, Reason::Succeeded, message.clone());
     conditions.set(FAILED, Truth::False, Reason::Succeeded, "done");
-    let major = figures.server_version.split('.').next();
-    let major = major
-        .and_then(|m| m.parse().ok())
-        .filter(|m| (9..=99).contains(m));
+    let major = major_of(&figures.server_version).filter(|m| (9..=99).contains(m));
     let directory = old.plan.as_ref().map(|p| p.directory.as_str());
     let status = BackupStatus {
         observed_generation: backup.metadata.generation,

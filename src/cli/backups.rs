@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::CommandError;
 use crate::api::Reason;
 use crate::manifest::{
-    MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole, PINS, Pin, pins_of,
+    MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole, PINS, Pin, is_run, pins_of,
 };
 use crate::objects::{Depth, ObjectStore, StoreError, join};
+use crate::work::clock;
 use crate::work::failure::Failure;
 pub(super) use crate::work::human::{number, size};
 use crate::work::pins;
@@ -29,7 +30,8 @@ const MAX_NAMES: usize = 20;
 pub(super) struct Backup {
     /// Its folder. The manifest names the one it was made in: a copy lies elsewhere.
     pub(super) at: String,
-    /// Objects that are missing or not as long as the manifest says, a sentence each; empty: none.
+    /// Objects that are missing or not as long as the manifest says, and where that contradicts itself or its place; a
+    /// sentence each; empty: none.
     pub(super) faults: Vec<String>,
     /// Who wants it kept; read by [`find`] only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -87,7 +89,8 @@ pub(super) async fn find(
             folders(store, directory)
                 .await?
                 .into_iter()
-                .filter(|r| is_run(r)),
+                // Beside them lie `pins/`, `owners/` ….
+                .filter(|r| is_run(run_name(r))),
         );
         if runs.len() >= MAX_RUNS {
             break;
@@ -181,7 +184,11 @@ pub(super) async fn read(store: &dyn ObjectStore, prefix: &str) -> Result<Read, 
     Ok(match store.get(&join(prefix, MANIFEST), most).await {
         Ok(bytes) => match Manifest::parse(&bytes) {
             Ok(manifest) => Read::Backup(Box::new(Backup {
-                faults: faults(store, prefix, &manifest).await?,
+                faults: faults(store, prefix, &manifest)
+                    .await?
+                    .into_iter()
+                    .chain(lies(prefix, &manifest))
+                    .collect(),
                 at: prefix.to_owned(),
                 pins: Vec::new(),
                 manifest,
@@ -233,6 +240,15 @@ async fn faults(
     Ok(manifest.objects.iter().filter_map(fault).collect())
 }
 
+/// Where it contradicts itself or the folder that it lies in.
+fn lies(prefix: &str, manifest: &Manifest) -> impl Iterator<Item = String> {
+    let lies = manifest.contradictions(prefix, clock::now());
+    lies.into_iter().take(MAX_NAMES).map(|lie| {
+        let text = format!("{}: {}, but {}", lie.object, lie.expected, lie.found);
+        plain(&format!("{MANIFEST} contradicts itself: {text}"))
+    })
+}
+
 /// All folders directly under a prefix.
 async fn folders(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<String>, StoreError> {
     let mut all = Vec::new();
@@ -250,21 +266,6 @@ async fn folders(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<String>, S
 fn run_name(folder: &str) -> &str {
     let folder = folder.trim_end_matches('/');
     folder.rsplit_once('/').map_or(folder, |(_, name)| name)
-}
-
-/// Whether a folder is an attempt: `20261121T020000Z-0123456789ab`. Beside them lie `pins/`, `owners/` ….
-fn is_run(folder: &str) -> bool {
-    let Some((due, pod)) = run_name(folder).split_once('-') else {
-        return false;
-    };
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    due.len() == 16
-        && due.ends_with('Z')
-        && due.get(..8).is_some_and(digits)
-        && due.get(8..9) == Some("T")
-        && due.get(9..15).is_some_and(digits)
-        && pod.len() == 12
-        && pod.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// A table without frames; `right` are the columns of numbers.
@@ -290,23 +291,4 @@ pub(super) fn plain(text: &str) -> String {
         .take(200)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_attempts_are_taken_for_attempts() {
-        assert!(is_run("shop.orders/20261121T020000Z-0123456789ab/"));
-        for other in [
-            "shop.orders/pins/",
-            "shop.orders/20261121T020000Z/",
-            "shop.orders/20261121T020000Z-0123/",
-            "shop.orders/20261121t020000Z-0123456789ab/",
-            "shop.orders/é0261121T020000Z-0123456789ab/",
-        ] {
-            assert!(!is_run(other), "{other}");
-        }
-    }
 }

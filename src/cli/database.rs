@@ -32,7 +32,7 @@ pub struct MeansArgs {
 /// PostgreSQL's programs.
 #[derive(Debug, clap::Args)]
 pub struct ProgramsArgs {
-    /// Folder where PostgreSQL's programs are looked for first, then on PATH and under /usr/lib/postgresql.
+    /// Folder where PostgreSQL's programs are looked for first, then under /usr/lib/postgresql and its like, then on PATH. Each is looked for by itself.
     #[arg(long, value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
 }

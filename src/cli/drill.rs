@@ -45,6 +45,10 @@ pub struct Args {
     /// the backup names. Repeat for several.
     #[arg(long, value_name = "NAME", value_parser = locale)]
     locale: Vec<String>,
+    /// What no dump holds and need not come back, by the name that the drill gives it, for example "index public.my_index": the
+    /// backup is proven all the same. Repeat for several.
+    #[arg(long, value_name = "NAME")]
+    accept_lost: Vec<String>,
     /// A definition that the server prints otherwise than it was backed up (reason PrintedOtherwise), which you have read and
     /// found equal: its name and fingerprint as the drill said them, for example 'VIEW public.totals=0123456789abcdef'. Repeat
     /// for several.
@@ -53,12 +57,26 @@ pub struct Args {
     /// Folder in which the scratch server's data lies meanwhile. Default: the folder for temporary files.
     #[arg(long, value_name = "FOLDER")]
     work_dir: Option<PathBuf>,
+    /// `none` cuts the scratch server off from every other server, where this machine lets this user; else what would reach out
+    /// is not restored, and nothing is proven. `host` gives it this machine's network: a materialized view or a foreign server
+    /// of the backup may then write to the database that was backed up.
+    #[arg(long, value_enum, default_value_t = NetworkArg::None)]
+    network: NetworkArg,
     /// Leave the proof beside the backup, where `lifeboat report` finds it. Needs the right to write there.
     #[arg(long)]
     keep_proof: bool,
     /// Print the whole proof as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// What the scratch server may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum NetworkArg {
+    /// No other server.
+    None,
+    /// What this machine reaches.
+    Host,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
@@ -143,11 +161,15 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         check_timeout: crate::postgres::checks::TIMEOUT,
         minimum_score: 0,
         locales: args.locale.clone(),
+        accepted: args.accept_lost.iter().cloned().collect(),
         parameters: args.parameter.iter().cloned().collect::<BTreeMap<_, _>>(),
         image: String::new(),
         rto_objective: None,
         rpo_objective: None,
-        server: Place::Here(socket.path().to_owned()),
+        server: match args.network {
+            NetworkArg::None => Place::Here(socket.path().to_owned()),
+            NetworkArg::Host => Place::HereOpen(socket.path().to_owned()),
+        },
         volume: volume.path().to_owned(),
         scratch: scratch.path().to_owned(),
         postgres_folders: args.programs.folders()?,

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::CommandError;
 use super::backups::{self, Read};
 use crate::codec::{Identities, read_object};
-use crate::manifest::{Contents, Manifest, ObjectInfo};
+use crate::manifest::{Contents, MAX_NAMED, Manifest, ObjectInfo};
 use crate::objects::{Location, ObjectStore};
-use crate::work::human;
+use crate::work::contradictions::documents;
+use crate::work::{clock, human};
 
 /// Largest `contents.json` that is read, in bytes.
 const MAX_CONTENTS: u64 = 256 * 1024 * 1024;
@@ -48,8 +49,8 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     match seen.faults.len() {
         0 => Ok(()),
         n => Err(format!(
-            "this backup is damaged: {} not as the manifest says",
-            human::count(n, "object")
+            "this backup is damaged: {} not as it should be",
+            human::count(n, "thing")
         )
         .into()),
     }
@@ -77,7 +78,7 @@ async fn inspect(
     json: bool,
 ) -> Result<Seen, CommandError> {
     let prefix = backups::folder(prefix);
-    let backup = match backups::read(store, prefix).await? {
+    let mut backup = match backups::read(store, prefix).await? {
         Read::Backup(backup) => *backup,
         Read::Unfinished => {
             let place = store.place();
@@ -94,6 +95,15 @@ async fn inspect(
         }
         _ => None,
     };
+    if let Some(contents) = &contents {
+        let known = backup.manifest.contradictions(prefix, clock::now());
+        let lies = documents(&backup.manifest, contents, prefix, clock::now());
+        let more = lies.iter().filter(|lie| !known.contains(lie));
+        backup.faults.extend(more.take(MAX_NAMED).map(|lie| {
+            let (says, is) = (&lie.expected, &lie.found);
+            backups::plain(&format!("{} {}: {says}, but {is}", lie.what, lie.object))
+        }));
+    }
     let text = if json {
         let document = Document {
             at: &backup.at,

@@ -22,7 +22,7 @@ pub(in crate::cli) fn manifest(prefix: &str, objects: Vec<ObjectInfo>) -> Manife
         backup: "orders-x".to_owned(),
         namespace: "shop".to_owned(),
         policy: "orders".to_owned(),
-        policy_uid: String::new(),
+        policy_uid: "9f8e7d6c".to_owned(),
         directory: directory.to_owned(),
         prefix: prefix.to_owned(),
         pod_uid: "0123456789ab".to_owned(),
@@ -30,8 +30,8 @@ pub(in crate::cli) fn manifest(prefix: &str, objects: Vec<ObjectInfo>) -> Manife
         reason: BackupReason::Scheduled,
         due,
         started_at: due,
-        data_at: due,
-        finished_at: due,
+        data_at: due + jiff::SignedDuration::from_secs(9),
+        finished_at: due + jiff::SignedDuration::from_mins(10),
         lifeboat_version: "0.1.0".to_owned(),
         engine: "PgDump".to_owned(),
         server: Server {
@@ -44,23 +44,29 @@ pub(in crate::cli) fn manifest(prefix: &str, objects: Vec<ObjectInfo>) -> Manife
         },
         base: Base {
             snapshot: None,
-            not_a_base: false,
+            not_a_base: true,
             in_recovery: false,
             system_identifier: None,
             timeline: None,
             position: Position {
                 lsn: "0/16B3748".to_owned(),
-                next_xid: None,
+                next_xid: Some("744".to_owned()),
             },
         },
         counts: Counts {
             tables: 5,
             rows: 336_776,
+            stored_bytes: objects.iter().map(|o| o.bytes).sum(),
+            raw_bytes: objects
+                .iter()
+                .filter(|o| o.role == ObjectRole::Dump)
+                .map(|o| o.raw_bytes)
+                .sum(),
             ..Counts::default()
         },
         encryption: EncryptionInfo {
             method: "age".to_owned(),
-            recipients: vec![],
+            recipients: vec!["age1abc".to_owned()],
         },
         objects,
     }
@@ -148,6 +154,11 @@ async fn without_an_identity_the_manifest_is_shown_and_with_it_the_tables() {
     .text;
     assert!(
         long.contains("public.flights") && long.contains("ext.lookup"),
+        "{long}"
+    );
+    // Who may read what is inside is told where the documents contradict each other.
+    assert!(
+        long.contains("damaged: manifest tables: 5, but 1"),
         "{long}"
     );
     let json = inspect(store.as_ref(), prefix, Some(&identities), true)

@@ -297,27 +297,62 @@ mod tests {
         let made = "shop.orders/20261121T020000Z-0123456789ab";
         // A copy in another folder says where it is, not where it was made.
         let copy = "copies/20261121T020000Z-0123456789ab";
-        let json = manifest(made, vec![object("a"), object("b")])
-            .to_json()
-            .unwrap();
+        let json = manifest(
+            made,
+            vec![object("dump.pgc.age"), object("dump.pgc.age.0002")],
+        )
+        .to_json()
+        .unwrap();
         put(&store, &format!("{copy}/manifest.json"), json).await;
-        put(&store, &format!("{copy}/a"), b"12".to_vec()).await;
+        put(&store, &format!("{copy}/dump.pgc.age"), b"12".to_vec()).await;
         let found = backups::find(&store, None, 10).await.unwrap();
         let text = text(&found, "memory:", Timestamp::UNIX_EPOCH);
         assert!(
-            text.contains(&format!("damaged: {copy}: a has 2 bytes instead of 3"))
-                && text.contains(&format!("damaged: {copy}: b is missing"))
+            text.contains(&format!(
+                "damaged: {copy}: dump.pgc.age has 2 bytes instead of 3"
+            )) && text.contains(&format!("damaged: {copy}: dump.pgc.age.0002 is missing"))
                 && !text.contains(made),
             "{text}"
         );
         let error = verdict(&found).unwrap_err();
         assert_eq!(error.to_string(), "1 backup damaged");
 
-        store.delete(&format!("{copy}/a")).await.unwrap();
-        put(&store, &format!("{copy}/a"), b"123".to_vec()).await;
-        put(&store, &format!("{copy}/b"), b"123".to_vec()).await;
+        store.delete(&format!("{copy}/dump.pgc.age")).await.unwrap();
+        put(&store, &format!("{copy}/dump.pgc.age"), b"123".to_vec()).await;
+        put(
+            &store,
+            &format!("{copy}/dump.pgc.age.0002"),
+            b"123".to_vec(),
+        )
+        .await;
         let found = backups::find(&store, None, 10).await.unwrap();
         verdict(&found).unwrap();
+    }
+
+    /// P10: a manifest that lies about its place, its time or its own sums is no backup to rely on.
+    #[tokio::test]
+    async fn p10_a_manifest_that_contradicts_itself_is_damaged() {
+        type Lie = fn(&mut crate::manifest::Manifest);
+        let lies: [(&str, Lie); 4] = [
+            ("major of the server", |m| m.server.major = 16),
+            ("finishedAt", |m| {
+                m.finished_at = "2099-01-01T00:00:00Z".parse().unwrap()
+            }),
+            ("prefix", |m| m.directory = "shop.users".to_owned()),
+            ("stored bytes", |m| m.counts.stored_bytes += 1),
+        ];
+        for (what, lie) in lies {
+            let (store, run) = (Memory::new(), "shop.orders/20261121T020000Z-0123456789ab");
+            let mut lying = manifest(run, vec![]);
+            lie(&mut lying);
+            let json = lying.to_json().unwrap();
+            put(&store, &format!("{run}/manifest.json"), json).await;
+            let found = backups::find(&store, None, 10).await.unwrap();
+            let text = text(&found, "memory:", Timestamp::UNIX_EPOCH);
+            let words = format!("damaged: {run}: manifest.json contradicts itself: {what}");
+            assert!(text.contains(&words), "{text}");
+            assert_eq!(verdict(&found).unwrap_err().to_string(), "1 backup damaged");
+        }
     }
 
     #[tokio::test]

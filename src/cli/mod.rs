@@ -116,11 +116,12 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Where pg_dump is looked for first: the folder that was named, then PATH.
+/// Where PostgreSQL's programs are looked for: in the folder that was named, in those of packages, then on PATH.
 fn postgres_folders(named: Option<std::path::PathBuf>) -> Vec<std::path::PathBuf> {
     let path = environment("PATH").unwrap_or_default();
     named
         .into_iter()
+        .chain(crate::postgres::tools::packaged())
         .chain(std::env::split_paths(&path))
         .collect()
 }

@@ -7,9 +7,13 @@ use sha2::{Digest, Sha256};
 use super::CommandError;
 use super::backups::{self, Backup, Found, Read};
 use crate::codec::hex;
-use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, MAX_PROOF_BYTES, PROOFS, Proof};
+use crate::manifest::{
+    Beside, MANIFEST, MAX_MANIFEST_BYTES, MAX_PROOF_BYTES, Manifest, PROOFS, Proof,
+};
 use crate::objects::{Depth, ObjectStore, StoreError, join};
 use crate::report::{Directory, Line, Source, Standing};
+use crate::work::clock;
+use crate::work::contradictions::sentence;
 
 /// Proofs that are read at the same time: each may be large.
 const READERS: usize = 4;
@@ -178,6 +182,17 @@ async fn proof(
     let bytes = store.get(&key, most).await?;
     let proof =
         Proof::parse(&bytes).map_err(|error| format!("{}: {error}", backups::plain(&key)))?;
+    let beside = Beside {
+        at,
+        run,
+        manifest: today.document.as_ref().zip(today.manifest.as_deref()),
+        now: clock::now(),
+    };
+    if let Some(said) = sentence(&proof.contradictions(&beside)) {
+        let (key, said) = (backups::plain(&key), backups::plain(&said));
+        let text = format!("{key} contradicts itself, and counts for nothing: {said}");
+        return Err(text.into());
+    }
     let standing = match &today.manifest {
         None => Standing::Gone,
         Some(sha256) if *sha256 != proof.backup.manifest_sha256 => Standing::Changed,
@@ -202,14 +217,16 @@ async fn proof(
 struct Today {
     /// Digest of the manifest, if there is one.
     manifest: Option<String>,
+    /// The manifest itself, if it can be read.
+    document: Option<Manifest>,
     /// Objects are missing, or not as long as it says.
     damaged: bool,
 }
 
 async fn today(store: &dyn ObjectStore, at: &str) -> Result<Today, StoreError> {
     let most = u64::try_from(MAX_MANIFEST_BYTES).unwrap_or(u64::MAX);
-    let manifest = match store.get(&join(at, MANIFEST), most).await {
-        Ok(bytes) => sha256(&bytes),
+    let bytes = match store.get(&join(at, MANIFEST), most).await {
+        Ok(bytes) => bytes,
         Err(error) if error.is_missing() => return Ok(Today::default()),
         Err(error) => return Err(error),
     };
@@ -218,7 +235,8 @@ async fn today(store: &dyn ObjectStore, at: &str) -> Result<Today, StoreError> {
         Read::Unfinished | Read::Unreadable(_) => true,
     };
     Ok(Today {
-        manifest: Some(manifest),
+        manifest: Some(sha256(&bytes)),
+        document: Manifest::parse(&bytes).ok(),
         damaged,
     })
 }

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cli::inspect::tests::manifest;
-use crate::manifest::{ObjectInfo, ObjectRole, Proof};
+use crate::manifest::{Manifest, ObjectInfo, ObjectRole, Proof, ProvenObject};
 
 const PASSED: &str = include_str!("../report/examples/passed.json");
 const FAILED: &str = include_str!("../report/examples/failed.json");
@@ -16,6 +16,14 @@ const NEW: &str = "shop.orders/20261121T020000Z-0123456789ab";
 struct Line {
     #[command(flatten)]
     args: Args,
+}
+
+/// A manifest of what the proofs speak of.
+fn made(at: &str, objects: Vec<ObjectInfo>) -> Manifest {
+    let mut made = manifest(at, objects);
+    made.server.database = "shop".to_owned();
+    (made.counts.tables, made.counts.rows) = (6, 1_234_567);
+    made
 }
 
 /// A store in a folder with two backups, of which the newer one was drilled twice.
@@ -29,7 +37,7 @@ impl Place {
             folder: tempfile::tempdir().unwrap(),
         };
         for at in [OLD, NEW] {
-            let json = manifest(at, vec![]).to_json().unwrap();
+            let json = made(at, vec![]).to_json().unwrap();
             place.put(&format!("{at}/manifest.json"), &json);
         }
         place.drilled(NEW, FAILED, "weekly-1", "2026-11-22T03:00:00Z");
@@ -45,12 +53,36 @@ impl Place {
 
     /// A proof of the manifest that stands there.
     fn drilled(&self, at: &str, text: &str, run: &str, finished_at: &str) {
-        let manifest = std::fs::read(self.folder.path().join(at).join("manifest.json")).unwrap();
+        self.says(at, text, run, finished_at, |_| ());
+    }
+
+    fn says(&self, at: &str, text: &str, run: &str, finished_at: &str, lie: fn(&mut Proof)) {
+        let bytes = std::fs::read(self.folder.path().join(at).join("manifest.json")).unwrap();
+        let manifest = Manifest::parse(&bytes).unwrap();
         let mut proof = Proof::parse(text.as_bytes()).unwrap();
-        proof.run = run.to_owned();
+        (proof.run, proof.drill) = (run.to_owned(), "weekly".to_owned());
         proof.finished_at = finished_at.parse().unwrap();
-        proof.backup.prefix = at.to_owned();
-        proof.backup.manifest_sha256 = proofs::sha256(&manifest);
+        proof.started_at = proof.finished_at - jiff::SignedDuration::from_mins(20);
+        let backup = &mut proof.backup;
+        backup.name = manifest.backup;
+        backup.prefix = at.to_owned();
+        (backup.data_at, backup.finished_at) = (manifest.data_at, manifest.finished_at);
+        backup.stored_bytes = manifest.counts.stored_bytes;
+        backup.raw_bytes = manifest.counts.raw_bytes;
+        backup.database_bytes = manifest.server.database_bytes;
+        let objects = manifest.objects.into_iter();
+        let objects = objects.map(|o| ProvenObject {
+            name: o.name,
+            bytes: o.bytes,
+            sha256: o.sha256,
+        });
+        backup.objects = objects.collect();
+        backup.manifest_sha256 = proofs::sha256(&bytes);
+        let rpo = proof.rpo.as_mut().unwrap();
+        let age = proof.started_at.duration_since(backup.data_at);
+        rpo.seconds = age.as_secs_f64();
+        (rpo.objective_seconds, rpo.met) = (None, None);
+        lie(&mut proof);
         let json = serde_json::to_vec_pretty(&proof).unwrap();
         self.put(&format!("{at}/proofs/{run}.json"), &json);
     }
@@ -127,9 +159,9 @@ async fn it_is_written_to_a_file_in_the_form_that_its_name_says() {
 #[tokio::test]
 async fn a_directory_says_how_far_back_is_proven_and_where_the_longest_gap_is() {
     let place = Place::new();
-    place.drilled(OLD, PASSED, "first", "2026-11-20T03:00:00Z");
+    place.drilled(OLD, PASSED, "weekly-0", "2026-11-20T03:00:00Z");
     let text = place.text(&["shop.orders", "--all"]).await;
-    let order = ["weekly-2 |", "weekly-1 |", "first |"].map(|run| text.find(run).unwrap());
+    let order = ["weekly-2 |", "weekly-1 |", "weekly-0 |"].map(|run| text.find(run).unwrap());
     assert!(order.is_sorted(), "{text}");
     assert!(text.contains("| 36 h 0 min |"), "{text}");
     assert!(text.contains("| ✔ 2026-11-21 02:00:09 UTC |"), "{text}");
@@ -139,7 +171,7 @@ async fn a_directory_says_how_far_back_is_proven_and_where_the_longest_gap_is() 
         .await;
     let proofs: Vec<Proof> = serde_json::from_str(&json).unwrap();
     let runs: Vec<&str> = proofs.iter().map(|p| p.run.as_str()).collect();
-    assert_eq!(runs, ["weekly-2", "weekly-1", "first"]);
+    assert_eq!(runs, ["weekly-2", "weekly-1", "weekly-0"]);
 
     let empty = place.refused(&["shop.users", "--all"]).await;
     assert!(empty.ends_with("there are shop.orders"), "{empty}");
@@ -148,7 +180,7 @@ async fn a_directory_says_how_far_back_is_proven_and_where_the_longest_gap_is() 
 #[tokio::test]
 async fn p10_a_proof_of_another_manifest_proves_nothing_of_what_is_there() {
     let place = Place::new();
-    let mut other = manifest(NEW, vec![]);
+    let mut other = made(NEW, vec![]);
     other.counts.rows = 1;
     place.put(&format!("{NEW}/manifest.json"), &other.to_json().unwrap());
     let report = place.report(&[NEW]).await.unwrap();
@@ -203,7 +235,7 @@ async fn p10_a_backup_that_lost_an_object_since_is_no_longer_the_newest_proven()
         sha256: String::new(),
         raw_sha256: None,
     };
-    let json = manifest(NEW, vec![object]).to_json().unwrap();
+    let json = made(NEW, vec![object]).to_json().unwrap();
     place.put(&format!("{NEW}/manifest.json"), &json);
     place.put(&format!("{NEW}/dump.pgc.age"), b"123");
     place.drilled(NEW, PASSED, "weekly-2", "2026-11-23T03:00:00Z");
@@ -219,4 +251,45 @@ async fn p10_a_backup_that_lost_an_object_since_is_no_longer_the_newest_proven()
         "{all}"
     );
     assert!(all.contains("dump.pgc.age is missing"), "{all}");
+}
+
+/// Whatever a proof says, it must not say two things: it is refused by its name, and the directory counts it for nothing.
+#[rstest::rstest]
+#[case::failed("result", |p: &mut Proof| p.result = crate::api::restore_drill::Verdict::Failed)]
+#[case::a_table("is not equal", |p: &mut Proof| p.tables[0].equal = false)]
+#[case::the_future("in the future", |p: &mut Proof| {
+    p.finished_at = "2099-01-01T00:00:00Z".parse().unwrap();
+})]
+#[case::less_than_all("not compared", |p: &mut Proof| p.not_compared.push("the schema".to_owned()))]
+#[case::another_backup("backup.rows", |p: &mut Proof| p.backup.rows += 1)]
+#[tokio::test]
+async fn p10_a_proof_that_contradicts_itself_is_refused_and_counts_for_nothing(
+    #[case] words: &str,
+    #[case] lie: fn(&mut Proof),
+) {
+    let place = Place::new();
+    place.says(NEW, PASSED, "weekly-2", "2026-11-23T03:00:00Z", lie);
+    for asked in [
+        &[NEW][..],
+        &[NEW, "--run", "weekly-2"],
+        &[NEW, "--format", "json"],
+    ] {
+        let refused = place.refused(asked).await;
+        assert!(
+            refused.contains("weekly-2.json contradicts itself, and counts for nothing")
+                && refused.contains(words),
+            "{refused}"
+        );
+    }
+    let all = place.report(&["shop.orders", "--all"]).await.unwrap();
+    let text = String::from_utf8(all.text).unwrap();
+    assert!(
+        text.contains("| Newest proven recovery point | ✘ none |"),
+        "{text}"
+    );
+    assert!(
+        text.contains("## Unreadable") && text.contains("weekly-2.json"),
+        "{text}"
+    );
+    assert_eq!(all.flaw.unwrap(), "1 proof or manifest unreadable");
 }

@@ -53,7 +53,8 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs `lifeboat restore`. Exit code 0: everything is there and was compared.
+/// Runs `lifeboat restore`. Exit code 0: everything is there and was compared; on a server of another major all but the
+/// definitions was, and none was refused.
 ///
 /// # Errors
 /// What kept it from being restored; after printing, that something was refused or differs.
@@ -102,6 +103,13 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let comparison = &restored.comparison;
     match (comparison.differences.len(), comparison.not_compared.len()) {
         (0, 0) => Ok(()),
+        // An upgrade: what the server took without a word is as good as it can be told here.
+        (0, 1) if comparison.other_major && restored.errors.is_empty() => Ok(()),
+        (0, 1) if comparison.other_major => Err(format!(
+            "restored, but the server refused {}",
+            human::count(restored.errors.len(), "statement")
+        )
+        .into()),
         (0, n) => Err(format!(
             "restored, but {} could not be compared",
             human::count(n, "part")

@@ -52,13 +52,13 @@ pub fn of_backup<'a>(
     });
     let told = records.filter(|(record, last)| {
         record.backup.as_deref() == Some(name.as_str())
-            && (record.proves || record.result == Verdict::Failed)
+            && (record.counts() || record.result == Verdict::Failed)
             && is_of(backup, record, *last)
     });
     let newest =
         told.max_by(|(a, _), (b, _)| (a.finished_at, &a.run).cmp(&(b.finished_at, &b.run)));
     newest.map(|(record, _)| Proof {
-        proves: record.proves,
+        proves: record.counts(),
         run: record.run.clone(),
         at: record.finished_at,
         reason: Reason::parse(&record.reason).unwrap_or(Reason::Unknown),

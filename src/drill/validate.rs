@@ -22,15 +22,19 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(4 * 3_600);
 const MAX_CHECKS: usize = 16;
 /// Most bytes of checks and parameters as they stand in the task, which has 64 KiB in all (K8).
 const MAX_WORDS: usize = 40 * 1024;
-/// Settings of the scratch server that are Lifeboat's own: with others it would not be found, or not be alone.
+/// Settings of the scratch server that are Lifeboat's own: with others it would not be found, not be alone, or not be understood.
 /// What a scratch server is told by Lifeboat alone.
-pub const OWN_PARAMETERS: [&str; 9] = [
+pub const OWN_PARAMETERS: [&str; 13] = [
     "config_file",
     "data_directory",
     "external_pid_file",
     "hba_file",
     "ident_file",
+    "lc_messages",
     "listen_addresses",
+    "log_destination",
+    "log_line_prefix",
+    "logging_collector",
     "port",
     "unix_socket_directories",
     "unix_socket_permissions",

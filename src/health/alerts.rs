@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::level::{Limits, level};
+use super::level::{EXPIRES, FORETOLD, Limits, level};
 use super::rules::Rules;
 use super::signals::{Signals, Told, Took};
 use crate::api::Reason;
@@ -14,7 +14,7 @@ use crate::cluster::decision::Notice;
 use crate::schedule::{later, longest_gap};
 
 /// Every alert there is, worst first among those of one severity. Each has a page in `docs/runbooks`.
-pub const ALERTS: [Reason; 11] = [
+pub const ALERTS: [Reason; 13] = [
     Reason::BackupOverdue,
     Reason::DrillFailed,
     Reason::RecoveryPointOld,
@@ -26,6 +26,8 @@ pub const ALERTS: [Reason; 11] = [
     Reason::ObjectiveUnreachable,
     Reason::NeverProven,
     Reason::ExtensionDataNotDumped,
+    Reason::NotDumped,
+    Reason::PasswordExpires,
 ];
 
 /// How far back failures count.
@@ -89,6 +91,22 @@ pub fn assess(
             "no backup holds the rows of `{tables}`: an extension owns the table and does not mark it as its configuration, so pg_dump leaves it out; where that is known and good enough, name it in spec.accept.extensionData"
         );
         round.turn_on(Reason::ExtensionDataNotDumped, Severity::Warning, message);
+    }
+    if !signals.left_out.is_empty() {
+        let things = signals.left_out.join("`, `");
+        let message = format!(
+            "no dump holds `{things}`, and so a restore does not give it back; where that is known and good enough, name it in spec.accept.notDumped"
+        );
+        round.turn_on(Reason::NotDumped, Severity::Warning, message);
+    }
+    if let Some(expires) = signals.password_expires {
+        let since = crate::schedule::earlier(expires, FORETOLD);
+        round.age(Reason::PasswordExpires, since, EXPIRES, |_| {
+            format!(
+                "the password of the backup's role expires at {}, and no backup can be made after that: renew it (ALTER ROLE … PASSWORD … VALID UNTIL …)",
+                time(expires)
+            )
+        });
     }
     round
         .alerts

@@ -1,5 +1,7 @@
 //! How bad one value is.
 
+use std::time::Duration;
+
 use crate::api::health::Severity;
 
 /// From where on a value is worth a warning, and from where on it is critical. Seconds, or hundredths of a percent.
@@ -10,6 +12,14 @@ pub struct Limits {
     /// At or above it is critical. Not below `warning`.
     pub critical: u64,
 }
+
+/// How long before a password expires its age counts from.
+pub(super) const FORETOLD: Duration = Duration::from_secs(15 * 86_400);
+/// A warning 14 days before, critical 3 days before.
+pub(super) const EXPIRES: Limits = Limits {
+    warning: 86_400,
+    critical: 12 * 86_400,
+};
 
 impl Limits {
     /// The limit that `severity` stands for.

@@ -34,6 +34,10 @@ pub struct Signals<'a> {
     pub failed: Vec<Told>,
     /// Tables of extensions whose rows are in no dump, and that nobody accepted (G4).
     pub not_dumped: Vec<String>,
+    /// What else no dump holds, and that nobody accepted (G3).
+    pub left_out: Vec<String>,
+    /// When the password of the backup's role expires.
+    pub password_expires: Option<Timestamp>,
     /// Drills whose last run could not tell.
     pub inconclusive: Vec<Told>,
 }

@@ -55,6 +55,8 @@ fn well(tiers: &Tiers) -> Signals<'_> {
         }),
         failed: Vec::new(),
         not_dumped: Vec::new(),
+        left_out: Vec::new(),
+        password_expires: None,
         inconclusive: Vec::new(),
     }
 }
@@ -69,10 +71,8 @@ fn proven(age: i64) -> LastProven {
 }
 
 fn rules(rpo: Option<&str>, rto: Option<&str>) -> Rules {
-    let objectives = Objectives {
-        rpo: rpo.map(str::to_owned),
-        rto: rto.map(str::to_owned),
-    };
+    let [rpo, rto] = [rpo, rto].map(|objective| objective.map(str::to_owned));
+    let objectives = Objectives { rpo, rto };
     Rules::parse(Some(&objectives), None).unwrap()
 }
 

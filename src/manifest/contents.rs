@@ -73,6 +73,20 @@ pub struct Contents {
     /// How many objects of other kinds: `constraints`, `indexes`, `triggers`, `policies`,
     /// `functions`, `types`, `largeObjects`.
     pub census: std::collections::BTreeMap<String, i64>,
+    /// Rows of extensions' configuration tables that lie outside the extension's filter: no dump holds them (G4).
+    #[serde(
+        rename = "beyondFilter",
+        default,
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub beyond: Vec<Beyond>,
+    /// Objects of extensions and what stands on their tables, each with a fingerprint; absent in backups of earlier versions.
+    #[serde(
+        rename = "extensionObjects",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub members: Option<Vec<Member>>,
     /// Installed extensions: name and version.
     pub extensions: Vec<(String, String)>,
     /// Settings that give values their meaning: `lc_monetary`, `server_encoding`, `TimeZone`,
@@ -84,7 +98,7 @@ pub struct Contents {
     /// Where the sequences stand, as the dump sets them (G24), ordered by schema and name.
     #[serde(default)]
     pub sequences: Vec<Sequence>,
-    /// Roles that the database names, with those they are members of (G15, G17), ordered.
+    /// Roles that the database names, their members, and what all of them are members of (G15, G17), ordered.
     #[serde(default)]
     pub roles: Vec<Role>,
     /// Collations that something uses, besides the database's own.
@@ -140,9 +154,12 @@ pub struct SchemaEntry {
     /// How a table keeps its rows, where the dump says it: `heap`, or an extension's way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_method: Option<String>,
+    /// Where it lies, unless in the database's own tablespace. A restore without tablespaces is equal nevertheless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablespace: Option<String>,
 }
 
-/// A role that the database names.
+/// A role that the database names, or a member of one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Role {
@@ -232,16 +249,59 @@ pub struct Relation {
     pub types_of: Vec<String>,
 }
 
-/// A relation whose data is not in the dump.
+/// Rows of an extension's configuration table that lie outside the extension's filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beyond {
+    /// Schema of the table.
+    pub schema: Name,
+    /// Its name.
+    pub name: Name,
+    /// How many.
+    pub rows: i64,
+    /// Sum of the hashes of their lines, 32 hex digits (G21); absent without content hashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// An object of an extension, or one that stands on a table or view of it. No dump holds either.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// The extension.
+    pub extension: String,
+    /// What it is, for example `function`, `index`, `table constraint`.
+    pub kind: String,
+    /// Its name, for example `public.st_area(public.geometry)`.
+    pub name: Name,
+    /// The table or view that it stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Name>,
+    /// First 16 hex digits of the SHA-256 of its definition, owner (where that is not the extension's), comment and labels.
+    pub fingerprint: String,
+}
+
+/// What is not in the dump: rows of a relation, or something else that no dump holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOut {
-    /// Schema.
+    /// Schema; empty for what is no relation.
     pub schema: Name,
-    /// Name.
+    /// Name, for what is no relation with its kind: `index public.orders_by_day`, `tablespace fast`.
     pub name: Name,
     /// Why, for example `extension table outside its configuration list`.
     pub why: String,
     /// Rows that are not in the dump.
     pub rows: i64,
+}
+
+impl LeftOut {
+    /// `schema.name`, or what it is called where it has no schema of its own.
+    #[must_use]
+    pub fn display(&self) -> String {
+        match self.schema.display() {
+            schema if schema.is_empty() => self.name.display(),
+            schema => format!("{schema}.{}", self.name.display()),
+        }
+    }
 }

@@ -6,11 +6,24 @@
 pub mod contents;
 pub mod document;
 pub mod evidence;
+pub mod held;
+mod held_proof;
 pub mod pin;
 pub mod proof;
+pub mod sound;
+pub mod sound_proof;
+
+#[cfg(test)]
+#[path = "sample_walk_tests.rs"]
+pub(crate) mod sample_walk;
+#[cfg(test)]
+#[path = "sample_tests.rs"]
+pub(crate) mod samples;
 
 pub use contents::*;
 pub use document::*;
 pub use evidence::*;
 pub use pin::*;
 pub use proof::*;
+pub use sound::*;
+pub use sound_proof::*;

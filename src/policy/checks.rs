@@ -135,6 +135,13 @@ fn learnt(outcome: &Outcome) -> Option<DatabaseFacts> {
             .take(100)
             .map(|table| first(table, 300))
             .collect(),
+        password_expires: facts.password_expires,
+        not_dumped: facts
+            .not_dumped
+            .into_iter()
+            .take(100)
+            .map(|name| first(name, 300))
+            .collect(),
     })
 }
 

@@ -40,14 +40,20 @@ pub fn signals<'a>(
         ended: ended(valid, &seen.backups),
         restore: restore(&seen.drills),
         failed: told(&seen.drills, Verdict::Failed),
-        not_dumped: not_dumped(valid, database),
+        not_dumped: open(valid, database, |facts| &facts.extension_data),
+        password_expires: database.and_then(|facts| facts.password_expires),
+        left_out: open(valid, database, |facts| &facts.not_dumped),
         inconclusive: told(&seen.drills, Verdict::Inconclusive),
     }
 }
 
-/// What the check found, but for what the spec accepts (G4).
-fn not_dumped(valid: &ValidPolicy, database: Option<&DatabaseFacts>) -> Vec<String> {
-    let found = database.iter().flat_map(|facts| &facts.extension_data);
+/// What the check found, but for what the spec accepts (G3, G4).
+fn open(
+    valid: &ValidPolicy,
+    database: Option<&DatabaseFacts>,
+    of: impl Fn(&DatabaseFacts) -> &Vec<String>,
+) -> Vec<String> {
+    let found = database.into_iter().flat_map(of);
     let open = found.filter(|table| !valid.accepted.contains(table));
     open.cloned().collect()
 }
@@ -74,7 +80,7 @@ pub fn last_proven(drills: &[RestoreDrill], old: Option<&LastProven>) -> Option<
     });
     let found = own.flat_map(records).filter_map(|record| {
         Some(LastProven {
-            backup: record.backup.filter(|_| record.proves)?,
+            backup: record.backup.clone().filter(|_| record.counts())?,
             data_at: record.data_at?,
             proven_at: record.finished_at,
             run: record.run,

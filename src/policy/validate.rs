@@ -56,7 +56,7 @@ pub struct ValidPolicy {
     pub store: String,
     /// The user's own image, whose major nobody chooses but the user.
     pub own_image: bool,
-    /// Tables of extensions whose rows need not be in a backup (G4).
+    /// What need not be in a backup, by name (G3, G4).
     pub accepted: Vec<String>,
     /// Value of `lifeboat.dev/requestedAt`.
     pub requested_at: Option<String>,
@@ -122,9 +122,10 @@ pub fn validate(policy: &BackupPolicy, settings: &Settings) -> Result<ValidPolic
         own_image,
         accepted: spec
             .accept
-            .as_ref()
-            .map(|accept| accept.extension_data.clone())
-            .unwrap_or_default(),
+            .iter()
+            .flat_map(crate::api::backup_policy::Accept::names)
+            .cloned()
+            .collect(),
         requested_at: requested_at(policy.annotations().get(REQUESTED_AT)),
     })
 }

@@ -10,11 +10,13 @@ use super::coordinator::Coordinator;
 use super::counts;
 use super::error::PgError;
 use super::facts;
+use super::left_out::left_out;
+use super::members::members;
 use super::money;
 use super::names::{NAME_BYTES, raw_ident, statement_bytes, text_of};
 use super::step::{Observer, Step};
 use crate::api::Reason;
-use crate::manifest::{Contents, FORMAT_VERSION, LargeObjects, LeftOut, Name, Relation};
+use crate::manifest::{Beyond, Contents, FORMAT_VERSION, LargeObjects, LeftOut, Name, Relation};
 
 /// Why data is not in the dump, as `leftOut` says it.
 mod why {
@@ -38,6 +40,8 @@ pub struct Census {
     /// What was found.
     pub contents: Contents,
     tables: Vec<Table>,
+    /// Extensions' tables without a row that no dump holds: place among the relations and oid. They have a hash, and are not read.
+    empty: Vec<(usize, u32)>,
 }
 
 /// A table whose data is in the dump.
@@ -58,7 +62,7 @@ struct Table {
 /// Those of a query; `QueryFailed` for a NOTICE or WARNING (G3).
 pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<Census, PgError> {
     let client = coordinator.client();
-    let mut tables = Vec::new();
+    let (mut tables, mut empty) = (Vec::new(), Vec::new());
     let found = relations(coordinator).await?;
     let mut types_of = facts::types_of(client).await?;
     let mut contents = Contents {
@@ -68,6 +72,7 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
         settings: facts::settings(client).await?,
         roles: super::globals::roles(client).await?,
         collations: facts::collations(client).await?,
+        members: Some(members(client).await?),
         ..Contents::default()
     };
     for (at, one) in found.into_iter().enumerate() {
@@ -80,7 +85,9 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
         };
         if let Some(why) = one.left_out {
             // An extension's table without rows loses nothing.
-            if why != why::EXTENSION || rows != Some(0) {
+            if why == why::EXTENSION && rows == Some(0) {
+                empty.push((at, one.oid));
+            } else {
                 contents.left_out.push(LeftOut {
                     schema: one.schema.clone(),
                     name: one.name.clone(),
@@ -88,6 +95,16 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
                     rows: rows.unwrap_or(NOT_COUNTED),
                 });
             }
+        }
+        if !one.filter.is_empty() {
+            let all = one.count_all(coordinator).await?;
+            coordinator.quiet()?;
+            contents.beyond.push(Beyond {
+                schema: one.schema.clone(),
+                name: one.name.clone(),
+                rows: all.saturating_sub(rows.unwrap_or_default()),
+                hash: None,
+            });
         }
         if one.kind == 'r' && one.left_out.is_none() {
             tables.push(Table {
@@ -115,8 +132,17 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
     contents
         .left_out
         .extend(facts::hidden_options(client).await?);
+    let others = left_out(client).await?.into_iter();
+    // The tables of information_schema are told with their rows.
+    let told = "table information_schema.";
+    let others = others.filter(|l| !l.name.display().starts_with(told));
+    contents.left_out.extend(others);
     observer.reached(Step::Counted).await;
-    Ok(Census { contents, tables })
+    Ok(Census {
+        contents,
+        tables,
+        empty,
+    })
 }
 
 impl Census {
@@ -175,10 +201,30 @@ impl Census {
             };
             let (found, lines) = content::hash(client, &rows, key).await?;
             coordinator.quiet()?;
+            let beyond = match table.filter.is_empty() {
+                true => None,
+                false => {
+                    let all = Rows {
+                        filter: "",
+                        keep: 0,
+                        ..rows
+                    };
+                    let (all, _) = content::hash(client, &all, key).await?;
+                    coordinator.quiet()?;
+                    Some(all.without(found))
+                }
+            };
             let Some(relation) = contents.relations.get_mut(table.at) else {
                 continue;
             };
             witness(relation.rows, found, &quoted)?;
+            let mut filtered = contents.beyond.iter_mut();
+            let filtered =
+                filtered.find(|b| (&b.schema, &b.name) == (&relation.schema, &relation.name));
+            if let Some((recorded, beyond)) = filtered.zip(beyond) {
+                witness(Some(recorded.rows), beyond, &quoted)?;
+                recorded.hash = Some(beyond.to_hex());
+            }
             let stored = columns.iter().filter(|c| !c.generated);
             relation.columns = Some(stored.map(|c| c.name.clone()).collect());
             relation.bytes = i64::try_from(found.bytes).ok();
@@ -188,6 +234,17 @@ impl Census {
             // Beside a dump it is the dump's own rows that are shown.
             if like.is_some() {
                 observer.rows(done, total);
+            }
+        }
+        for (at, oid) in self.empty {
+            if let Some(relation) = contents.relations.get_mut(at) {
+                let none = Content::default();
+                let columns = columns.get(&oid).into_iter().flatten();
+                let stored = columns.filter(|c| !c.generated);
+                relation.columns = Some(stored.map(|c| c.name.clone()).collect());
+                relation.bytes = Some(0);
+                relation.hash = Some(none.to_hex());
+                relation.lines = Some(Vec::new());
             }
         }
         let found = content::hash_large_objects(client, key).await?;
@@ -256,16 +313,20 @@ impl Found {
         if self.left_out == Some(why::UNLOGGED) {
             return Ok(None);
         }
+        self.count_where(coordinator, &self.filter).await.map(Some)
+    }
+
+    /// All of its rows, whatever the extension's filter.
+    async fn count_all(&self, coordinator: &Coordinator) -> Result<i64, PgError> {
+        self.count_where(coordinator, "").await
+    }
+
+    async fn count_where(&self, coordinator: &Coordinator, filter: &str) -> Result<i64, PgError> {
         let quoted = text_of(&self.quoted)?;
-        let sql = format!(
-            "SELECT pg_catalog.count(*) FROM ONLY {quoted} {}",
-            self.filter
-        );
+        let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {quoted} {filter}");
         let row = coordinator.client().query_one(&sql, &[]).await;
         let count = row.and_then(|row| row.try_get(0));
-        count
-            .map(Some)
-            .map_err(|e| PgError::query(&format!("count the rows of {quoted}"), &e))
+        count.map_err(|e| PgError::query(&format!("count the rows of {quoted}"), &e))
     }
 }
 

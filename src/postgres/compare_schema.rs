@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::compare_majors::OF_EVERY_MAJOR;
 use super::definition::{Tables, canonical, hex, shown};
 use super::differences::{Comparison, Difference, Printed};
 use crate::api::restore_drill::AcceptedDefinition;
@@ -68,10 +69,13 @@ pub(super) fn entries(
     let referred = reference.map(|r| by_key(r.entries));
     let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
     for key in keys {
+        if result.other_major && !OF_EVERY_MAJOR.contains(&key.0) {
+            continue;
+        }
         match (was.get(key), is.get(key)) {
             (Some(was), Some(is)) => {
                 owners(key, was, is, result);
-                if same((was, is), (&tables.0, &tables.1)) {
+                if result.other_major || same((was, is), (&tables.0, &tables.1)) {
                     continue;
                 }
                 let accepted = reference.map_or(&[][..], |r| r.accepted);

@@ -33,6 +33,10 @@ const MAX_WARNING: usize = 200;
 #[derive(Debug, Default)]
 struct Notices {
     all: Vec<String>,
+    /// The first that may mean that data is missing: no flood of others hides it.
+    damage: Option<String>,
+    /// Messages of WARNINGs as they came, to know them again.
+    heard: Vec<String>,
     warnings: Vec<String>,
     /// Bytes of the temporary files of which it was told.
     temporary: u64,
@@ -46,6 +50,13 @@ fn temporary(notice: &DbError) -> Option<u64> {
     bytes.parse().ok()
 }
 
+/// Whether data may be missing. NOTICE, INFO, LOG and DEBUG are somebody's remarks: auto_explain, pgaudit and extensions speak this
+/// way. A WARNING of class 01 is one too, since nothing that went wrong has such a code; one of another class names what did:
+/// `zero_damaged_pages` and `ignore_checksum_failure` warn with XX001 (G3).
+fn is_damage(warns: bool, sqlstate: &str) -> bool {
+    warns && !sqlstate.starts_with("01")
+}
+
 impl Notices {
     fn keep(&mut self, notice: &DbError) {
         if let Some(bytes) = temporary(notice) {
@@ -53,11 +64,17 @@ impl Notices {
             return;
         }
         let (severity, message) = (notice.severity(), notice.message());
-        if self.all.len() < MAX_NOTICES {
-            let text = super::sanitise(&format!("{severity}: {message}"));
+        let text = super::sanitise(&format!("{severity}: {message}"));
+        let text: String = text.chars().take(MAX_WARNING).collect();
+        let warns = notice.parsed_severity() == Some(Severity::Warning) || severity == "WARNING";
+        if is_damage(warns, notice.code().code()) {
+            self.damage.get_or_insert(text);
+        } else if self.all.len() < MAX_NOTICES {
             self.all.push(text);
         }
-        let warns = notice.parsed_severity() == Some(Severity::Warning) || severity == "WARNING";
+        if warns && self.heard.len() < MAX_NOTICES {
+            self.heard.push(message.to_owned());
+        }
         if warns && self.warnings.len() < MAX_NOTICES {
             let text = super::sanitise(&format!("{}: {message}", notice.code().code()));
             self.warnings.push(text.chars().take(MAX_WARNING).collect());
@@ -75,8 +92,33 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// NOTICE and WARNING since the last call, sanitised. On a data connection any of them is an
-    /// error (G3): `zero_damaged_pages` speaks this way.
+    /// Fails if the server warned since the last call of what may mean that data is missing (G3). What else it said is logged.
+    ///
+    /// # Errors
+    /// `QueryFailed` with the warning.
+    pub(crate) fn quiet(&self) -> Result<(), PgError> {
+        for said in self.take_notices() {
+            tracing::info!("the server said: {said}");
+        }
+        match self.notices.lock().ok().and_then(|mut n| n.damage.take()) {
+            None => Ok(()),
+            Some(warning) => Err(PgError::later(
+                Reason::QueryFailed,
+                format!("the server warned while data was read: {warning}"),
+            )),
+        }
+    }
+
+    /// Messages of the WARNINGs since the last call, as they came.
+    #[must_use]
+    pub(crate) fn take_heard(&self) -> Vec<String> {
+        self.notices
+            .lock()
+            .map(|mut n| std::mem::take(&mut n.heard))
+            .unwrap_or_default()
+    }
+
+    /// What else was said since the last call, sanitised and cut.
     #[must_use]
     pub fn take_notices(&self) -> Vec<String> {
         self.notices

@@ -79,6 +79,16 @@ impl Content {
         }
     }
 
+    /// What is left of it without others that are part of it.
+    #[must_use]
+    pub fn without(self, part: Self) -> Self {
+        Self {
+            rows: self.rows.saturating_sub(part.rows),
+            bytes: self.bytes.saturating_sub(part.bytes),
+            sum: self.sum.wrapping_sub(part.sum),
+        }
+    }
+
     fn add(&mut self, hash: &blake3::Hash, bytes: u64) -> u128 {
         let mut low = [0_u8; 16];
         for (to, from) in low.iter_mut().zip(hash.as_bytes()) {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::connect::{Connection, connect};
 use super::error::PgError;
+pub use super::locks::LockPatience;
 use super::locks::{self, Locked};
 use super::step::{Observer, Step};
 use super::target::Target;
@@ -23,31 +25,11 @@ const PING: Duration = Duration::from_secs(30);
 const SETTINGS: &str = "\
     SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL DateStyle = 'ISO'; \
     SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = 'hex'; \
-    SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = 0; SET LOCAL jit = off; \
+    SET LOCAL client_min_messages = 'warning'; SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = 0; \
+    SET LOCAL standard_conforming_strings = on; SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off; \
     SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL idle_in_transaction_session_timeout = '180s'; \
     SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3; \
     SET LOCAL tcp_user_timeout = '60s'";
-
-/// How long locks are tried for before the run gives up.
-#[derive(Debug, Clone, Copy)]
-pub struct LockPatience {
-    /// Tries to lock every table; between them no lock is held.
-    pub tries: u32,
-    /// Pause after the first try; it doubles up to ten seconds.
-    pub first_pause: Duration,
-    /// How often the list may change between lock and snapshot.
-    pub relists: u32,
-}
-
-impl Default for LockPatience {
-    fn default() -> Self {
-        Self {
-            tries: 12,
-            first_pause: Duration::from_millis(250),
-            relists: 5,
-        }
-    }
-}
 
 /// Holds the locks and the snapshot. Dropping it releases both.
 #[derive(Debug)]
@@ -61,6 +43,8 @@ pub struct Coordinator {
     data_at: jiff::Timestamp,
     base: Base,
     major: i32,
+    /// What the server warned of before anything was read.
+    heard: Vec<String>,
 }
 
 /// What proves that a transaction is still the same (G2).
@@ -114,9 +98,9 @@ impl Coordinator {
                 continue;
             }
             observer.reached(Step::Relisted).await;
-            // Notices from connecting are the server's small talk (collation versions); from here
-            // on they are errors (G3).
-            drop(connection.take_notices());
+            // Of the catalogue, too, nothing may be missing (G3).
+            connection.quiet()?;
+            let heard = connection.take_heard();
             let pinger = tokio::spawn(ping(Arc::clone(&connection.client)));
             let major = server.major;
             return Ok(Self {
@@ -128,6 +112,7 @@ impl Coordinator {
                 data_at,
                 base,
                 major,
+                heard,
             });
         }
         Err(PgError::later(
@@ -163,6 +148,13 @@ impl Coordinator {
         self.major
     }
 
+    /// What the server warned of before anything was read: a login's small talk (collation versions, a password that expires
+    /// soon). pg_dump, which logs in as the same role, hears it too.
+    #[must_use]
+    pub fn heard(&self) -> &[String] {
+        &self.heard
+    }
+
     /// Pid of the server process that holds the locks.
     #[must_use]
     pub fn backend_pid(&self) -> i32 {
@@ -183,15 +175,15 @@ impl Coordinator {
     ///
     /// # Errors
     /// Those of a query.
-    pub async fn globals(&self) -> Result<String, PgError> {
+    pub async fn globals(&self) -> Result<super::globals::Globals, PgError> {
         super::globals::globals(self.client()).await
     }
 
     /// Proves that this is still the transaction that took the locks (G2): without it nothing that
-    /// was read counts. Also fails if the server sent a NOTICE or WARNING meanwhile (G3).
+    /// was read counts. Also fails if the server warned of damage meanwhile (G3).
     ///
     /// # Errors
-    /// `LostLocks`, to be tried again later; `QueryFailed` for a notice.
+    /// `LostLocks`, to be tried again later; `QueryFailed` for a warning.
     pub async fn prove(&self) -> Result<(), PgError> {
         let lost = |why: String| {
             PgError::later(
@@ -217,18 +209,26 @@ impl Coordinator {
         self.quiet()
     }
 
-    /// Fails if the server sent a NOTICE or WARNING since the last call (G3).
+    /// After a failure: fails if the coordinator was lost, which explains everything else. That a statement of its own failed,
+    /// and with it its transaction, explains nothing.
     ///
     /// # Errors
-    /// `QueryFailed` with the notice.
-    pub fn quiet(&self) -> Result<(), PgError> {
-        match self.connection.take_notices().first() {
-            None => Ok(()),
-            Some(notice) => Err(PgError::later(
-                Reason::QueryFailed,
-                format!("the server warned while data was read: {notice}"),
-            )),
+    /// As [`Coordinator::prove`].
+    pub async fn explain(&self) -> Result<(), PgError> {
+        let asked = self.client().batch_execute("SELECT").await;
+        let code = asked.err().and_then(|e| e.code().cloned());
+        match code == Some(SqlState::IN_FAILED_SQL_TRANSACTION) {
+            true => Ok(()),
+            false => self.prove().await,
         }
+    }
+
+    /// Fails if the server warned since the last call of what may mean that data is missing (G3). What else it said is logged.
+    ///
+    /// # Errors
+    /// `QueryFailed` with the warning.
+    pub fn quiet(&self) -> Result<(), PgError> {
+        self.connection.quiet()
     }
 
     /// Ends the transaction and releases every lock.

@@ -138,7 +138,9 @@ mod tests {
             owner: name("o"),
             definition: Name::Text(String::new()),
             access_method: None,
+            tablespace: None,
             loaded_through: None,
+            marks: None,
         };
         let relation = |tag: &str, rows| Relation {
             schema: name("public"),

@@ -1,6 +1,11 @@
 //! What a comparison of a database with a backup says.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
+
+/// Most that no dump holds and that are named one by one.
+const NAMED: usize = 100;
 
 /// One way in which a database is not what was backed up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,6 +79,9 @@ pub struct Comparison {
     /// What is unequal because the server has another version of an extension, or may be: it cannot be told (G18).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undecided: Vec<Difference>,
+    /// What the source had and no dump holds: a restore cannot give it back. Each is settled by [`Comparison::settle`] (G4).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Difference>,
     /// Definitions that the server prints otherwise than they were recorded: it cannot be told whether they mean the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub printed_otherwise: Vec<Printed>,
@@ -81,6 +89,9 @@ pub struct Comparison {
     pub notes: Vec<String>,
     /// What could not be compared because the backup does not say it; empty: everything was (G28).
     pub not_compared: Vec<String>,
+    /// The server is of another major than the backup: definitions are among what was not compared.
+    #[serde(skip)]
+    pub other_major: bool,
     /// Tables whose rows were compared.
     pub tables: usize,
     /// Tables whose rows were equal.
@@ -93,8 +104,32 @@ impl Comparison {
     /// Everything was compared and is equal.
     #[must_use]
     pub fn proves(&self) -> bool {
-        let equal = self.differences.is_empty() && self.undecided.is_empty();
-        equal && self.printed_otherwise.is_empty() && self.not_compared.is_empty()
+        self.differences.is_empty()
+            && self.undecided.is_empty()
+            && self.lost.is_empty()
+            && self.printed_otherwise.is_empty()
+            && self.not_compared.is_empty()
+    }
+
+    /// What no dump holds is a note where somebody accepted it by name, with or without its kind in front; else nothing is
+    /// proven.
+    pub fn settle(&mut self, accepted: &BTreeSet<String>) {
+        let lost = std::mem::take(&mut self.lost);
+        let (known, open): (Vec<_>, Vec<_>) = lost.into_iter().partition(|d| {
+            accepted.contains(&d.object) || accepted.contains(&format!("{} {}", d.what, d.object))
+        });
+        let known = known.iter();
+        self.notes.extend(
+            known.map(|d| format!("no dump holds it, which is accepted: {}", d.sentence())),
+        );
+        let more = open.len().saturating_sub(NAMED);
+        let named = open.iter().take(NAMED);
+        self.not_compared
+            .extend(named.map(|d| format!("no dump holds it: {}", d.sentence())));
+        if more > 0 {
+            self.not_compared
+                .push(format!("{more} more things that no dump holds"));
+        }
     }
 
     pub(super) fn differs(

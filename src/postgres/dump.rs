@@ -11,12 +11,9 @@ use tokio_postgres::Client;
 use super::error::PgError;
 use super::libpq::{Files, listen};
 use super::target::Target;
-use super::tools::PgDump;
+use super::tools::Programs;
 use crate::api::Reason;
 use crate::manifest::Contents;
-
-/// From this major on pg_dump compresses with zstd.
-const ZSTD_SINCE: i32 = 16;
 
 /// What to dump, and how.
 #[derive(Debug)]
@@ -24,13 +21,15 @@ pub struct DumpOrder<'a> {
     /// The database.
     pub target: &'a Target,
     /// Which pg_dump.
-    pub tool: &'a PgDump,
+    pub tool: &'a Programs,
     /// The exported snapshot.
     pub snapshot: &'a str,
     /// As the server shows it.
     pub application_name: &'a str,
     /// A pooler stands between: no startup options can be sent, the result says `KeepalivesNotSet`.
     pub pooled: bool,
+    /// What the server warned of when we logged in: pg_dump hears it too.
+    pub heard: &'a [String],
     /// How it prints.
     pub print: &'a Print,
     /// A folder of ours, in memory, for service and password file.
@@ -78,12 +77,19 @@ impl Print {
         }
     }
 
-    /// As the session of a role prints, whose settings nobody can change through a pooler.
+    /// As PostgreSQL prints by itself; through a pooler, where no settings can be sent, as the role's session prints.
     ///
     /// # Errors
     /// Those of the query.
-    pub async fn seen(client: &Client, encoding: &str) -> Result<Self, PgError> {
-        let sql = "SELECT pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('quote_all_identifiers')";
+    pub async fn of_session(
+        client: &Client,
+        encoding: &str,
+        pooled: bool,
+    ) -> Result<Self, PgError> {
+        if !pooled {
+            return Ok(Self::plain(encoding));
+        }
+        let sql = "SELECT max(reset_val) FILTER (WHERE name = 'standard_conforming_strings'), max(reset_val) FILTER (WHERE name = 'quote_all_identifiers') FROM pg_catalog.pg_settings";
         let failed = |e| PgError::query("read how definitions are printed", &e);
         let row = client.query_one(sql, &[]).await.map_err(failed)?;
         Ok(Self {
@@ -113,6 +119,7 @@ pub struct DumpProcess {
     child: Child,
     words: JoinHandle<Vec<u8>>,
     files: Files,
+    heard: Vec<String>,
 }
 
 /// How pg_dump ended well.
@@ -132,8 +139,8 @@ impl DumpProcess {
             PgError::later(Reason::DumpFailed, format!("failed to {what}: {e}"))
         };
         let files = Files::write(order.target, order.scratch)?;
-        let compressed = order.tool.major >= ZSTD_SINCE;
-        let mut command = Command::new(&order.tool.path);
+        let compressed = order.tool.zstd;
+        let mut command = Command::new(&order.tool.pg_dump);
         command
             .arg("--format=custom")
             .arg(format!("--snapshot={}", order.snapshot))
@@ -168,6 +175,7 @@ impl DumpProcess {
             child,
             words,
             files,
+            heard: order.heard.to_vec(),
         })
     }
 
@@ -182,6 +190,7 @@ impl DumpProcess {
             mut child,
             words,
             files,
+            heard,
             ..
         } = self;
         // A dump whose reader went away must not wait for it.
@@ -194,7 +203,7 @@ impl DumpProcess {
         })?;
         let words = words.await.unwrap_or_default();
         drop(files);
-        judge(status, &String::from_utf8_lossy(&words))
+        judge(status, &String::from_utf8_lossy(&words), &heard)
     }
 
     /// Kills it and waits until it is gone.
@@ -209,7 +218,7 @@ impl DumpProcess {
 pub(super) fn options(major: i32, print: &Print) -> String {
     let mut options = format!(
         "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 \
-         -c tcp_user_timeout=60s -c TimeZone=UTC -c bytea_output=hex \
+         -c tcp_user_timeout=60s -c TimeZone=UTC -c bytea_output=hex -c client_min_messages=warning \
          -c standard_conforming_strings={} -c quote_all_identifiers={}",
         print.standard_strings, print.quote_all
     );
@@ -219,7 +228,7 @@ pub(super) fn options(major: i32, print: &Print) -> String {
     options
 }
 
-fn judge(status: ExitStatus, words: &str) -> Result<DumpEnd, PgError> {
+fn judge(status: ExitStatus, words: &str, heard: &[String]) -> Result<DumpEnd, PgError> {
     let lines: Vec<&str> = words
         .lines()
         .map(str::trim)
@@ -248,17 +257,20 @@ fn judge(status: ExitStatus, words: &str) -> Result<DumpEnd, PgError> {
         });
     }
     let mut remarks = vec![];
-    let mut harmless = false;
+    // What the line before was part of: details and hints belong to it, and so do further lines of what a server said.
+    let (mut harmless, mut of_server) = (false, false);
     for line in lines {
-        // Details and hints belong to the line before them.
-        let continues = ["DETAIL:", "HINT:", "pg_dump: detail:", "pg_dump: hint:"]
-            .iter()
-            .any(|p| line.starts_with(p));
-        harmless = if continues {
-            harmless
-        } else {
-            is_harmless(line)
-        };
+        match severity(line) {
+            Some(severity) => {
+                of_server = true;
+                harmless = severity != "WARNING" || is_harmless(line) || was_heard(line, heard);
+            }
+            None if continues(line) || (of_server && !line.starts_with("pg_dump:")) => {}
+            None => {
+                of_server = false;
+                harmless = is_harmless(line);
+            }
+        }
         if !harmless {
             return Err(PgError::later(
                 Reason::DumpIncomplete,
@@ -270,11 +282,40 @@ fn judge(status: ExitStatus, words: &str) -> Result<DumpEnd, PgError> {
     Ok(DumpEnd { remarks })
 }
 
+/// What the server's own words begin with, as libpq prints them. An ERROR is none that pg_dump outlives.
+fn severity(line: &str) -> Option<&str> {
+    let (word, _) = line.split_once(":  ")?;
+    let remark = ["NOTICE", "INFO", "LOG", "WARNING"].contains(&word);
+    (remark || word.starts_with("DEBUG")).then_some(word)
+}
+
+fn continues(line: &str) -> bool {
+    [
+        "DETAIL:",
+        "HINT:",
+        "CONTEXT:",
+        "pg_dump: detail:",
+        "pg_dump: hint:",
+    ]
+    .iter()
+    .any(|p| line.starts_with(p))
+}
+
+/// Whether our own session was told the same when it logged in, before anything was read.
+fn was_heard(line: &str, heard: &[String]) -> bool {
+    let said = line.split_once(":  ").map_or("", |(_, said)| said);
+    let first = |text: &str| text.lines().next().unwrap_or("").trim().to_owned();
+    !said.is_empty() && heard.iter().any(|text| first(text) == said)
+}
+
 /// The closed list of words that mean nothing is missing. Whatever is not here is an error.
 fn is_harmless(line: &str) -> bool {
     line.contains("collation version mismatch")
         || line.contains("has no actual collation version, but a version was recorded")
         || line.starts_with("pg_dump: warning: there are circular foreign-key constraints")
+        // auto_explain and pgaudit, where they are told to speak as loudly as that.
+        || line.starts_with("WARNING:  duration: ")
+        || line.starts_with("WARNING:  AUDIT: ")
 }
 
 #[cfg(test)]

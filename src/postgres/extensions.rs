@@ -100,6 +100,8 @@ pub(super) fn table(
     };
     let more = count(is) - count(was);
     match (&was.lines, &is.lines) {
+        // Nothing of it could be lost, whatever the extension makes of it here.
+        _ if was.hash.is_some() && count(was) == 0 => equal(result, more),
         _ if was.hash == is.hash
             && was.rows == is.rows
             && was.bytes == is.bytes

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::census::letter;
 use super::error::PgError;
+use super::extension_settings::extension_settings;
 use super::names::{NAME_BYTES, statement_bytes, text_of};
 use crate::manifest::{Collation, LeftOut, Name};
 
@@ -127,7 +128,9 @@ pub(super) async fn settings(client: &Client) -> Result<BTreeMap<String, String>
             ))
         })
         .collect();
-    Ok(pairs?.into_iter().collect())
+    let mut settings = extension_settings(client).await?;
+    settings.extend(pairs?);
+    Ok(settings)
 }
 
 /// User mappings whose options this role may not see: a superuser or the owner of the foreign server sees

@@ -1,5 +1,5 @@
-//! The roles that this database names, as plain SQL (G15). Not pg_dumpall's: that cannot be
-//! restored on a managed server and copies other tenants' password hashes.
+//! The roles of this database, as plain SQL (G15). Not pg_dumpall's: that cannot be restored on a
+//! managed server and copies other tenants' password hashes.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,9 @@ use tokio_postgres::{Client, Row};
 use super::connect::connect;
 use super::error::PgError;
 use super::names::{quote_ident, quote_literal};
+use super::role_closure::{closure, lacking};
 use super::target::Target;
 use crate::manifest::Role;
-
-/// Owners, grantees, default privileges and policies of this database; owner and grantees of the
-/// database itself; roles with settings in it; and what all of these are members of.
-const CLOSURE: &str = "\
-    WITH RECURSIVE db AS (SELECT oid, datdba FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), \
-    named AS ( \
-      SELECT s.refobjid AS role FROM pg_catalog.pg_shdepend s, db \
-        WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass \
-          AND (s.dbid = db.oid OR (s.dbid = 0 AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND s.objid = db.oid)) \
-      UNION SELECT datdba FROM db \
-      UNION SELECT setrole FROM pg_catalog.pg_db_role_setting t, db WHERE t.setdatabase = db.oid AND t.setrole <> 0 \
-      UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN named ON named.role = m.member) \
-    SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.oid IN (SELECT role FROM named) AND r.rolname !~ '^pg_'";
 
 /// What is read of a role.
 const ROLE: &str = "\
@@ -57,8 +45,18 @@ const LISTS: [&str; 7] = [
     "unix_socket_directories",
 ];
 
-fn closure() -> String {
-    format!("SELECT {ROLE} FROM pg_catalog.pg_roles r WHERE r.oid IN ({CLOSURE}) ORDER BY 2")
+fn asked() -> String {
+    let closure = closure();
+    format!("SELECT {ROLE} FROM pg_catalog.pg_roles r WHERE r.oid IN ({closure}) ORDER BY 2")
+}
+
+/// The roles of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Globals {
+    /// What makes them.
+    pub sql: String,
+    /// What of them the backup lacks, one sentence each: passwords, members. It stands in `sql` too.
+    pub lacks: Vec<String>,
 }
 
 /// The statements. One that a server refuses can be left out without the others: what needs a
@@ -66,24 +64,39 @@ fn closure() -> String {
 ///
 /// # Errors
 /// Those of a query.
-pub async fn globals(client: &Client) -> Result<String, PgError> {
+pub async fn globals(client: &Client) -> Result<Globals, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
-    let rows = client.query(&closure(), &[]).await.map_err(failed)?;
+    let rows = client.query(&asked(), &[]).await.map_err(failed)?;
     let oids: Vec<u32> = rows
         .iter()
         .map(|row| row.try_get(0))
         .collect::<Result<_, _>>()
         .map_err(failed)?;
-    let passwords = passwords(client, &oids).await.map_err(failed)?;
-    let mut sql = String::from(
-        "-- Roles that this database names, and what they are members of. Plain SQL: psql -f roles.sql\n\
-         -- Lines that the server refuses (a role that exists, an attribute that needs a superuser) may be left out.\n\n",
-    );
+    let readable = passwords(client, &oids).await.map_err(failed)?;
+    let known = readable.clone().unwrap_or_default();
+    let mut statements = String::new();
+    let mut without = Vec::new();
     for row in &rows {
-        role(&mut sql, row, &passwords).map_err(failed)?;
+        role(&mut statements, row, &known).map_err(failed)?;
+        let oid: u32 = row.try_get(0).map_err(failed)?;
+        if row.try_get::<_, bool>(3).map_err(failed)? && !known.contains_key(&oid) {
+            without.push(row.try_get::<_, String>(1).map_err(failed)?);
+        }
     }
-    memberships(client, &oids, &mut sql).await.map_err(failed)?;
-    Ok(sql)
+    memberships(client, &oids, &mut statements)
+        .await
+        .map_err(failed)?;
+    let lacks = lacking(client, &without, readable.is_some()).await?;
+    let mut sql = String::from(
+        "-- Roles that this database names, their members, and what all of them are members of. Plain SQL: psql -f roles.sql\n\
+         -- Lines that the server refuses (a role that exists, an attribute that needs a superuser) may be left out.\n",
+    );
+    for lack in &lacks {
+        sql.push_str(&format!("-- Not in here: {lack}.\n"));
+    }
+    sql.push('\n');
+    sql.push_str(&statements);
+    Ok(Globals { sql, lacks })
 }
 
 /// The roles of the closure, ordered by name, with what makes them; without passwords.
@@ -92,7 +105,7 @@ pub async fn globals(client: &Client) -> Result<String, PgError> {
 /// Those of a query.
 pub async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the roles", &e);
-    let rows = client.query(&closure(), &[]).await.map_err(failed)?;
+    let rows = client.query(&asked(), &[]).await.map_err(failed)?;
     described(client, &rows).await
 }
 
@@ -160,15 +173,15 @@ pub fn is_password(statement: &str) -> bool {
     statement.starts_with("ALTER ROLE ") && statement.contains(" WITH PASSWORD ")
 }
 
-/// Only readable by superusers; elsewhere roles come without passwords.
+/// Only readable by superusers; `None`: elsewhere roles come without passwords.
 async fn passwords(
     client: &Client,
     oids: &[u32],
-) -> Result<BTreeMap<u32, String>, tokio_postgres::Error> {
+) -> Result<Option<BTreeMap<u32, String>>, tokio_postgres::Error> {
     let may =
         "SELECT pg_catalog.has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')";
     if !client.query_one(may, &[]).await?.try_get::<_, bool>(0)? {
-        return Ok(BTreeMap::new());
+        return Ok(None);
     }
     let sql = "SELECT oid, rolpassword FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL AND oid = ANY ($1)";
     client
@@ -176,7 +189,8 @@ async fn passwords(
         .await?
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect()
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 fn role(

@@ -1,24 +1,24 @@
 //! A dump becomes a database: roles, definitions, settings of the database, data, the rest, statistics
 //! (G14, G16, G17). Stock pg_restore does the loading; what goes wrong is collected and judged (G27).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::connect::{Connection, connect_with};
-use super::error::PgError;
-use super::judge::{Judged, judge, judge_one, of_extension};
+use super::error::{PgError, sanitise};
+use super::judge::{Judged, Versions, judge_one, of_extension, of_other_versions};
+use super::load_parts::Parts;
 use super::load_statements::{Statements, properties, role_statements};
 use super::names::quote_ident;
-use super::pg_restore::{RestoreOrder, Section, ToolError, restore};
+use super::restore_words::ToolError;
 use super::step::{Observer, Step};
 use super::target::Target;
 use super::toc::Toc;
-use crate::api::Reason;
-use crate::manifest::{Name, Phase};
+use crate::manifest::{Contents, Name, Phase, Relation};
 
-/// Most of the scratch server's log that is read for SQLSTATEs, in bytes.
-const MAX_LOG: u64 = 16 * 1024 * 1024;
+/// Most roles or memberships that a note names.
+const NAMED: usize = 20;
 /// Between two looks at how far the data is.
 const LOOK: Duration = Duration::from_secs(1);
 /// What becomes of the roles.
@@ -26,8 +26,9 @@ const LOOK: Duration = Duration::from_secs(1);
 pub enum Roles {
     /// As they were; those that exist are left alone.
     Create,
-    /// All of them without LOGIN and password, also those that exist: a scratch server (G17).
-    NoLogin,
+    /// As they were, but for passwords, in a scratch server: nobody logs in there, because its `pg_hba.conf` lets nobody in
+    /// (G17). Its superuser, the one role that is there, takes what the source's had, and goes on to log in.
+    Scratch,
     /// Not made: they are expected to be there.
     Skip,
 }
@@ -63,8 +64,8 @@ pub struct LoadOrder<'a> {
     pub log: Option<&'a Path>,
     /// The server's collations are of another version than the source's.
     pub collation_differs: bool,
-    /// Relations that extensions own and fill (G4).
-    pub of_extensions: BTreeSet<(&'a Name, &'a Name)>,
+    /// What the backup says it holds.
+    pub contents: &'a Contents,
 }
 
 /// How it went.
@@ -74,6 +75,10 @@ pub struct Loaded {
     pub errors: Vec<Judged>,
     /// How long each part took.
     pub phases: Vec<Phase>,
+    /// Worth knowing, and no error.
+    pub notes: Vec<String>,
+    /// Extensions, in the source's own version, whose triggers changed what was loaded into their tables, or may have.
+    pub triggered: BTreeSet<String>,
 }
 
 /// What a drill does not restore, because it would reach out to another server (G30): it is compared as text only.
@@ -91,17 +96,19 @@ pub fn reaches_out(desc: &str, tag: &Name) -> bool {
 /// # Errors
 /// Only that it could not be tried. What went wrong with entries is in the answer.
 pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Loaded, PgError> {
+    let session = session(order).await?;
     // Beside the dump: the folder for passwords is small. It goes, however the load ends.
     let list = order.dump.with_file_name("entries.list");
-    write_list(order, &list)?;
-    let loaded = load_listed(order, &list, observer).await;
+    let parts = Parts::new(order, &list, is_superuser(&session).await?);
+    let loaded = in_parts(order, &session, &parts, observer).await;
     let _ = std::fs::remove_file(&list);
     loaded
 }
 
-async fn load_listed(
+async fn in_parts(
     order: &LoadOrder<'_>,
-    list: &Path,
+    session: &Connection,
+    parts: &Parts<'_>,
     observer: &dyn Observer,
 ) -> Result<Loaded, PgError> {
     let mut loaded = Loaded::default();
@@ -115,32 +122,45 @@ async fn load_listed(
     };
 
     observer.reached(Step::LoadingSchema).await;
-    let session = session(order).await?;
-    let late_roles = roles(order, &session, &mut loaded).await?;
-    section(order, Section::PreData, list, &mut loaded).await?;
+    let late_roles = roles(order, session, &mut loaded).await?;
+    parts.pre_data(&mut loaded).await?;
     let (early, late) = properties(order);
-    statements(order, &session, &early, &mut loaded).await?;
+    statements(order, session, &early, &mut loaded).await?;
+    let versions = versions(session).await?;
     lap(&mut loaded, "schema");
 
     observer.reached(Step::LoadingData).await;
     {
-        let data = section(order, Section::Data, list, &mut loaded);
+        let data = parts.data(&mut loaded);
         tokio::select! {
             ended = data => ended?,
-            never = watch(order, &session, observer) => match never {},
+            never = watch(order, session, observer) => match never {},
         }
     }
     lap(&mut loaded, "data");
 
     observer.reached(Step::Indexing).await;
-    section(order, Section::PostData, list, &mut loaded).await?;
+    parts.post_data(&mut loaded).await?;
+    loaded.errors = std::mem::take(&mut loaded.errors)
+        .into_iter()
+        .map(|error| by_extension(order, parts, &versions, error))
+        .collect();
+    loaded.triggered = triggered(session).await?;
+    loaded.triggered.retain(|name| {
+        let mut recorded = order.contents.extensions.iter();
+        recorded.any(|(of, was)| of == name && versions.get(name) == Some(was))
+    });
     lap(&mut loaded, "indexes");
 
     observer.reached(Step::Analyzing).await;
-    let analyze = [("ANALYZE".to_owned(), "ANALYZE".to_owned())];
-    statements(order, &session, &analyze, &mut loaded).await?;
-    statements(order, &session, &late_roles, &mut loaded).await?;
-    statements(order, &session, &late, &mut loaded).await?;
+    // It makes queries quick and says nothing of a backup: a foreign table in a partition needs its server, an index calls
+    // a function that nobody calls any more.
+    let analyzed = session.client.batch_execute("ANALYZE").await;
+    if let Err(error) = analyzed {
+        loaded.notes.push(of_analyze(&error)?);
+    }
+    statements(order, session, &late_roles, &mut loaded).await?;
+    statements(order, session, &late, &mut loaded).await?;
     lap(&mut loaded, "analyze");
     Ok(loaded)
 }
@@ -158,90 +178,86 @@ async fn session(order: &LoadOrder<'_>) -> Result<Connection, PgError> {
     Ok(session)
 }
 
-/// pg_restore reads the number before the first semicolon of each line.
-fn write_list(order: &LoadOrder<'_>, list: &Path) -> Result<(), PgError> {
-    let wanted = order
-        .toc
-        .entries
+async fn is_superuser(session: &Connection) -> Result<bool, PgError> {
+    let failed = |e| PgError::query("ask for the rights of the role", &e);
+    let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+    let row = session.client.query_one(sql, &[]).await.map_err(failed)?;
+    row.try_get(0).map_err(failed)
+}
+
+/// Versions of the extensions that are there.
+async fn versions(session: &Connection) -> Result<BTreeMap<String, String>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the extensions", &e);
+    let sql = "SELECT extname::text, extversion FROM pg_catalog.pg_extension";
+    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
+    let pairs = rows
         .iter()
-        .filter(|e| !order.left_out.contains(&e.dump_id));
-    let text: String = wanted.map(|e| format!("{};\n", e.dump_id)).collect();
-    std::fs::write(list, text).map_err(|e| {
-        PgError::later(
-            Reason::InternalError,
-            format!("failed to write the list of entries: {e}"),
-        )
-    })
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    pairs.collect::<Result<_, _>>().map_err(failed)
 }
 
-async fn section(
+/// Extensions whose tables have a trigger that comes with the extension and fires for each row that is loaded.
+async fn triggered(session: &Connection) -> Result<BTreeSet<String>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("look at triggers of extensions", &e);
+    // INSERT is the third bit of a trigger's kind.
+    let sql = "SELECT DISTINCT e.extname::text FROM pg_catalog.pg_trigger AS t \
+        JOIN pg_catalog.pg_depend AS r ON r.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.objid = t.tgrelid AND r.deptype = 'e' \
+        JOIN pg_catalog.pg_depend AS f ON f.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.objid = t.tgfoid AND f.deptype = 'e' \
+          AND f.refobjid = r.refobjid \
+        JOIN pg_catalog.pg_extension AS e ON e.oid = r.refobjid \
+        WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 4 <> 0";
+    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
+    let names = rows.iter().map(|row| row.try_get(0).map_err(failed));
+    names.collect()
+}
+
+/// Judges anew what may be the doing of an extension.
+fn by_extension(
     order: &LoadOrder<'_>,
-    section: Section,
-    list: &Path,
-    loaded: &mut Loaded,
-) -> Result<(), PgError> {
-    let before = log_length(order.log);
-    let errors = restore(&RestoreOrder {
-        target: order.target,
-        program: &order.program,
-        major: order.major,
-        dump: order.dump,
-        toc: order.toc,
-        list,
-        section,
-        // Definitions hang on each other.
-        jobs: match section {
-            Section::PreData => 1,
-            Section::Data | Section::PostData => order.jobs,
-        },
-        scratch: order.scratch,
-        application_name: order.application_name,
-    })
-    .await?;
-    if !errors.is_empty() {
-        let log = read_log(order.log, before);
-        let judged = judge(errors, &log, order.collation_differs).into_iter();
-        loaded
-            .errors
-            .extend(judged.map(|error| match fills_extension(order, &error) {
-                true => of_extension(error),
-                false => error,
-            }));
+    parts: &Parts<'_>,
+    versions: &BTreeMap<String, String>,
+    error: Judged,
+) -> Judged {
+    let both = |(name, was): &'_ (String, String)| {
+        let (name, is) = versions.get_key_value(name)?;
+        Some((name.clone(), was.clone(), is.clone()))
+    };
+    let recorded: Vec<_> = order.contents.extensions.iter().filter_map(both).collect();
+    let mut pairs = recorded
+        .iter()
+        .map(|(name, was, is)| Versions { name, was, is });
+    let mut entries = order.toc.entries.iter();
+    let entry = entries.find(|e| Some(e.dump_id) == error.dump_id);
+    let Some(entry) = entry else {
+        return error;
+    };
+    if !parts.is_of_extension(entry) {
+        let others: Vec<_> = pairs.filter(|pair| pair.was != pair.is).collect();
+        return of_other_versions(error, &others);
     }
-    Ok(())
-}
-
-/// Whether it speaks of the data of a relation that an extension makes.
-fn fills_extension(order: &LoadOrder<'_>, error: &Judged) -> bool {
-    let entry = error.error.entry.replace('"', "");
-    order.of_extensions.iter().any(|(schema, name)| {
-        let full = format!("{}.{}", schema.display(), name.display());
-        let of = |kind: &str| entry.strip_prefix(kind).and_then(|e| e.strip_prefix(&full));
-        // Sessions beside each other name the statement, or only the table.
-        let copy = format!("COPY failed for table \"{}\":", name.display());
-        of("TABLE DATA ")
-            .or(of("SEQUENCE SET "))
-            .is_some_and(str::is_empty)
-            || of("COPY ").is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-            || entry.is_empty() && error.error.message.contains(&copy)
-    })
-}
-
-fn log_length(log: Option<&Path>) -> u64 {
-    let meta = log.and_then(|path| std::fs::metadata(path).ok());
-    meta.map_or(0, |m| m.len())
-}
-
-fn read_log(log: Option<&Path>, from: u64) -> String {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut bytes = Vec::new();
-    if let Some(mut file) = log.and_then(|path| std::fs::File::open(path).ok())
-        && file.seek(SeekFrom::Start(from)).is_ok()
-    {
-        // Without the log errors have no SQLSTATE, and are judged as unknown ones.
-        let _ = file.take(MAX_LOG).read_to_end(&mut bytes);
+    let mut relations = order.contents.relations.iter();
+    let same = |r: &&Relation| r.schema == entry.namespace && r.name == entry.tag;
+    let extension = relations.find(same).and_then(|r| r.extension.as_deref());
+    match pairs.find(|pair| Some(pair.name) == extension) {
+        Some(pair) => of_extension(error, &pair),
+        None => error,
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What ANALYZE could not do, in a sentence.
+///
+/// # Errors
+/// That the connection was lost.
+fn of_analyze(error: &tokio_postgres::Error) -> Result<String, PgError> {
+    let failed = PgError::query("collect statistics", error);
+    match error.as_db_error() {
+        None => Err(failed),
+        Some(said) => Ok(format!(
+            "ANALYZE: {} ({}); queries may be slower, and nothing else hangs on it",
+            sanitise(said.message()),
+            said.code().code()
+        )),
+    }
 }
 
 /// Makes the roles (G15, G17). Answers what of them must come last: their settings would reach into the load.
@@ -261,9 +277,56 @@ async fn roles(
     let there: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
     let there = there.map_err(|e| PgError::query("read the roles", &e))?;
     let there: BTreeSet<String> = there.iter().map(|name| quote_ident(name)).collect();
-    let (now, late) = role_statements(order.globals, order.roles, &there);
-    statements(order, session, &now, loaded).await?;
-    Ok(late)
+    let made = role_statements(order.globals, order.roles, &there);
+    statements(order, session, &made.now, loaded).await?;
+    if order.roles == Roles::Create {
+        let now = memberships(session).await?;
+        let lost = made.kept.iter().filter(|pair| !now.contains(pair));
+        let lost = lost.map(|(group, member)| format!("{member} of {group}"));
+        let there = made.there.into_iter();
+        let there: Vec<String> = there
+            .filter(|name| *name != quote_ident(&order.target.user))
+            .collect();
+        let notes = kept(&there, &lost.collect::<Vec<_>>());
+        loaded.notes.extend(notes);
+    }
+    Ok(made.late)
+}
+
+/// Group and member, quoted, of every membership.
+async fn memberships(session: &Connection) -> Result<BTreeSet<(String, String)>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the memberships of roles", &e);
+    let sql = "SELECT g.rolname::text, m.rolname::text FROM pg_catalog.pg_auth_members AS a \
+        JOIN pg_catalog.pg_roles AS g ON g.oid = a.roleid JOIN pg_catalog.pg_roles AS m ON m.oid = a.member";
+    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
+    let pairs = rows.iter().map(|row| {
+        let (group, member): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        Ok((quote_ident(&group), quote_ident(&member)))
+    });
+    pairs.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// What of the server's own stays: roles that exist, and that they are not made members again of what they are not members of
+/// now. Who lost a membership since the backup does not get it back by a restore.
+fn kept(there: &[String], lost: &[String]) -> Vec<String> {
+    let listed = |all: &[String]| {
+        let named: Vec<&str> = all.iter().map(String::as_str).take(NAMED).collect();
+        let more = match all.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        format!("{}{more}", named.join(", "))
+    };
+    let said = [
+        ("roles that existed before stay as they are", there),
+        (
+            "roles that existed before were not given these memberships of the backup",
+            lost,
+        ),
+    ];
+    let said = said.into_iter().filter(|(_, all)| !all.is_empty());
+    said.map(|(what, all)| format!("{what}: {}", listed(all)))
+        .collect()
 }
 
 /// Runs statements one by one; what is refused is judged, the others go on.
@@ -286,6 +349,7 @@ async fn statements(
             desc: "GLOBAL".to_owned(),
             entry: entry.clone(),
             message: failed.to_string(),
+            ..ToolError::default()
         };
         loaded
             .errors

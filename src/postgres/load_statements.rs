@@ -17,22 +17,52 @@ const LATE: [&str; 6] = [
     "session_replication_role",
 ];
 
+/// The table that an index marks, besides being made: then it takes a second, stronger lock of it.
+pub(super) fn marked(desc: &str, definition: &[u8]) -> Option<String> {
+    if desc != "INDEX" {
+        return None;
+    }
+    let definition = String::from_utf8_lossy(definition);
+    definition.lines().find_map(|line| {
+        let table = line.strip_prefix("ALTER TABLE ")?;
+        let table = table.strip_prefix("ONLY ").unwrap_or(table);
+        let marks = [" CLUSTER ON ", " REPLICA IDENTITY USING INDEX "];
+        let found = marks
+            .iter()
+            .find_map(|mark| Some(table.rsplit_once(mark)?.0));
+        found.map(str::to_owned)
+    })
+}
+
 /// What is spoken of, and the statement.
 pub(super) type Statements = Vec<(String, String)>;
 
-/// What makes the roles, and what of it comes last. `there`: quoted names of those that exist.
+/// What makes the roles.
+#[derive(Debug, Default)]
+pub(super) struct RoleStatements {
+    /// Before everything else.
+    pub(super) now: Statements,
+    /// After everything else.
+    pub(super) late: Statements,
+    /// Roles, quoted, that exist and stay as they are.
+    pub(super) there: Vec<String>,
+    /// Group and member, quoted, of memberships that a role that exists is not given: it may have lost them on purpose.
+    pub(super) kept: Vec<(String, String)>,
+}
+
+/// What makes the roles. `there`: quoted names of those that exist.
 pub(super) fn role_statements(
     globals: &str,
     roles: Roles,
     there: &BTreeSet<String>,
-) -> (Statements, Statements) {
-    let (mut now, mut late) = (Vec::new(), Vec::new());
+) -> RoleStatements {
+    let mut made = RoleStatements::default();
     for line in globals.lines() {
         let line = line.trim_end().trim_end_matches(';');
         if line.is_empty() || line.starts_with("--") {
             continue;
         }
-        let scratch = roles == Roles::NoLogin;
+        let scratch = roles == Roles::Scratch;
         let label = line
             .strip_prefix("SECURITY LABEL FOR ")
             .and_then(|rest| rest.split_once(" ON ROLE "));
@@ -48,6 +78,16 @@ pub(super) fn role_statements(
             });
         // A scratch server has one role, its superuser: that takes the attributes of the source's.
         if exists && (!scratch || line.starts_with("CREATE ROLE ")) {
+            if let Some(name) = line.strip_prefix("CREATE ROLE ") {
+                made.there.push(name.to_owned());
+            }
+            continue;
+        }
+        if !scratch
+            && let Some((group, member)) = membership(line)
+            && there.contains(member)
+        {
+            made.kept.push((group.to_owned(), member.to_owned()));
             continue;
         }
         let entry = line.split(" WITH ").next().unwrap_or(line);
@@ -58,25 +98,45 @@ pub(super) fn role_statements(
             continue;
         }
         let mut sql = line.to_owned();
-        // Nobody logs in; but the one role that was there is the one that restores.
-        let (from, to) = match exists {
-            true => (" NOLOGIN", "LOGIN"),
-            false => (" LOGIN", "NOLOGIN"),
-        };
+        // The one role that was there is the one that restores.
         if scratch
+            && exists
             && alters
-            && let Some(head) = line.strip_suffix(from)
+            && let Some(head) = line.strip_suffix("INHERIT NOLOGIN")
         {
-            sql = format!("{head} {to}");
+            sql = format!("{head}INHERIT LOGIN");
         }
         let setting = line.starts_with("ALTER ROLE ") && line.contains(" SET ");
         if setting {
-            late.push((entry, sql));
+            made.late.push((entry, sql));
         } else {
-            now.push((entry, sql));
+            made.now.push((entry, sql));
         }
     }
-    (now, late)
+    made
+}
+
+/// `GRANT "group" TO "member" WITH ADMIN OPTION` → `"group"` and `"member"`
+fn membership(line: &str) -> Option<(&str, &str)> {
+    let (group, rest) = quoted(line.strip_prefix("GRANT ")?)?;
+    let (member, _) = quoted(rest.strip_prefix(" TO ")?)?;
+    Some((group, member))
+}
+
+/// A name in quotes, and what follows it.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let mut inside = false;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match (c, inside) {
+            ('"', false) => inside = true,
+            ('"', true) if chars.next_if(|(_, next)| *next == '"').is_some() => {}
+            ('"', true) => return text.split_at_checked(at + 1),
+            (_, false) => return None,
+            (_, true) => {}
+        }
+    }
+    None
 }
 
 /// What the dump says of the database itself, under the target's name: what gives values their meaning
@@ -153,6 +213,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_index_that_marks_its_table_is_known_by_it() {
+        let clustered =
+            "CREATE INDEX a ON public.t USING btree (a);\n\nALTER TABLE public.t CLUSTER ON a;\n";
+        let identity = "CREATE UNIQUE INDEX b ON public.t USING btree (b);\n\nALTER TABLE ONLY public.t REPLICA IDENTITY USING INDEX b;\n";
+        for sql in [clustered, identity] {
+            let found = marked("INDEX", sql.as_bytes());
+            assert_eq!(found.as_deref(), Some("public.t"));
+        }
+        let plain = "CREATE INDEX c ON public.t USING btree (c);\n";
+        assert_eq!(marked("INDEX", plain.as_bytes()), None);
+        assert_eq!(marked("CONSTRAINT", clustered.as_bytes()), None);
+    }
+
+    #[test]
     fn g16_statements_of_the_database_are_told_apart_and_renamed() {
         let sql = "ALTER DATABASE shop SET work_mem TO 'a;b''c';\nALTER ROLE x IN DATABASE shop SET a TO '1';\n";
         let all = split(sql);
@@ -172,12 +246,25 @@ mod tests {
     }
 
     #[test]
-    fn g17_a_role_that_exists_is_left_alone_and_in_a_scratch_server_nobody_logs_in() {
+    fn a_membership_is_read_whatever_its_names_hold() {
+        let odd = "GRANT \"a\"\" TO \"\"b\" TO \"c \"\"\" WITH ADMIN FALSE";
+        assert_eq!(membership(odd), Some(("\"a\"\" TO \"\"b\"", "\"c \"\"\"")));
+        assert_eq!(membership("GRANT \"a\""), None);
+        assert_eq!(membership("GRANT a TO \"b\""), None);
+    }
+
+    #[test]
+    fn g17_a_role_that_exists_is_left_alone_and_in_a_scratch_server_all_are_as_they_were() {
         let globals = "-- words\nCREATE ROLE \"a\";\nALTER ROLE \"a\" WITH INHERIT LOGIN;\nALTER ROLE \"a\" WITH PASSWORD 'md5';\n\
-            CREATE ROLE \"post\";\nALTER ROLE \"post\" WITH INHERIT LOGIN;\nALTER ROLE \"post\" WITH CREATEDB;\nALTER ROLE \"a\" SET \"work_mem\" TO '1MB';\nGRANT \"post\" TO \"a\";\n";
+            CREATE ROLE \"post\";\nALTER ROLE \"post\" WITH INHERIT NOLOGIN;\nALTER ROLE \"post\" WITH CREATEDB;\nALTER ROLE \"a\" SET \"work_mem\" TO '1MB';\nGRANT \"post\" TO \"a\";\nGRANT \"a\" TO \"post\" WITH ADMIN OPTION;\n";
         let there = BTreeSet::from(["\"post\"".to_owned()]);
         let sql = |list: &Statements| list.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
-        let (now, late) = role_statements(globals, Roles::Create, &there);
+        let made = role_statements(globals, Roles::Create, &there);
+        assert_eq!(made.there, ["\"post\""]);
+        let RoleStatements {
+            now, late, kept, ..
+        } = made;
+        assert_eq!(kept, [("\"a\"".to_owned(), "\"post\"".to_owned())]);
         assert_eq!(
             sql(&now),
             [
@@ -188,16 +275,18 @@ mod tests {
             ]
         );
         assert_eq!(sql(&late), ["ALTER ROLE \"a\" SET \"work_mem\" TO '1MB'"]);
-        let (now, _) = role_statements(globals, Roles::NoLogin, &there);
+        let RoleStatements { now, kept, .. } = role_statements(globals, Roles::Scratch, &there);
         assert_eq!(
             sql(&now),
             [
                 "CREATE ROLE \"a\"",
-                "ALTER ROLE \"a\" WITH INHERIT NOLOGIN",
+                "ALTER ROLE \"a\" WITH INHERIT LOGIN",
                 "ALTER ROLE \"post\" WITH INHERIT LOGIN",
                 "ALTER ROLE \"post\" WITH CREATEDB",
-                "GRANT \"post\" TO \"a\""
+                "GRANT \"post\" TO \"a\"",
+                "GRANT \"a\" TO \"post\" WITH ADMIN OPTION"
             ]
         );
+        assert!(kept.is_empty());
     }
 }

@@ -7,10 +7,31 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::connect::Connection;
-use super::coordinator::{LockPatience, rollback};
+use super::coordinator::rollback;
 use super::error::PgError;
 use super::names::{NAME_BYTES, TABLES_WHERE, text_of};
 use crate::api::Reason;
+
+/// How long locks are tried for before the run gives up.
+#[derive(Debug, Clone, Copy)]
+pub struct LockPatience {
+    /// Tries to lock every table; between them no lock is held.
+    pub tries: u32,
+    /// Pause after the first try; it doubles up to ten seconds.
+    pub first_pause: Duration,
+    /// How often the list may change between lock and snapshot.
+    pub relists: u32,
+}
+
+impl Default for LockPatience {
+    fn default() -> Self {
+        Self {
+            tries: 12,
+            first_pause: Duration::from_millis(250),
+            relists: 5,
+        }
+    }
+}
 
 /// Tables in one LOCK statement.
 const BATCH: usize = 100;

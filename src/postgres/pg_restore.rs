@@ -2,20 +2,15 @@
 //! its exit code decides nothing (G27).
 
 use std::path::Path;
-use std::process::ExitStatus;
 
 use tokio::process::Command;
 
-use super::error::{PgError, sanitise};
-use super::libpq::{Files, listen};
+use super::error::PgError;
+use super::libpq::Files;
+use super::restore_words::{Said, listen};
 use super::target::Target;
 use super::toc::Toc;
 use crate::api::Reason;
-
-/// Most errors that are kept.
-const MAX_ERRORS: usize = 1_000;
-/// What begins each of its own lines.
-const SAYS: &str = "pg_restore: ";
 
 /// A part of a dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,24 +56,17 @@ pub struct RestoreOrder<'a> {
     pub scratch: &'a Path,
     /// As the server shows it.
     pub application_name: &'a str,
-}
-
-/// Something that could not be restored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolError {
-    /// Kind of the entry, for example `TABLE DATA`; empty where it is not known.
-    pub desc: String,
-    /// The entry, for example `TABLE DATA public.orders`; empty where it is not known.
-    pub entry: String,
-    /// What the server or pg_restore said.
-    pub message: String,
+    /// Its sessions are a superuser's.
+    pub superuser: bool,
+    /// The server's log is read: it must be in words that are known.
+    pub logged: bool,
 }
 
 /// Restores a section. Answers what went wrong; nothing: all of it is there.
 ///
 /// # Errors
 /// Only that pg_restore could not be run.
-pub async fn restore(order: &RestoreOrder<'_>) -> Result<Vec<ToolError>, PgError> {
+pub async fn restore(order: &RestoreOrder<'_>) -> Result<Said, PgError> {
     let failed = |what: &str, e: std::io::Error| {
         PgError::later(
             Reason::InternalError,
@@ -95,145 +83,97 @@ pub async fn restore(order: &RestoreOrder<'_>) -> Result<Vec<ToolError>, PgError
         .arg("--no-tablespaces")
         // A view is refreshed as its owner, whom policies may concern; there are none yet where data is loaded.
         .arg("--enable-row-security")
+        // Without it no error says which entry it is of.
+        .arg("--verbose")
         .arg("--no-password")
         .arg(order.dump)
         .stdout(std::process::Stdio::null());
     files.lend_to(&mut command, order.application_name);
-    command.env("PGOPTIONS", options(order.major));
+    command.env("PGOPTIONS", options(order));
     let mut child = command.spawn().map_err(|e| failed("start", e))?;
-    let words = match child.stderr.take() {
-        Some(stderr) => listen(stderr).await,
-        None => Vec::new(),
-    };
+    let mut said = Said::default();
+    if let Some(stderr) = child.stderr.take() {
+        said = listen(stderr, order.toc, order.jobs > 1).await;
+    }
     let status = child.wait().await.map_err(|e| failed("wait for", e))?;
     drop(files);
-    Ok(errors(status, &String::from_utf8_lossy(&words), order.toc))
+    Ok(said.ended(status))
 }
 
 /// Settings of the database that would end or hinder the load (G16): they are the database's own business
-/// once it is loaded.
-fn options(major: i32) -> String {
+/// once it is loaded. What only a superuser may set is asked for by no one else: the server would refuse the session.
+fn options(order: &RestoreOrder<'_>) -> String {
     let mut options = "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 \
          -c idle_in_transaction_session_timeout=0 -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10"
         .to_owned();
-    if major >= 14 {
+    if order.major >= 14 {
         options.push_str(" -c idle_session_timeout=0");
     }
-    if major >= 17 {
-        options.push_str(" -c transaction_timeout=0 -c event_triggers=off");
+    if order.major >= 17 {
+        options.push_str(" -c transaction_timeout=0");
+    }
+    // Event triggers of extensions fire from CREATE EXTENSION on, and what they do to the rest of the dump is done already.
+    match (order.superuser, order.section) {
+        (true, _) if order.major >= 17 => options.push_str(" -c event_triggers=off"),
+        // Before 17 with all other triggers, of which none fires while there are no rows to be loaded.
+        (true, Section::PreData | Section::PostData) => {
+            options.push_str(" -c session_replication_role=replica");
+        }
+        _ => {}
+    }
+    if order.superuser && order.logged {
+        // The database may say otherwise, and says so before its data is loaded.
+        options.push_str(
+            " -c lc_messages=C -c log_min_messages=error -c log_error_verbosity=default \
+             -c log_min_error_statement=panic",
+        );
     }
     options
 }
 
-/// Reads what was said.
-fn errors(status: ExitStatus, words: &str, toc: &Toc) -> Vec<ToolError> {
-    let mut found: Vec<ToolError> = Vec::new();
-    let (mut desc, mut entry) = (String::new(), String::new());
-    let mut open = false;
-    for line in words.lines() {
-        let Some(own) = line.strip_prefix(SAYS) else {
-            // What continues an error is left out: its detail and context hold rows, and a proof is not encrypted.
-            match found.last_mut() {
-                Some(error) if open && line.starts_with("Command was: ") => {
-                    open = false;
-                    // Sessions beside each other do not say which entry they are at.
-                    if error.entry.is_empty() {
-                        (error.desc, error.entry) = from_command(line);
-                    }
-                }
-                _ => {}
-            }
-            continue;
-        };
-        open = false;
-        if let Some(rest) = own.strip_prefix("from TOC entry ") {
-            let number = rest.split(';').next().and_then(|n| n.parse().ok());
-            let known = number.and_then(|n: i64| toc.entries.iter().find(|e| e.dump_id == n));
-            (desc, entry) = match known {
-                Some(e) => (e.desc.clone(), e.display()),
-                None => (String::new(), sanitise(rest)),
-            };
-        } else if let Some(error) = own.strip_prefix("error: ") {
-            open = true;
-            if found.len() < MAX_ERRORS {
-                found.push(ToolError {
-                    desc: desc.clone(),
-                    entry: entry.clone(),
-                    message: sanitise(error),
-                });
-            }
-        }
-    }
-    if !status.success() && found.is_empty() {
-        found.push(ToolError {
-            desc: String::new(),
-            entry: String::new(),
-            message: sanitise(&format!("pg_restore ended with {status}: {words}")),
-        });
-    }
-    found
-}
-
-/// Kind and beginning of a statement; no more of it, because it may hold anything.
-fn from_command(line: &str) -> (String, String) {
-    let command = line.trim_start_matches("Command was: ");
-    let desc = match command.starts_with("REFRESH MATERIALIZED VIEW") {
-        true => "MATERIALIZED VIEW DATA",
-        false => "",
-    };
-    let words: Vec<&str> = command.split_whitespace().take(4).collect();
-    (
-        desc.to_owned(),
-        sanitise(words.join(" ").trim_end_matches(';')),
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt;
-
     use super::*;
     use crate::manifest::Name;
-    use crate::postgres::toc::Entry;
 
     #[test]
-    fn every_error_is_told_with_its_entry_and_without_statement_and_rows() {
-        let name = |text: &str| Name::Text(text.to_owned());
+    fn only_a_superuser_asks_for_what_only_a_superuser_may_set() {
+        let target = crate::postgres::scratch::target(Path::new("/s"), "postgres", "shop");
         let toc = Toc {
             format: (1, 16),
             server_version: String::new(),
             dump_version: String::new(),
-            database: name("shop"),
-            entries: vec![Entry {
-                dump_id: 215,
-                has_data: false,
-                desc: "TABLE".to_owned(),
-                namespace: name("public"),
-                tag: name("orders"),
-                owner: name("o"),
-                definition: name(""),
-                access_method: None,
-                loaded_through: None,
-            }],
+            database: Name::Text("shop".to_owned()),
+            entries: Vec::new(),
         };
-        let words = "pg_restore: while PROCESSING TOC:\n\
-            pg_restore: from TOC entry 215; 1259 16385 TABLE orders o\n\
-            pg_restore: error: could not execute query: ERROR:  type \"citext\" does not exist\n\
-            LINE 2:     b citext\n             ^\n\
-            Command was: CREATE TABLE public.orders (\n    secret text DEFAULT 'x'\n);\n\
-            pg_restore: error: COPY failed for table \"t\": ERROR:  duplicate key\nDETAIL:  Key (a)=(1)\n\
-            pg_restore: warning: errors ignored on restore: 2\n";
-        let found = errors(ExitStatus::from_raw(256), words, &toc);
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[0].entry, "TABLE public.orders");
-        assert!(!found[0].message.contains("secret"), "{found:?}");
-        assert!(!found[1].message.contains("Key (a)=(1)"), "{found:?}");
-        let words = "pg_restore: error: could not execute query: ERROR:  no\nCommand was: REFRESH MATERIALIZED VIEW e.v;\n";
-        let found = errors(ExitStatus::from_raw(256), words, &toc);
-        assert_eq!(found[0].entry, "REFRESH MATERIALIZED VIEW e.v");
-        assert_eq!(found[0].desc, "MATERIALIZED VIEW DATA");
-        assert_eq!(errors(ExitStatus::from_raw(0), "", &toc), vec![]);
-        let killed = errors(ExitStatus::from_raw(9), "", &toc);
-        assert!(killed[0].message.contains("signal: 9"), "{killed:?}");
+        let asked = |superuser, logged, major| {
+            options(&RestoreOrder {
+                target: &target,
+                program: Path::new("pg_restore"),
+                major,
+                dump: Path::new("dump"),
+                toc: &toc,
+                list: Path::new("list"),
+                section: Section::Data,
+                jobs: 1,
+                scratch: Path::new("/x"),
+                application_name: "test",
+                superuser,
+                logged,
+            })
+        };
+        assert!(asked(true, true, 17).contains("event_triggers=off"));
+        assert!(asked(true, true, 17).contains("lc_messages=C"));
+        assert!(!asked(true, true, 16).contains("event_triggers"));
+        assert!(!asked(true, true, 16).contains("session_replication_role"));
+        for never in [
+            "event_triggers",
+            "lc_messages",
+            "log_",
+            "session_replication",
+        ] {
+            assert!(!asked(false, true, 17).contains(never));
+        }
+        assert!(!asked(true, false, 17).contains("lc_messages"));
     }
 }

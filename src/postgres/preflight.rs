@@ -1,5 +1,6 @@
 //! What is asked of a database before anything is locked; the check Job asks the same.
 
+use jiff::Timestamp;
 use tokio_postgres::{Client, Row};
 
 use super::connect::connect;
@@ -7,12 +8,13 @@ use super::error::PgError;
 use super::facts;
 use super::pooler::{self, Pooler};
 use super::privileges;
+use super::search_path;
 use super::target::Target;
 use crate::api::Reason;
 use crate::api::backup_policy::DatabaseFacts;
 
 /// Majors that are supported.
-pub const MAJORS: std::ops::RangeInclusive<i32> = 13..=18;
+pub const MAJORS: std::ops::RangeInclusive<i32> = 13..=19;
 /// Settings that read damage as emptiness, and must be off (G3).
 const UNSAFE: [&str; 3] = [
     "zero_damaged_pages",
@@ -39,6 +41,8 @@ pub struct Preflight {
     pub in_recovery: bool,
     /// What stands between.
     pub pooler: Pooler,
+    /// What a restore by stock tools will stumble over, a sentence each with its cure; at most 21.
+    pub warnings: Vec<String>,
 }
 
 impl Preflight {
@@ -94,10 +98,20 @@ pub async fn preflight(target: &Target, application_name: &str) -> Result<Prefli
     found.facts.extension_data = facts::not_dumped(client)
         .await
         .map_err(|e| e.with_major(major))?;
+    if target.password.is_some() {
+        found.facts.password_expires = password_expires(client)
+            .await
+            .map_err(|e| e.with_major(major))?;
+    }
+    let left_out = super::left_out::left_out(client).await;
+    let left_out = left_out.map_err(|e| e.with_major(major))?.into_iter();
+    let names = left_out.map(|l| l.name.display());
+    found.facts.not_dumped = names.take(MAX_EXTENSIONS).collect();
     client
         .batch_execute("COMMIT")
         .await
         .map_err(|e| PgError::query("end the transaction", &e))?;
+    found.warnings = search_path::warnings(client).await;
     Ok(found)
 }
 
@@ -127,6 +141,8 @@ fn read_facts(row: &Row, pooler: Pooler) -> Result<Preflight, tokio_postgres::Er
                 .map(|e| e.chars().take(160).collect())
                 .collect(),
             extension_data: Vec::new(),
+            not_dumped: Vec::new(),
+            password_expires: None,
             pooler: Some(pooler.as_str().to_owned()),
         },
         version: row
@@ -140,7 +156,20 @@ fn read_facts(row: &Row, pooler: Pooler) -> Result<Preflight, tokio_postgres::Er
         bytes,
         in_recovery: row.try_get(5)?,
         pooler,
+        warnings: Vec::new(),
     })
+}
+
+/// When this role's password expires: from 19 on a server warns of it at login, and any server refuses the login after that.
+async fn password_expires(client: &Client) -> Result<Option<Timestamp>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("ask when the password expires", &e);
+    let sql = "\
+        SELECT CASE WHEN pg_catalog.isfinite(rolvaliduntil) THEN pg_catalog.date_part('epoch', rolvaliduntil)::bigint END \
+        FROM pg_catalog.pg_roles WHERE rolname = session_user";
+    let row = client.query_opt(sql, &[]).await.map_err(failed)?;
+    let seconds = row.map(|row| row.try_get::<_, Option<i64>>(0)).transpose();
+    let seconds = seconds.map_err(failed)?.flatten();
+    Ok(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()))
 }
 
 /// Which server it is, whatever it is called; `None` where that may not be asked.

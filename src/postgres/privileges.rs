@@ -157,7 +157,7 @@ fn row_security() -> String {
 }
 
 /// Before 18 there is no has_largeobject_privilege: owner, membership and ACL are read here.
-/// pg_read_all_data does not reach large objects.
+/// Before 19 pg_read_all_data does not reach large objects.
 const LARGE_OBJECTS: &str = "\
     SELECT pg_catalog.convert_to(m.oid::text, 'SQL_ASCII'), count(*) OVER () FROM pg_catalog.pg_largeobject_metadata m \
     WHERE NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) \
@@ -165,6 +165,8 @@ const LARGE_OBJECTS: &str = "\
       AND NOT pg_catalog.pg_has_role(m.lomowner, 'USAGE') \
       AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT' \
             AND CASE WHEN a.grantee = 0 THEN true ELSE pg_catalog.pg_has_role(a.grantee, 'USAGE') END) \
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = 'pg_read_all_data' \
+            AND pg_catalog.current_setting('server_version_num')::int >= 190000 AND pg_catalog.pg_has_role(r.oid, 'USAGE')) \
     ORDER BY m.oid LIMIT 5";
 
 const ENCODING: &str = "CASE WHEN pg_catalog.getdatabaseencoding() IN ('SQL_ASCII', 'MULE_INTERNAL') \

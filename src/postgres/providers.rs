@@ -23,6 +23,12 @@ const NAMES: [(&str, &str); 12] = [
 /// Families of names.
 const FAMILIES: [(&str, &str); 2] = [("aws_", "Amazon"), ("azure_", "Azure")];
 
+/// Roles that a provider makes on its own servers, as a regular expression of the server's: nobody's application logs in as
+/// one, and none can be made elsewhere. Whole names, but for families that the provider keeps to itself.
+pub const ROLES: &str = "^(rds_(superuser|replication|iam|password|ad|extension|reserved)|\
+    rds(admin|repladmin|topmgr|proxyadmin|writeforwarduser)|cloudsql.*|alloydb.*|azure_(pg_admin|superuser)|azuresu|\
+    supabase_.*|neon_(superuser|service)|cloud_admin)$";
+
 /// The provider on whose servers alone an extension is to be had.
 #[must_use]
 pub fn provider_of(extension: &str) -> Option<&'static str> {

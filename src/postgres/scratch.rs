@@ -1,5 +1,6 @@
 //! A throw-away server: made by initdb in a folder, on a Unix socket only, gone with the folder (G30).
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use super::error::PgError;
 use super::locales;
 pub use super::scratch_database::{allow_login, create_beside, create_database, make_reader};
 use super::scratch_memory::memory;
-use super::scratch_order::Carried;
-pub use super::scratch_order::ScratchOrder;
+pub use super::scratch_network::Network;
+use super::scratch_network::apart;
+pub use super::scratch_order::{Refused, ScratchOrder};
 use super::target::{DEFAULT_PORT, Target};
 use super::tools::MINIMAL_PATH;
 use crate::api::Reason;
@@ -59,12 +61,30 @@ pub fn log_of(socket: &Path) -> PathBuf {
 struct User {
     owner: Option<(u32, u32)>,
     locales: Option<PathBuf>,
+    /// What the server is started by so that it reaches no other, and whether that must be started as we are.
+    apart: Option<(Vec<OsString>, bool)>,
 }
 
 impl User {
     /// A program that sees nothing of our environment.
     fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        self.lent(Command::new(program), self.owner)
+    }
+
+    /// The server itself.
+    fn server(&self, program: &Path) -> Command {
+        let words = self.apart.as_ref();
+        let Some(((first, others), as_we_are)) =
+            words.and_then(|(words, as_we_are)| Some((words.split_first()?, *as_we_are)))
+        else {
+            return self.command(program);
+        };
+        let mut command = Command::new(first);
+        command.args(others).arg(program);
+        self.lent(command, self.owner.filter(|_| !as_we_are))
+    }
+
+    fn lent(&self, mut command: Command, owner: Option<(u32, u32)>) -> Command {
         command
             .env_clear()
             .env("PATH", MINIMAL_PATH)
@@ -77,7 +97,7 @@ impl User {
         if let Some(locales) = &self.locales {
             command.env("LOCPATH", locales);
         }
-        if let Some((uid, gid)) = self.owner {
+        if let Some((uid, gid)) = owner {
             command.uid(uid).gid(gid);
         }
         command
@@ -99,6 +119,10 @@ pub struct ScratchServer {
     user: User,
     /// Preload libraries of the source that are not here.
     pub missing: Vec<String>,
+    /// Settings of the source that it does not take.
+    pub refused: Vec<Refused>,
+    /// It reaches no other server (P9).
+    pub apart: bool,
 }
 
 impl ScratchServer {
@@ -111,6 +135,7 @@ impl ScratchServer {
         order: &ScratchOrder,
         folder: &Path,
         socket: &Path,
+        network: Network,
     ) -> Result<Self, PgError> {
         let order = &order.within(memory());
         let data = folder.join(DATA);
@@ -118,9 +143,15 @@ impl ScratchServer {
         let mut user = User {
             owner: None,
             locales,
+            apart: None,
         };
         let started = match initdb(programs, order, folder, &data, socket, &mut user).await {
-            Ok(()) => Self::start_in(programs, order, &data, socket, &user).await,
+            Ok(()) => {
+                if network == Network::Own {
+                    user.apart = apart(user.owner).await;
+                }
+                Self::start_in(programs, order, &data, socket, &user).await
+            }
             Err(error) => Err(error),
         };
         if started.is_err() {
@@ -139,9 +170,10 @@ impl ScratchServer {
         let (mut preload, mut missing) = libraries(programs, &order.preload);
         write(&data.join("pg_hba.conf"), &order.hba())?;
         let base = read(&data.join("postgresql.conf"))?;
-        let mut carried = Carried::All;
+        let mut refused: Vec<Refused> = Vec::new();
+        // Each turn leaves out a setting or a library more, so it ends.
         loop {
-            let config = format!("{base}\n{}", order.config(socket, &preload, carried));
+            let config = format!("{base}\n{}", order.config(socket, &preload, &refused));
             write(&data.join("postgresql.conf"), &config)?;
             let before = std::fs::metadata(log_of(socket)).map_or(0, |log| log.len());
             let mut started = Self {
@@ -150,6 +182,8 @@ impl ScratchServer {
                 data: data.to_owned(),
                 user: user.clone(),
                 missing: missing.clone(),
+                refused: refused.clone(),
+                apart: user.apart.is_some(),
             };
             let Err(error) = started.ready(socket, &order.superuser).await else {
                 return Ok(started);
@@ -162,16 +196,13 @@ impl ScratchServer {
             let at = usize::try_from(before).unwrap_or_default();
             let said = String::from_utf8_lossy(log.get(at..).unwrap_or_default()).into_owned();
             let lacks = |name: &String| said.contains(&format!("could not access file \"{name}\""));
-            match (preload.iter().position(lacks), carried) {
-                (Some(at), _) => missing.push(preload.remove(at)),
-                (None, Carried::All) => carried = Carried::NoLocales,
-                (None, Carried::NoLocales) => carried = Carried::None,
+            let named = order.refused(&said, &refused);
+            match preload.iter().position(lacks) {
+                Some(at) => missing.push(preload.remove(at)),
+                None if !named.is_empty() => refused.extend(named),
                 // A library may be there and refuse to be loaded here.
-                (None, Carried::None) if !preload.is_empty() => {
-                    missing.append(&mut preload);
-                    carried = Carried::All;
-                }
-                (None, Carried::None) => return Err(error),
+                None if !preload.is_empty() => missing.append(&mut preload),
+                None => return Err(error),
             }
         }
     }
@@ -289,7 +320,7 @@ fn spawn(programs: &Path, data: &Path, socket: &Path, user: &User) -> Result<Chi
         .append(true)
         .open(log_of(socket))
         .map_err(|e| failed(&format!("failed to make its log: {e}")))?;
-    user.command(&programs.join("postgres"))
+    user.server(&programs.join("postgres"))
         .arg("-D")
         .arg(data)
         .current_dir(data)

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::sanitise;
+use super::extension_settings::is_carried;
 use super::judge::LOG_MARK;
 use super::locales;
 use super::names::quote_ident;
@@ -14,7 +16,7 @@ use crate::manifest::Contents;
 
 /// What everything runs with: nothing outlives it, so nothing is made durable; nobody else comes, and
 /// nothing runs by itself (G30).
-const FIXED: [(&str, &str); 24] = [
+const FIXED: [(&str, &str); 20] = [
     ("listen_addresses", ""),
     ("unix_socket_permissions", "0700"),
     ("fsync", "off"),
@@ -30,15 +32,18 @@ const FIXED: [(&str, &str); 24] = [
     ("max_prepared_transactions", "0"),
     ("max_connections", "40"),
     ("track_counts", "on"),
-    ("log_destination", "stderr"),
-    ("logging_collector", "off"),
     ("log_min_messages", "error"),
     ("log_min_error_statement", "panic"),
     ("log_checkpoints", "off"),
-    ("log_line_prefix", "\u{1e}%e "),
-    ("lc_messages", "C"),
     ("cron.launch_active_jobs", "off"),
     ("pg_partman_bgw.interval", "2147483"),
+];
+/// How the log is written: nobody has a say in it, because it is read for SQLSTATEs (G27).
+const LOGGED: [(&str, &str); 4] = [
+    ("log_destination", "stderr"),
+    ("logging_collector", "off"),
+    ("log_line_prefix", "\u{1e}%e "),
+    ("lc_messages", "C"),
 ];
 /// Settings of the source that give values their meaning (G14).
 const CARRIED: [&str; 8] = [
@@ -57,24 +62,35 @@ const CARRIED: [&str; 8] = [
 const MEMORY: [(&str, u64, u64); 2] =
     [("maintenance_work_mem", 8, 65_536), ("work_mem", 64, 4_096)];
 
-/// How much of the optional settings a server starts with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carried {
-    /// All.
-    All,
-    /// Not the locales: of all settings they are the likeliest to be missing, and CHECKs depend on the time zone.
-    NoLocales,
-    /// None.
-    None,
+/// Longest word of a server on a setting, in characters.
+const MAX_SAID: usize = 300;
+
+/// A setting of the source that a scratch server does not take, so that it runs without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// Its name.
+    pub name: String,
+    /// Its value at the source.
+    pub value: String,
+    /// What the server said of it.
+    pub why: String,
 }
 
-impl Carried {
-    fn has(self, name: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::NoLocales => !name.starts_with("lc_"),
-            Self::None => false,
-        }
+impl Refused {
+    /// Whether it is one of the locales. They are the likeliest to be missing, and what hangs on them says so by itself.
+    #[must_use]
+    pub fn is_locale(&self) -> bool {
+        self.name.starts_with("lc_")
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        format!(
+            "the scratch server does not take {} = '{}', which the source has: {}",
+            self.name, self.value, self.why
+        )
     }
 }
 
@@ -84,7 +100,7 @@ impl Carried {
 pub struct ScratchOrder {
     /// Name of the superuser: that of the source's, so that what belonged to it belongs to it again.
     pub superuser: String,
-    /// Settings that a server without the locale for them does not start with; left out then.
+    /// Settings of the source. Which of them the server does not take, and it alone, is left out.
     pub optional: BTreeMap<String, String>,
     /// Settings.
     pub settings: BTreeMap<String, String>,
@@ -95,8 +111,11 @@ pub struct ScratchOrder {
     pub maintenance: BTreeMap<String, String>,
     /// Libraries to preload, where the image has them (G18).
     pub preload: Vec<String>,
-    /// A role that comes with a password; all others need none on this socket.
+    /// A role that comes with a password.
     pub application_role: Option<String>,
+    /// A role that comes without one, beside the superuser; no other comes at all (G17).
+    #[serde(default)]
+    pub reader: Option<String>,
 }
 
 impl ScratchOrder {
@@ -116,9 +135,13 @@ impl ScratchOrder {
         let carried = CARRIED
             .iter()
             .filter(|name| !parameters.contains_key(**name));
-        let optional = carried
-            .filter_map(|name| Some(((*name).to_owned(), setting(name)?.clone())))
-            .collect();
+        let carried = carried.filter_map(|name| Some(((*name).to_owned(), setting(name)?.clone())));
+        // Of extensions too, but for what is said here otherwise: the last line of a file counts.
+        let of_extensions = contents.settings.iter().filter(|(name, value)| {
+            is_carried(name, value) && !settings.contains_key(name.as_str())
+        });
+        let of_extensions = of_extensions.map(|(name, value)| (name.clone(), value.clone()));
+        let optional = carried.chain(of_extensions).collect();
         // Those of a session too: a provider of security labels may come with either (G18). Loaded at the start, so that one
         // that is not there is found then, and not by every session.
         let mut preload: Vec<String> = Vec::new();
@@ -141,6 +164,7 @@ impl ScratchOrder {
             locales: locales::named(contents),
             preload,
             application_role: None,
+            reader: None,
         }
     }
 
@@ -169,7 +193,7 @@ impl ScratchOrder {
         order
     }
 
-    pub(super) fn config(&self, socket: &Path, preload: &[String], carried: Carried) -> String {
+    pub(super) fn config(&self, socket: &Path, preload: &[String], left: &[Refused]) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             // A configuration file knows no E'': control characters are written in octal.
@@ -183,9 +207,12 @@ impl ScratchOrder {
             line(name, value);
         }
         for (name, value) in &self.optional {
-            if carried.has(name) {
+            if left.iter().all(|refused| refused.name != *name) {
                 line(name, value);
             }
+        }
+        for (name, value) in LOGGED {
+            line(name, value);
         }
         line("unix_socket_directories", &socket.to_string_lossy());
         line("port", &DEFAULT_PORT.to_string());
@@ -195,16 +222,91 @@ impl ScratchOrder {
         text
     }
 
+    /// Which of the optional settings a server that did not start names in its log. It names all that it does not take, each
+    /// in a line: `LOG:  invalid value for parameter "TimeZone": "Nowhere/Land"`.
+    pub(super) fn refused(&self, log: &str, left: &[Refused]) -> Vec<Refused> {
+        let mut found: Vec<Refused> = Vec::new();
+        for line in log.lines() {
+            let Some((head, tail)) = line.split_once("parameter \"") else {
+                continue;
+            };
+            let Some((named, _)) = tail.split_once('"') else {
+                continue;
+            };
+            let mut all = self.optional.iter();
+            let Some((name, value)) = all.find(|(name, _)| name.eq_ignore_ascii_case(named)) else {
+                continue;
+            };
+            let known = |refused: &Refused| refused.name == *name;
+            if left.iter().any(known) || found.iter().any(known) {
+                continue;
+            }
+            let said = head.split_once(":  ").map_or(head, |(_, said)| said);
+            let said = sanitise(&format!("{said}parameter \"{tail}"));
+            found.push(Refused {
+                name: name.clone(),
+                value: sanitise(value).chars().take(MAX_SAID).collect(),
+                why: said.chars().take(MAX_SAID).collect(),
+            });
+        }
+        found
+    }
+
+    /// Who may come, each by name (G17): roles of the backup may log in as they might at the source, and not here.
     pub(super) fn hba(&self) -> String {
-        let role = self.application_role.as_ref();
-        let role = role.map(|role| format!("local all {} scram-sha-256\n", quote_ident(role)));
-        format!("{}local all all trust\n", role.unwrap_or_default())
+        let own = [Some(&self.superuser), self.reader.as_ref()];
+        let own = own.into_iter().flatten().map(|role| (role, "trust"));
+        let role = self.application_role.iter();
+        let role = role.filter(|role| **role != self.superuser);
+        let mut text = String::new();
+        for (role, how) in own.chain(role.map(|role| (role, "scram-sha-256"))) {
+            // A line cannot hold it; a role of such a name is not let in.
+            if !role.is_empty() && !role.contains(char::is_control) {
+                let _ = writeln!(text, "local all {} {how}", quote_ident(role));
+            }
+        }
+        text
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn left(names: &[&str]) -> Vec<Refused> {
+        let one = |name: &&str| Refused {
+            name: (*name).to_owned(),
+            value: String::new(),
+            why: String::new(),
+        };
+        names.iter().map(one).collect()
+    }
+
+    #[test]
+    fn what_a_server_names_is_left_out_and_nothing_else() {
+        let settings = [
+            ("TimeZone", "Nowhere/Land"),
+            ("DateStyle", "odd"),
+            ("lc_time", "xx_YY"),
+        ];
+        let mut contents = Contents::default();
+        let settings = settings.map(|(n, v)| (n.to_owned(), v.to_owned()));
+        contents.settings.extend(settings);
+        let own = BTreeMap::from([("lc_time".to_owned(), "C".to_owned())]);
+        let order = ScratchOrder::of(&contents, &own);
+        let log = "2026-11-29 22:00:00.000 UTC [7] LOG:  invalid value for parameter \"TimeZone\": \"Nowhere/Land\"\n\
+                   2026-11-29 22:00:00.000 UTC [7] LOG:  unrecognized configuration parameter \"a.b\" in file \"x\" line 7\n\
+                   2026-11-29 22:00:00.000 UTC [7] LOG:  invalid value for parameter \"lc_time\": \"C\"\n\
+                   2026-11-29 22:00:00.000 UTC [7] FATAL:  configuration file \"postgresql.conf\" contains errors\n";
+        let found = order.refused(log, &[]);
+        let names: Vec<&str> = found.iter().map(|r| r.name.as_str()).collect();
+        assert_eq!(names, ["TimeZone"]);
+        assert_eq!(
+            found[0].why,
+            "invalid value for parameter \"TimeZone\": \"Nowhere/Land\""
+        );
+        assert!(order.refused(log, &found).is_empty());
+    }
 
     #[test]
     fn a_setting_is_written_so_that_the_server_reads_it_as_it_is() {
@@ -216,26 +318,37 @@ mod tests {
             ]),
             settings: BTreeMap::from([
                 ("a.b".to_owned(), "it's \\ one".to_owned()),
-                ("log_line_prefix".to_owned(), format!("{LOG_MARK}%e ")),
+                ("log_line_prefix".to_owned(), "%p ".to_owned()),
             ]),
             maintenance: BTreeMap::new(),
             locales: BTreeSet::new(),
             preload: Vec::new(),
             application_role: Some("o\"dd".to_owned()),
+            reader: Some("all".to_owned()),
         };
-        let text = order.config(Path::new("/s"), &["x".to_owned()], Carried::NoLocales);
+        let text = order.config(Path::new("/s"), &["x".to_owned()], &left(&["lc_monetary"]));
         assert!(text.contains("a.b = 'it''s \\\\ one'\n"), "{text}");
-        assert!(text.contains("log_line_prefix = '\\036%e '\n"), "{text}");
+        let last = text.rsplit_once("log_line_prefix = ").unwrap().1;
+        assert!(
+            last.starts_with("'\\036%e '\n"),
+            "the last one counts: {text}"
+        );
         assert!(text.contains("TimeZone = 'Europe/Berlin'\n"), "{text}");
         assert!(!text.contains("lc_monetary"), "{text}");
-        let config = |carried| order.config(Path::new("/s"), &[], carried);
-        assert!(config(Carried::All).contains("lc_monetary = 'es_CL'\n"));
-        assert!(!config(Carried::None).contains("TimeZone"));
-        assert!(
-            order
-                .hba()
-                .starts_with("local all \"o\"\"dd\" scram-sha-256\n")
+        let config = |names: &[&str]| order.config(Path::new("/s"), &[], &left(names));
+        assert!(config(&[]).contains("lc_monetary = 'es_CL'\n"));
+        assert!(!config(&["TimeZone"]).contains("TimeZone"));
+        assert!(config(&["TimeZone"]).contains("lc_monetary"));
+        assert_eq!(
+            order.hba(),
+            "local all \"postgres\" trust\nlocal all \"all\" trust\nlocal all \"o\"\"dd\" scram-sha-256\n"
         );
+        let order = ScratchOrder {
+            reader: None,
+            application_role: Some("a\nlocal all all trust".to_owned()),
+            ..order
+        };
+        assert_eq!(order.hba(), "local all \"postgres\" trust\n");
     }
 
     #[test]
@@ -253,7 +366,7 @@ mod tests {
         };
         let config = |order: &ScratchOrder, memory| {
             let order = order.within(memory);
-            order.config(Path::new("/s"), &[], Carried::All)
+            order.config(Path::new("/s"), &[], &[])
         };
         let own = order(&parameters);
         let text = config(&own, None);

@@ -5,6 +5,7 @@
 
 use super::definition;
 use super::error::PgError;
+pub use super::toc_entry::Entry;
 use crate::api::Reason;
 use crate::manifest::Name;
 
@@ -28,47 +29,6 @@ pub struct Toc {
     pub database: Name,
     /// Every entry.
     pub entries: Vec<Entry>,
-}
-
-/// One entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its number.
-    pub dump_id: i64,
-    /// True if data follows in the dump.
-    pub has_data: bool,
-    /// Kind, for example `TABLE DATA`.
-    pub desc: String,
-    /// Schema, empty where it has none.
-    pub namespace: Name,
-    /// Name.
-    pub tag: Name,
-    /// Owner.
-    pub owner: Name,
-    /// The definition, as the dump has it.
-    pub definition: Name,
-    /// How a table keeps its rows: `heap`, or an extension's way.
-    pub access_method: Option<String>,
-    /// Schema and name of the table that its rows are copied into, where that is not the table itself (G25).
-    pub loaded_through: Option<(Name, Name)>,
-}
-
-impl Entry {
-    /// The definition, where it says where a sequence stands, or speaks of the database itself.
-    #[must_use]
-    pub fn sql(&self) -> Option<String> {
-        let said = self.desc == SEQUENCE_SET || definition::of_database(&self.desc, &self.tag);
-        said.then(|| String::from_utf8_lossy(&self.definition.to_bytes()).into_owned())
-    }
-
-    /// For messages: `TABLE DATA public.orders`.
-    #[must_use]
-    pub fn display(&self) -> String {
-        match (self.namespace.display(), self.tag.display()) {
-            (schema, tag) if schema.is_empty() => format!("{} {tag}", self.desc),
-            (schema, tag) => format!("{} {schema}.{tag}", self.desc),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -190,10 +150,9 @@ impl TocParser {
     pub fn finish(mut self) -> Result<Toc, PgError> {
         self.wanted = 0;
         self.push(&[])?;
-        if self.is_complete() {
-            Ok(self.toc)
-        } else {
-            Err(broken("it ends inside its table of contents"))
+        match self.is_complete() {
+            true => Ok(self.toc),
+            false => Err(broken("it ends inside its table of contents")),
         }
     }
 }
@@ -210,10 +169,9 @@ impl State {
         match self {
             State::Header => {
                 let count = header(reader, toc)?;
-                *self = if count > 0 {
-                    State::Entries { left: count }
-                } else {
-                    State::Done
+                *self = match count {
+                    1.. => State::Entries { left: count },
+                    _ => State::Done,
                 };
             }
             State::Entries { left } => {
@@ -253,11 +211,10 @@ fn header(reader: &mut Reader<'_>, toc: &mut Toc) -> Result<i64, Stop> {
     if reader.byte()? != 1 {
         return Err(Stop::Bad("it is not in the custom format"));
     }
-    if minor >= 15 {
-        reader.byte()?;
-    } else {
-        reader.int()?;
-    }
+    match minor {
+        15.. => i64::from(reader.byte()?),
+        _ => reader.int()?,
+    };
     for _ in 0..7 {
         reader.int()?;
     }
@@ -284,7 +241,7 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     reader.string()?; // drop statement
     let copy = reader.string()?.unwrap_or_default();
     let namespace = reader.name()?;
-    reader.string()?; // tablespace
+    let tablespace = reader.string()?.unwrap_or_default();
     let access_method = reader.string()?.unwrap_or_default(); // since 1.14
     if reader.sizes.minor >= 16 {
         reader.int()?; // relation kind
@@ -301,14 +258,19 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
         dump_id,
         has_data,
         loaded_through,
+        marks: super::load_statements::marked(&desc, definition),
         namespace,
         owner,
         definition: Name::from_bytes(definition),
-        access_method: (!access_method.is_empty())
-            .then(|| String::from_utf8_lossy(access_method).into_owned()),
+        access_method: named(access_method),
+        tablespace: named(tablespace),
         tag,
         desc,
     })
+}
+
+fn named(name: &[u8]) -> Option<String> {
+    (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 /// `COPY e."odd ""name" (a, b) FROM stdin;` → e and odd "name

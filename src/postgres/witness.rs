@@ -48,6 +48,7 @@ pub fn record(contents: &mut Contents, toc: &Toc) -> Result<(), PgError> {
                 owner: entry.owner.clone(),
                 definition: entry.definition.clone(),
                 access_method: entry.access_method.clone(),
+                tablespace: entry.tablespace.clone(),
             });
         }
     }

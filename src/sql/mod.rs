@@ -8,6 +8,7 @@
 //! Files, Context, Acknowledgements ─► lint::lint ─► Report { findings }
 //! ```
 
+mod bare;
 mod class;
 mod file;
 mod guard;
@@ -20,6 +21,7 @@ mod place;
 mod segment;
 mod tree;
 
+pub use bare::{Bare, Use, bare};
 pub use class::{Apart, Class, Lone, Refusal};
 pub use file::{File, MOST_BYTES, Statement};
 pub use lint::{Acknowledgement, Context, Finding, Level, Report, Rule};

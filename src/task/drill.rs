@@ -48,6 +48,9 @@ pub struct DrillTask {
     /// Locales that it needs besides those that the backup names.
     #[serde(default)]
     pub locales: Vec<String>,
+    /// What the policy accepts that no dump holds, by name.
+    #[serde(default)]
+    pub accepted: std::collections::BTreeSet<String>,
     /// Image of the scratch server, for the report.
     pub image: String,
     /// What the policy promises for the time to restore, in seconds.

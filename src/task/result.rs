@@ -90,6 +90,17 @@ pub struct ProbeResult {
     pub delete: Option<bool>,
 }
 
+/// The list of facts that can be cut first.
+fn spare(facts: &mut DatabaseFacts) -> Option<&mut Vec<String>> {
+    if !facts.extensions.is_empty() {
+        Some(&mut facts.extensions)
+    } else if facts.not_dumped.len() > 1 {
+        Some(&mut facts.not_dumped)
+    } else {
+        Some(&mut facts.extension_data).filter(|list| list.len() > 1)
+    }
+}
+
 impl TaskResult {
     /// A success without figures.
     #[must_use]
@@ -119,7 +130,7 @@ impl TaskResult {
     }
 
     /// As it stands in the termination message: at most [`MAX_RESULT_BYTES`], shortened where it
-    /// must be (extensions first, then the message).
+    /// must be (extensions first, then what no dump holds, of which one is enough to be told, then the message).
     #[must_use]
     pub fn to_message(&self) -> String {
         let mut cut = self.clone();
@@ -133,8 +144,8 @@ impl TaskResult {
             let migration = cut.migration.as_mut();
             let shown = migration.and_then(super::MigrationResult::shown);
             let mismatches = mismatches.or(shown);
-            let extensions = cut.database.as_mut().map(|d| &mut d.extensions);
-            match mismatches.filter(|list| !list.is_empty()).or(extensions) {
+            let facts = cut.database.as_mut().and_then(spare);
+            match mismatches.filter(|list| !list.is_empty()).or(facts) {
                 Some(list) if !list.is_empty() => {
                     list.pop();
                 }
@@ -189,11 +200,19 @@ mod tests {
         result.database = Some(DatabaseFacts {
             major: 17,
             extensions: (0..100).map(|i| format!("extension_{i} 1.0.{i}")).collect(),
+            not_dumped: (0..100)
+                .map(|i| format!("index {i}{}", "x".repeat(200)))
+                .collect(),
+            extension_data: (0..100)
+                .map(|i| format!("table {i}{}", "x".repeat(200)))
+                .collect(),
             ..DatabaseFacts::default()
         });
         let text = result.to_message();
         assert!(text.len() <= MAX_RESULT_BYTES, "{}", text.len());
         let back = TaskResult::from_message(&text).unwrap();
+        let facts = back.database.unwrap();
+        assert!(!facts.not_dumped.is_empty() && !facts.extension_data.is_empty());
         assert_eq!(back.reason, Reason::PermissionDenied);
         assert!(!back.message.contains('\u{1}'));
     }

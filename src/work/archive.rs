@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::contradictions::contradictions;
+use super::contradictions::{contradictions, documents, sentence};
 use super::failure::Failure;
 use crate::api::Reason;
 use crate::codec::{CodecError, Identities, fetch, read_object};
@@ -45,7 +45,7 @@ pub struct Fetched {
     pub toc: Toc,
     /// Its roles.
     pub globals: String,
-    /// Where manifest, contents and dump contradict each other.
+    /// Where manifest, contents and roles contradict the dump.
     pub contradictions: Vec<ProofDifference>,
 }
 
@@ -100,6 +100,25 @@ impl Archive {
         })
     }
 
+    /// Where its documents contradict each other or their place: known before any server is there.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<ProofDifference> {
+        documents(
+            &self.manifest,
+            &self.contents,
+            &self.at,
+            super::clock::now(),
+        )
+    }
+
+    /// For whoever makes no verdict of it.
+    ///
+    /// # Errors
+    /// `BackupDamaged` if its documents contradict each other.
+    pub fn agrees(&self) -> Result<(), Failure> {
+        agree(&self.contradictions())
+    }
+
     fn pieces(&self, role: ObjectRole) -> Vec<ObjectInfo> {
         let objects = self.manifest.objects.iter();
         objects.filter(|o| o.role == role).cloned().collect()
@@ -143,6 +162,21 @@ impl Archive {
             contradictions,
         })
     }
+}
+
+/// Nothing contradicts anything.
+///
+/// # Errors
+/// `BackupDamaged`, naming the first that does.
+pub fn agree(lies: &[ProofDifference]) -> Result<(), Failure> {
+    let Some(said) = sentence(lies) else {
+        return Ok(());
+    };
+    let text = format!("the backup contradicts itself: {said}");
+    Err(Failure::Postgres(PgError::never(
+        Reason::BackupDamaged,
+        text,
+    )))
 }
 
 /// Reads what a backup holds.

@@ -8,7 +8,6 @@
 //!
 //! Whatever fails on the way aborts the upload under way and writes no manifest.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +17,21 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
 
 use super::clock;
+use super::counts::counts;
 use super::failure::Failure;
 use crate::api::backup::BackupReason;
 use crate::codec::{Codec, Limits, ObjectWriter, Recipients};
 use crate::manifest::{
-    CONTENTS, Contents, Counts, EncryptionInfo, FORMAT_VERSION, MANIFEST, Manifest, Name,
-    ObjectInfo, ObjectRole, Relation, Server,
+    CONTENTS, Contents, EncryptionInfo, FORMAT_VERSION, MANIFEST, Manifest, ObjectInfo, ObjectRole,
+    Server,
 };
 use crate::objects::{ObjectStore, join, put_new};
 use crate::postgres::content::LineKey;
 use crate::postgres::copying::{self, Underway};
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Preflight, Print, Step,
-    Target, TocParser, census, preflight, witness,
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, Preflight, Print, Programs, Step,
+    Target, TocParser, census, left_out, preflight, witness,
 };
 
 /// Bytes read from pg_dump at once.
@@ -125,7 +125,7 @@ pub async fn run(
 ) -> Result<Manifest, Failure> {
     let started_at = clock::now();
     let found = preflight(&plan.target, &plan.application_name).await?;
-    let tool = PgDump::find(found.major(), &plan.postgres_folders).await?;
+    let tool = Programs::find(found.major(), &plan.postgres_folders).await?;
     let coordinator = Coordinator::begin(
         &plan.target,
         &plan.application_name,
@@ -136,10 +136,7 @@ pub async fn run(
     let prefix = plan.identity.prefix();
 
     let pooled = found.pooler != Pooler::None;
-    let print = match pooled {
-        true => Print::seen(coordinator.client(), &found.encoding).await?,
-        false => Print::plain(&found.encoding),
-    };
+    let print = Print::of_session(coordinator.client(), &found.encoding, pooled).await?;
     let order = DumpOrder {
         target: &plan.target,
         tool: &tool,
@@ -147,6 +144,7 @@ pub async fn run(
         application_name: &plan.application_name,
         pooled,
         print: &print,
+        heard: coordinator.heard(),
         scratch: &plan.scratch,
     };
     let dump = DumpProcess::spawn(&order)?;
@@ -182,21 +180,19 @@ pub async fn run(
     // still be sending rows that nobody reads any more: then it is there, and not waited for.
     match &read {
         Ok(_) => coordinator.prove().await?,
-        Err(_) => tokio::time::timeout(AFTER_FAILURE, coordinator.prove())
+        Err(_) => tokio::time::timeout(AFTER_FAILURE, coordinator.explain())
             .await
             .unwrap_or(Ok(()))?,
     }
     let mut contents = read?;
     observer.reached(Step::DumpEnded).await;
-    let Some(toc) = underway.toc.into_inner() else {
-        return Err(Failure::Internal(
-            "the dump left no table of contents".to_owned(),
-        ));
-    };
+    let no_toc = || Failure::Internal("the dump left no table of contents".to_owned());
+    let toc = underway.toc.into_inner().ok_or_else(no_toc)?;
     witness::compare(&contents, &toc)?;
     witness::record(&mut contents, &toc)?;
     drop(toc);
     print.record(&mut contents);
+    left_out::tell(&contents);
     contents.source = plan.target.address();
     contents.data_at = Some(coordinator.data_at());
     coordinator.prove().await?;
@@ -207,9 +203,11 @@ pub async fn run(
         recipients: plan.recipients.clone(),
     };
     let globals = coordinator.globals().await?;
+    let told = found.warnings.iter().chain(&globals.lacks);
+    told.for_each(|text| observer.note(text));
     let json = serde_json::to_vec(&contents).map_err(|e| Failure::Internal(e.to_string()))?;
     for (base, role, bytes) in [
-        ("globals.sql", ObjectRole::Globals, globals.as_bytes()),
+        ("globals.sql", ObjectRole::Globals, globals.sql.as_bytes()),
         (CONTENTS, ObjectRole::Contents, json.as_slice()),
     ] {
         let writer = open.insert(ObjectWriter::new(
@@ -254,7 +252,7 @@ pub async fn run(
 fn describe(
     plan: &Plan,
     found: &Preflight,
-    tool: &PgDump,
+    tool: &Programs,
     coordinator: &Coordinator,
     contents: &Contents,
     objects: Vec<ObjectInfo>,
@@ -371,38 +369,4 @@ async fn finish(open: &mut Open) -> Result<Vec<ObjectInfo>, Failure> {
     let objects = writer.finish().await?;
     *open = None;
     Ok(objects)
-}
-
-/// What a manifest counts.
-pub(super) fn counts(contents: &Contents, objects: &[ObjectInfo]) -> Counts {
-    // What is not in the dump is not counted as backed up.
-    let left_out: HashSet<(&Name, &Name)> = contents
-        .left_out
-        .iter()
-        .map(|l| (&l.schema, &l.name))
-        .collect();
-    let kept: Vec<&Relation> = contents
-        .relations
-        .iter()
-        .filter(|r| !left_out.contains(&(&r.schema, &r.name)))
-        .collect();
-    let of = |kind: char| kept.iter().filter(move |r| r.kind == kind);
-    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    Counts {
-        left_out: number(contents.left_out.len()),
-        tables: number(of('r').count()),
-        rows: of('r').filter_map(|r| r.rows).sum(),
-        sequences: number(of('S').count()),
-        large_objects: contents
-            .census
-            .get("largeObjects")
-            .copied()
-            .unwrap_or_default(),
-        raw_bytes: objects
-            .iter()
-            .filter(|o| o.role == ObjectRole::Dump)
-            .map(|o| o.raw_bytes)
-            .sum(),
-        stored_bytes: objects.iter().map(|o| o.bytes).sum(),
-    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use crate::api::Reason;
-use crate::postgres::scratch::{ScratchOrder, ScratchServer};
-use crate::postgres::{PgDump, PgError};
+use crate::postgres::scratch::{Network, Refused, ScratchOrder, ScratchServer};
+use crate::postgres::{PgError, Programs};
 
 /// What is wanted.
 const ORDER: &str = "order.json";
@@ -22,17 +22,19 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Until the server must answer (K13: initdb may take its time).
 const PATIENCE: Duration = Duration::from_secs(660);
 
-/// Orders a server and waits until it answers.
+/// Orders a server and waits until it answers. Answers the settings that it does not take.
 ///
 /// # Errors
 /// `ServerFailed` or `NoRoom`, with what it said.
-pub async fn order(folder: &Path, order: &ScratchOrder) -> Result<(), Failure> {
+pub async fn order(folder: &Path, order: &ScratchOrder) -> Result<Vec<Refused>, Failure> {
     let text = serde_json::to_vec(order).map_err(|e| Failure::Internal(e.to_string()))?;
     put(folder, ORDER, &text).map_err(|e| failed(&format!("failed to order it: {e}")))?;
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
-        if folder.join(READY).exists() {
-            return Ok(());
+        if let Ok(word) = read(&folder.join(READY)) {
+            let refused = serde_json::from_str(&word);
+            return refused
+                .map_err(|e| failed(&format!("its container's word is unreadable: {e}")));
         }
         if let Ok(why) = read(&folder.join(FAILED)) {
             let (reason, text) = why.split_once(' ').unwrap_or(("", &why));
@@ -65,7 +67,8 @@ pub async fn serve(folder: &Path, volume: &Path, postgres_folders: &[std::path::
             if !missing.is_empty() {
                 tracing::warn!("the image lacks libraries that the source preloads: {missing}");
             }
-            say(folder, READY, "");
+            let refused = serde_json::to_string(&server.refused);
+            say(folder, READY, &refused.unwrap_or_default());
             tokio::select! {
                 status = server.ended() => {
                     tracing::error!("the server ended: {status}");
@@ -103,13 +106,12 @@ async fn make(
     postgres_folders: &[std::path::PathBuf],
 ) -> Result<ScratchServer, PgError> {
     let order = order?;
-    let programs = PgDump::any(postgres_folders)
-        .await
-        .map(|tool| tool.folder());
+    let programs = Programs::any_server(postgres_folders).await;
     let programs = programs.ok_or_else(|| {
         PgError::never(Reason::ToolsMissing, "there is no PostgreSQL in this image")
     })?;
-    ScratchServer::start(&programs, &order, volume, folder).await
+    // The container has a network of its own, and a NetworkPolicy.
+    ScratchServer::start(&programs, &order, volume, folder, Network::Host).await
 }
 
 /// Written aside and renamed: who looks sees all of it or nothing.

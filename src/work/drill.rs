@@ -15,20 +15,20 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::archive::Archive;
-use super::clock;
 use super::failure::Failure;
 use super::pick::{Choice, pick};
 use super::proof::{Facts, proof};
-use super::restored::Scratch;
-use super::verdict::Judgement;
+use super::restored::{Reaches, Scratch};
+use super::verdict::{self, Judgement};
+use super::{clock, random};
 use crate::api::Reason;
 use crate::api::restore_drill::{Check, Compare, DrillMode, Verdict};
 use crate::codec::Identities;
 use crate::manifest::{Objective, Phase, Proof, Source};
 use crate::objects::ObjectStore;
 use crate::postgres::running::Running;
-use crate::postgres::scratch::{ScratchOrder, ScratchServer};
-use crate::postgres::{Observer, PgDump, Step};
+use crate::postgres::scratch::{Network, Refused, ScratchOrder, ScratchServer};
+use crate::postgres::{Observer, PgError, Programs, Step};
 
 /// Until the source must have answered to count as reachable.
 const REACH: Duration = Duration::from_secs(3);
@@ -64,6 +64,8 @@ pub struct Plan {
     pub parameters: BTreeMap<String, String>,
     /// Locales that it needs besides those that the backup names.
     pub locales: Vec<String>,
+    /// What no dump holds and somebody accepted, by name: a backup is proven all the same.
+    pub accepted: std::collections::BTreeSet<String>,
     /// Its image, for the report.
     pub image: String,
     /// What the policy promises for the time to restore.
@@ -83,8 +85,11 @@ pub struct Plan {
 /// Where the scratch server is.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// Started by this process; its socket goes into this folder.
+    /// Started by this process, and cut off from every other server where this machine can do that (P9); its socket goes
+    /// into this folder.
     Here(PathBuf),
+    /// The same, with this machine's network.
+    HereOpen(PathBuf),
     /// In the container beside, which waits for an order in this folder.
     Beside(PathBuf),
     /// There already, on the socket in this folder, with the superuser of the backup's server and no other role.
@@ -214,22 +219,37 @@ async fn restored(
     let began = Instant::now();
     let archive = Archive::open(plan.store.as_ref(), at, plan.identities.as_deref()).await?;
     facts.open(&archive);
+    // Before any program is looked for: which one suits is said by the same documents.
+    let lies = archive.contradictions();
+    if let Some(judgement) = verdict::contradictory(&lies) {
+        clock.lap("open");
+        facts.lies(lies);
+        return Ok(judgement);
+    }
     *isolated = is_isolated(archive.contents.source.as_ref()).await;
-    let tool = PgDump::find(archive.manifest.server.major, &plan.postgres_folders).await?;
+    let major = archive.manifest.server.major;
+    let tool = programs(&plan.server, major, &plan.postgres_folders).await?;
     clock.lap("open");
     observer.reached(Step::StartingServer).await;
     let mut order = ScratchOrder::of(&archive.contents, &plan.parameters);
     order.locales.extend(plan.locales.iter().cloned());
     order.application_role = plan.application_role.clone();
+    order.reader = Some(reader()?);
     let database = &archive.manifest.server.database;
-    let (server, socket) = start((&plan.server, &plan.volume), &tool, &order, database).await?;
+    let place = (&plan.server, plan.volume.as_path());
+    let (server, socket, refused) = start(place, &tool, &order, database).await?;
     clock.lap("server");
     let scratch = Scratch {
         socket,
         superuser: order.superuser,
+        refused,
         tool,
         began,
+        reader: order.reader.unwrap_or_default(),
+        reaches: reaches(&plan.server, &server),
     };
+    facts.runs_without(&scratch.refused);
+    facts.network(scratch.reaches);
     let judged = scratch.judged(plan, &archive, facts, clock, observer).await;
     let outcome = match judged {
         Err(failure) if failure.reason() == Reason::ConnectionLost => Err(scratch.gone(failure)),
@@ -237,6 +257,13 @@ async fn restored(
     };
     server.leave().await?;
     outcome
+}
+
+/// A name that no role of a database has.
+fn reader() -> Result<String, Failure> {
+    let random: [u8; 16] = random::bytes().map_err(|e| Failure::Internal(e.to_string()))?;
+    let hex: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    Ok(format!("lifeboat_{hex}"))
 }
 
 /// What becomes of a server afterwards.
@@ -247,6 +274,15 @@ pub(super) enum Used {
     Beside,
     /// It is given back.
     Lent(Running),
+}
+
+/// What a server that was started here can reach.
+fn reaches(place: &Place, used: &Used) -> Reaches {
+    match (place, used) {
+        (Place::HereOpen(_), _) => Reaches::Allowed,
+        (_, Used::Ours(server)) if !server.apart => Reaches::Unwanted,
+        _ => Reaches::Nothing,
+    }
 }
 
 impl Used {
@@ -261,24 +297,43 @@ impl Used {
     }
 }
 
+/// The programs that restore a backup of this major, and those of a server where one is made here.
+pub(super) async fn programs(
+    place: &Place,
+    major: i32,
+    folders: &[PathBuf],
+) -> Result<Programs, PgError> {
+    match place {
+        Place::Here(_) | Place::HereOpen(_) => Programs::with_server(major, folders).await,
+        Place::Beside(_) | Place::Running(_) => Programs::find(major, folders).await,
+    }
+}
+
+/// A server that answers, where its socket is, and the settings of the source that it runs without.
 pub(super) async fn start(
     (place, volume): (&Place, &Path),
-    tool: &PgDump,
+    tool: &Programs,
     order: &ScratchOrder,
     database: &str,
-) -> Result<(Used, PathBuf), Failure> {
+) -> Result<(Used, PathBuf, Vec<Refused>), Failure> {
     match place {
-        Place::Here(socket) => {
-            let server = ScratchServer::start(&tool.folder(), order, volume, socket).await?;
-            Ok((Used::Ours(server), socket.clone()))
+        Place::Here(socket) | Place::HereOpen(socket) => {
+            let network = match place {
+                Place::HereOpen(_) => Network::Host,
+                _ => Network::Own,
+            };
+            let programs = tool.server().await?;
+            let server = ScratchServer::start(&programs, order, volume, socket, network).await?;
+            let refused = server.refused.clone();
+            Ok((Used::Ours(server), socket.clone(), refused))
         }
         Place::Beside(folder) => {
-            super::beside::order(folder, order).await?;
-            Ok((Used::Beside, folder.clone()))
+            let refused = super::beside::order(folder, order).await?;
+            Ok((Used::Beside, folder.clone(), refused))
         }
         Place::Running(socket) => {
             let server = Running::look(socket, &order.superuser, database).await?;
-            Ok((Used::Lent(server), socket.clone()))
+            Ok((Used::Lent(server), socket.clone(), Vec::new()))
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::contradictions::sentence;
 use super::drill::{Drilled, Place, Plan};
 use super::failure::Failure;
 use super::pick::Choice;
@@ -13,7 +14,7 @@ use crate::api::Reason;
 use crate::api::backup_store::EncryptionMode;
 use crate::api::restore_drill::{DrilledTables, Rto, Verdict};
 use crate::codec::Identities;
-use crate::manifest::{MAX_PROOF_BYTES, PROOFS, Proof};
+use crate::manifest::{Beside, MAX_PROOF_BYTES, PROOFS, Proof};
 use crate::objects::{ObjectStore, join};
 use crate::postgres::PgError;
 use crate::task::{
@@ -84,8 +85,22 @@ async fn recorded(store: &dyn ObjectStore, at: &str, mine: Proof) -> Result<Proo
             let key = join(at, &format!("{PROOFS}/{}.json", mine.run));
             let most = u64::try_from(MAX_PROOF_BYTES).unwrap_or(u64::MAX);
             let bytes = store.get(&key, most).await?;
-            let first: Proof = serde_json::from_slice(&bytes)
+            let first = Proof::parse(&bytes)
                 .map_err(|e| Failure::Internal(format!("failed to read the proof {key}: {e}")))?;
+            let lies = first.contradictions(&Beside {
+                at,
+                run: &mine.run,
+                manifest: None,
+                now: super::clock::now(),
+            });
+            if let Some(said) = sentence(&lies) {
+                let text =
+                    format!("the proof {key} contradicts itself: {said}; it counts for nothing");
+                return Err(Failure::Postgres(PgError::never(
+                    Reason::AlreadyExists,
+                    text,
+                )));
+            }
             // Another cluster may drill the same backup under the same names.
             let same = (&first.namespace, &first.drill) == (&mine.namespace, &mine.drill);
             if same { Ok(first) } else { Err(error) }
@@ -117,6 +132,7 @@ fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
         minimum_score: task.minimum_score,
         parameters: task.parameters.clone(),
         locales: task.locales.clone(),
+        accepted: task.accepted.clone(),
         image: task.image.clone(),
         rto_objective: seconds(task.rto_objective_seconds),
         rpo_objective: seconds(task.rpo_objective_seconds),
@@ -269,4 +285,31 @@ fn mismatches(proof: &Proof) -> Vec<String> {
         .take(MAX_MISMATCHES)
         .map(cut)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::samples::{AT, passed};
+    use crate::objects::Memory;
+
+    /// P2, P10: the first word of a run counts, if it is one word.
+    #[tokio::test]
+    async fn p10_a_first_proof_that_contradicts_itself_is_not_taken_for_the_runs() {
+        for (score, taken) in [(100, true), (99, false)] {
+            let store = Memory::new();
+            let mut first = passed();
+            first.score = Some(score);
+            proof::write(&store, AT, &first).await.unwrap();
+            let mut mine = passed();
+            mine.notes.push("mine".to_owned());
+            match recorded(&store, AT, mine).await {
+                Ok(stands) => assert!(taken && stands == first),
+                Err(error) => {
+                    let said = error.to_string();
+                    assert!(!taken && said.contains("contradicts itself"), "{said}");
+                }
+            }
+        }
+    }
 }

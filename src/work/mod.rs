@@ -7,12 +7,14 @@ pub mod archive;
 pub mod backup;
 pub mod beside;
 pub mod clock;
-mod contradictions;
+pub mod contradictions;
+mod counts;
 pub mod drill;
 mod drill_task;
 mod expected;
 pub mod failure;
 pub mod human;
+mod kept_away;
 pub mod migration;
 pub mod pick;
 pub mod pins;
@@ -213,10 +215,21 @@ async fn check(task: &CheckTask, place: &Place) -> Result<TaskResult, Failure> {
         .take(12)
         .collect();
     let found = preflight(&target, &format!("lifeboat/{}/{hex}", task.policy_uid)).await?;
-    let mut result = TaskResult::succeeded(format!(
+    let mut said = format!(
         "PostgreSQL {} answers and everything may be read",
         found.version
-    ));
+    );
+    for warning in &found.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(first) = found.warnings.first() {
+        let more = match found.warnings.len() {
+            1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        said = format!("{said}; but {first}{more}");
+    }
+    let mut result = TaskResult::succeeded(said);
     result.found_major = Some(found.facts.major);
     result.database = Some(found.facts);
     Ok(result)

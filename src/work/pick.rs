@@ -7,7 +7,7 @@ use super::archive;
 use super::failure::Failure;
 use crate::api::Reason;
 use crate::api::restore_drill::{Pick, Select};
-use crate::manifest::{MANIFEST, Manifest};
+use crate::manifest::{CLOCKS, MANIFEST, Manifest};
 use crate::objects::{Depth, ObjectStore, join};
 use crate::postgres::PgError;
 
@@ -65,7 +65,13 @@ fn fits(manifest: &Manifest, choice: &Choice) -> bool {
     let tier = select.tier.as_ref();
     name.is_none_or(|name| *name == manifest.backup)
         && tier.is_none_or(|tier| manifest.tiers.contains(tier))
-        && (name.is_some() || manifest.finished_at <= choice.decided_at)
+        && (name.is_some() || is_over(manifest, choice.decided_at))
+}
+
+/// Finished by then; or a date that no clock explains, which must not hide a backup: it contradicts itself, and a drill says so.
+fn is_over(manifest: &Manifest, decided_at: Timestamp) -> bool {
+    let ahead = manifest.finished_at.duration_since(decided_at);
+    ahead.is_zero() || ahead.is_negative() || ahead > CLOCKS
 }
 
 /// Names of runs begin with their due time: their order is the order of time. A random one is the first of an

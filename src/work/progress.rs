@@ -160,6 +160,20 @@ impl Observer for Progress {
         self.rows_done.store(done, Ordering::Relaxed);
         self.rows_total.store(total, Ordering::Relaxed);
     }
+
+    fn note(&self, text: &str) {
+        match self.show {
+            Show::Json => tracing::warn!("{text}"),
+            Show::Person => {
+                self.finish();
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "note: {}",
+                    text.replace(char::is_control, " ")
+                );
+            }
+        }
+    }
 }
 
 #[cfg(test)]

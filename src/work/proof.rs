@@ -8,17 +8,16 @@ use jiff::Timestamp;
 use super::archive::Archive;
 use super::drill::Plan;
 use super::failure::Failure;
+use super::restored::Reaches;
 use super::verdict::{Judgement, Kind, kind};
 use crate::manifest::{
-    CheckProof, Contents, FORMAT_VERSION, Manifest, Objective, PROOFS, Phase, Proof,
+    CheckProof, Contents, FORMAT_VERSION, MAX_NAMED, Manifest, Objective, PROOFS, Phase, Proof,
     ProofDifference, ProvenBackup, ProvenObject, RestoreError, ScratchServer, TableProof,
 };
 use crate::objects::{ObjectStore, join, put_new};
 use crate::postgres::compare::{Comparison, Difference, Printed};
 use crate::postgres::judge::Judged;
-
-/// Most inequalities and errors that a proof names.
-const MAX_NAMED: usize = 1_000;
+use crate::postgres::scratch::Refused;
 
 /// What is known of a drill under way.
 #[derive(Debug)]
@@ -94,13 +93,36 @@ impl Facts {
     /// What was left out of the backup is worth knowing whatever comes.
     pub(super) fn open(&mut self, archive: &Archive) {
         for left in &archive.contents.left_out {
-            let name = match left.schema.display() {
-                schema if schema.is_empty() => left.name.display(),
-                schema => format!("{schema}.{}", left.name.display()),
-            };
-            self.notes
-                .push(format!("{name} is not in the backup: {}", left.why));
+            self.notes.push(format!(
+                "{} is not in the backup: {}",
+                left.display(),
+                left.why
+            ));
         }
+    }
+
+    /// Its documents contradict each other: nothing was restored.
+    pub(super) fn lies(&mut self, lies: Vec<ProofDifference>) {
+        self.differences = lies.into_iter().take(MAX_NAMED).collect();
+    }
+
+    /// Settings of the source that the scratch server does not take.
+    pub(super) fn runs_without(&mut self, refused: &[Refused]) {
+        self.notes.extend(refused.iter().map(Refused::sentence));
+    }
+
+    /// What the scratch server could reach.
+    pub(super) fn network(&mut self, reaches: Reaches) {
+        let note = match reaches {
+            Reaches::Nothing => return,
+            Reaches::Unwanted => {
+                "NotIsolated: the scratch server could not be cut off from the network here (no namespaces for this user), so nothing that fills materialized views or reaches foreign servers was restored"
+            }
+            Reaches::Allowed => {
+                "NotIsolated: the scratch server had this machine's network (--network=host)"
+            }
+        };
+        self.notes.push(note.to_owned());
     }
 
     pub(super) fn server(&mut self, version: String, image: &str) {

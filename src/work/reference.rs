@@ -9,9 +9,7 @@ use super::restored::{Fleeting, NAME, Scratch};
 use super::verify::{Subject, definitions};
 use crate::api::Reason;
 use crate::manifest::SchemaEntry;
-use crate::postgres::load::reaches_out;
 use crate::postgres::pg_restore::{RestoreOrder, Section, restore};
-use crate::postgres::providers::makes;
 use crate::postgres::scratch::create_beside;
 use crate::postgres::toc::Entry;
 use crate::postgres::{LockPatience, Observer, PgError};
@@ -50,17 +48,19 @@ impl Scratch {
         create_beside(&self.socket, &self.superuser, (source, &sql), name).await?;
         let target = self.target(name);
         let list = fetched.dump.with_file_name("reference.list");
-        let wanted = fetched.toc.entries.iter().filter(|e| {
-            let rows = ROWS.contains(&e.desc.as_str());
-            !rows && !reaches_out(&e.desc, &e.tag) && !makes(left, &e.desc, &e.tag)
-        });
+        let left_out = self.left_out(archive, fetched, left);
+        let wanted = fetched
+            .toc
+            .entries
+            .iter()
+            .filter(|e| !ROWS.contains(&e.desc.as_str()) && !left_out.contains(&e.dump_id));
         let text: String = wanted.map(|e| format!("{};\n", e.dump_id)).collect();
         std::fs::write(&list, text).map_err(|e| {
             let text = format!("failed to write the list of definitions: {e}");
             Failure::Postgres(PgError::later(Reason::InternalError, text))
         })?;
         let list = Fleeting(&list);
-        let program = self.program("pg_restore")?;
+        let program = self.tool.client("pg_restore").await?;
         for section in [Section::PreData, Section::PostData] {
             // What is refused has no reference: its difference is no evidence then.
             let _refused = restore(&RestoreOrder {
@@ -74,13 +74,15 @@ impl Scratch {
                 jobs: 1,
                 scratch,
                 application_name: NAME,
+                superuser: true,
+                logged: false,
             })
             .await?;
         }
         let subject = Subject {
             target,
             scratch: scratch.to_owned(),
-            postgres_folders: vec![self.tool.folder()],
+            postgres_folders: self.tool.folders.clone(),
             patience: LockPatience::default(),
             application_name: NAME.to_owned(),
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::archive::Archive;
+use super::archive::{Archive, agree};
 use super::failure::Failure;
 use super::verify::{Subject, observe};
 use crate::api::Reason;
@@ -15,7 +15,7 @@ use crate::postgres::compare::{Comparison, compare};
 use crate::postgres::empty::look;
 use crate::postgres::judge::Judged;
 use crate::postgres::load::{LoadOrder, Roles, load};
-use crate::postgres::{Observer, PgDump, PgError, preflight};
+use crate::postgres::{Observer, PgError, Programs, preflight};
 
 /// `application_name` of the sessions that load.
 const NAME: &str = "lifeboat/restore";
@@ -59,29 +59,19 @@ pub struct Restored {
 pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failure> {
     let store = plan.store.as_ref();
     let archive = Archive::open(store, &plan.at, plan.identities.as_deref()).await?;
+    archive.agrees()?;
     let subject = &plan.subject;
     let found = preflight(&subject.target, &subject.application_name).await?;
     suits(subject, &archive).await?;
-    let tool = PgDump::find(found.major(), &subject.postgres_folders).await?;
-    let program = tool.beside("pg_restore").ok_or_else(|| {
-        refused(
-            Reason::ToolsMissing,
-            &format!("there is no pg_restore beside {}", tool.path.display()),
-        )
-    })?;
+    let tool = Programs::find(found.major(), &subject.postgres_folders).await?;
+    let program = tool.client("pg_restore").await?;
     let mut phases = Vec::new();
     let began = Instant::now();
     let fetched = archive
         .fetch(store, plan.identities.clone(), &plan.volume, observer)
         .await?;
     phases.push(phase("fetch", began));
-    if let Some(lie) = fetched.contradictions.first() {
-        let text = format!(
-            "the backup contradicts itself: {} {}: {} and {}",
-            lie.what, lie.object, lie.expected, lie.found
-        );
-        return Err(refused(Reason::BackupDamaged, &text));
-    }
+    agree(&fetched.contradictions)?;
     let loaded = load(
         &LoadOrder {
             target: &subject.target,
@@ -91,7 +81,7 @@ pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failu
             toc: &fetched.toc,
             globals: &fetched.globals,
             roles: plan.roles,
-            of_extensions: archive.contents.of_extensions(),
+            contents: &archive.contents,
             left_out: std::collections::BTreeSet::new(),
             jobs: plan.jobs,
             rows: archive.manifest.counts.rows,
@@ -106,7 +96,9 @@ pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failu
     phases.extend(loaded.phases);
     let began = Instant::now();
     let now = observe(subject, &archive.contents, observer).await?;
-    let comparison = compare(&archive.contents, &now);
+    let mut comparison = compare(&archive.contents, &now);
+    comparison.settle(&std::collections::BTreeSet::new());
+    comparison.notes.extend(loaded.notes);
     phases.push(phase("verify", began));
     Ok(Restored {
         archive,

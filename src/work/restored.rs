@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::archive::{Archive, Fetched};
 use super::failure::Failure;
+use super::kept_away::KeptAway;
 use super::verify;
 use crate::api::Reason;
 use crate::api::restore_drill::Verdict;
@@ -15,9 +16,9 @@ use crate::postgres::judge::Judged;
 use crate::postgres::load::{LoadOrder, Loaded, Roles, load, reaches_out};
 use crate::postgres::money;
 use crate::postgres::providers::{has_rows, makes, provider_of};
-use crate::postgres::scratch;
+use crate::postgres::scratch::{self, Refused};
 use crate::postgres::toc::Entry;
-use crate::postgres::{LockPatience, Observer, PgDump, PgError, Target, connect};
+use crate::postgres::{LockPatience, Observer, PgError, Programs, Target, connect};
 
 /// Sessions that load at the same time, at most.
 const MAX_JOBS: usize = 4;
@@ -33,12 +34,28 @@ impl Drop for Fleeting<'_> {
     }
 }
 
+/// Which other servers a scratch server can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reaches {
+    /// None; or it is not ours to say, as in a cluster.
+    Nothing,
+    /// Those that this machine reaches, because it could not be cut off: what would reach for them is not restored (P9).
+    Unwanted,
+    /// The same, and that was asked for.
+    Allowed,
+}
+
 /// A scratch server that answers.
 pub(super) struct Scratch {
     pub(super) socket: PathBuf,
     pub(super) superuser: String,
-    pub(super) tool: PgDump,
+    /// Settings of the source that it runs without.
+    pub(super) refused: Vec<Refused>,
+    pub(super) tool: Programs,
     pub(super) began: Instant,
+    /// The role that asks the checks, which the server lets in.
+    pub(super) reader: String,
+    pub(super) reaches: Reaches,
 }
 
 impl Scratch {
@@ -46,14 +63,21 @@ impl Scratch {
         scratch::target(&self.socket, &self.superuser, dbname)
     }
 
-    /// A program of the server's own installation.
-    pub(super) fn program(&self, name: &str) -> Result<PathBuf, Failure> {
-        self.tool.beside(name).ok_or_else(|| {
-            Failure::Postgres(PgError::never(
-                Reason::ToolsMissing,
-                format!("there is no {name} beside {}", self.tool.path.display()),
-            ))
-        })
+    /// That it is set as the source was, but for locales: what hangs on those says so by itself, and what hangs on a time zone
+    /// may be another value without an error (G14).
+    pub(super) fn is_set_alike(&self) -> Result<(), Failure> {
+        let Some(first) = self.refused.iter().find(|r| !r.is_locale()) else {
+            return Ok(());
+        };
+        let reason = match first.why.contains("unrecognized configuration parameter") {
+            true => Reason::ExtensionMissing,
+            false => Reason::LocaleMissing,
+        };
+        let text = format!(
+            "{}; name an image that has it in spec.postgres.image, or another value in spec.postgres.parameters",
+            first.sentence()
+        );
+        Err(Failure::Postgres(PgError::never(reason, text)))
     }
 
     /// The connection to a server that only we use was lost: its own words say why.
@@ -131,14 +155,11 @@ impl Scratch {
         (target, left): (&Target, &BTreeSet<String>),
         observer: &dyn Observer,
     ) -> Result<Loaded, Failure> {
-        let program = self.program("pg_restore")?;
+        let program = self.tool.client("pg_restore").await?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let log = scratch::log_of(&self.socket);
-        let entries = fetched.toc.entries.iter();
-        let left_out = entries
-            .filter(|e| reaches_out(&e.desc, &e.tag) || makes(left, &e.desc, &e.tag))
-            .map(|e| e.dump_id)
-            .collect();
+        let away = self.kept_away(archive);
+        let left_out = self.left_out(archive, fetched, left);
         let order = LoadOrder {
             target,
             program,
@@ -146,7 +167,7 @@ impl Scratch {
             dump: &fetched.dump,
             toc: &fetched.toc,
             globals: &fetched.globals,
-            roles: Roles::NoLogin,
+            roles: Roles::Scratch,
             left_out,
             jobs: cores.min(MAX_JOBS),
             rows: archive.manifest.counts.rows,
@@ -154,12 +175,17 @@ impl Scratch {
             application_name: NAME,
             log: Some(&log),
             collation_differs: self.collation_differs(archive, target).await?,
-            of_extensions: archive.contents.of_extensions(),
+            contents: &archive.contents,
         };
         let mut loaded = load(&order, observer).await?;
         if !left.is_empty() {
             // It may hang on an extension that was left out: then nobody can tell here.
             loaded.errors = loaded.errors.into_iter().map(may_hang_on_it).collect();
+        }
+        loaded.errors = loaded.errors.into_iter().map(with_cure).collect();
+        if away.servers() {
+            // It may hang on a foreign table that was left out.
+            loaded.errors = loaded.errors.into_iter().map(may_need_a_server).collect();
         }
         // Money read in another locale may be another amount, or an error that is no fault of the backup (G14).
         let session = connect(target, NAME).await?;
@@ -173,6 +199,29 @@ impl Scratch {
         Ok(was.is_some_and(|was| is.is_some_and(|is| is != *was)))
     }
 
+    /// What would reach another server from here.
+    fn kept_away(&self, archive: &Archive) -> KeptAway {
+        match self.reaches {
+            Reaches::Unwanted => KeptAway::of(&archive.contents),
+            Reaches::Nothing | Reaches::Allowed => KeptAway::default(),
+        }
+    }
+
+    /// Entries that are not restored, by their number in the dump.
+    pub(super) fn left_out(
+        &self,
+        archive: &Archive,
+        fetched: &Fetched,
+        left: &BTreeSet<String>,
+    ) -> BTreeSet<i64> {
+        let away = self.kept_away(archive);
+        let entries = fetched.toc.entries.iter().filter(|e| {
+            let reaches = reaches_out(&e.desc, &e.tag) || away.has(&e.desc, &e.namespace, &e.tag);
+            reaches || makes(left, &e.desc, &e.tag)
+        });
+        entries.map(|e| e.dump_id).collect()
+    }
+
     /// Everything that is there now, recorded as it was at the dump.
     pub(super) async fn observe(
         &self,
@@ -184,7 +233,7 @@ impl Scratch {
         let subject = verify::Subject {
             target: target.clone(),
             scratch: scratch.to_owned(),
-            postgres_folders: vec![self.tool.folder()],
+            postgres_folders: self.tool.folders.clone(),
             patience: LockPatience::default(),
             application_name: NAME.to_owned(),
         };
@@ -197,6 +246,37 @@ fn may_hang_on_it(mut error: Judged) -> Judged {
     if error.error.judged == Verdict::Failed {
         error.error.judged = Verdict::Inconclusive;
         error.reason = Reason::ExtensionMissing;
+    }
+    error
+}
+
+/// A name without a schema that was not found: a dump writes none such itself, but functions do, which run where rows are
+/// checked, indexed and made.
+fn with_cure(mut error: Judged) -> Judged {
+    let said = &mut error.error;
+    let missing = |text: &str| {
+        let name = text.split_once(" does not exist").map(|(name, _)| name);
+        let name = name.and_then(|name| name.split('(').next());
+        let kinds = ["function ", "relation ", "type "];
+        name.is_some_and(|n| !n.contains('.') && kinds.iter().any(|kind| n.starts_with(kind)))
+    };
+    let text = said
+        .message
+        .split_once("ERROR: ")
+        .map_or("", |(_, text)| text);
+    if said.judged == Verdict::Failed && missing(text.trim_start()) {
+        said.message.push_str(
+            "; a function that names it without a schema finds it in no restore: in the source qualify the names in its body, or ALTER FUNCTION … SET search_path",
+        );
+    }
+    error
+}
+
+/// An error in a server without the foreign servers that the backup has.
+fn may_need_a_server(mut error: Judged) -> Judged {
+    if error.error.judged == Verdict::Failed {
+        error.error.judged = Verdict::Inconclusive;
+        error.reason = Reason::NotIsolated;
     }
     error
 }

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::archive::{Archive, Fetched};
 use super::drill::{Phases, Plan};
-use super::expected::{lies, not_restored, without_login};
+use super::expected::{changed_by_triggers, lies, not_restored, superuser_logs_in};
 use super::failure::Failure;
+use super::kept_away::KeptAway;
 use super::proof::Facts;
-use super::restored::{Fleeting, NAME, Scratch, room};
+use super::restored::{Fleeting, NAME, Reaches, Scratch, room};
 use super::verdict::{self, Findings, Judgement};
 use super::{random, sample};
 use crate::api::restore_drill::{DrillMode, Verdict};
@@ -89,6 +90,7 @@ impl Scratch {
         // The dump in a file is of no use to anybody else.
         let dump = Fleeting(&fetched.dump);
         clock.lap("fetch");
+        self.is_set_alike()?;
         let (target, loaded) = self
             .restored(&plan.scratch, archive, (fetched, left), observer)
             .await?;
@@ -148,15 +150,18 @@ impl Scratch {
             .await?;
         let names: Vec<String> = expected.roles.iter().map(|r| r.name.clone()).collect();
         found.roles = roles_called(target, NAME, &names).await?;
-        let mut notes = Vec::new();
+        let mut notes = loaded.notes.clone();
         leave_out(&mut expected, left);
         notes.extend(left.iter().map(|name| {
             let provider = provider_of(name).unwrap_or("its provider");
             format!("extension {name}: only {provider} has it; it holds no rows, and was left out")
         }));
         not_restored(&mut expected, loaded, &mut notes);
-        without_login(&mut expected);
-        without_login(&mut found);
+        let away = match self.reaches {
+            Reaches::Unwanted => KeptAway::of(&expected).leave_out(&mut expected),
+            Reaches::Nothing | Reaches::Allowed => Vec::new(),
+        };
+        superuser_logs_in(&mut expected, &self.superuser);
         let asked = plan.compare.schema.unwrap_or(true);
         let reference = match asked && needs_reference(&expected.entries, &found.entries) {
             true => {
@@ -170,10 +175,13 @@ impl Scratch {
             accepted: &plan.compare.accept,
         });
         let mut comparison = compare_with(&expected, &found, reference.as_ref());
+        comparison.settle(&plan.accepted);
+        changed_by_triggers(&mut comparison, &expected, loaded);
         if let Some(sampled) = sampled {
             comparison.not_compared.retain(|w| !w.ends_with(NO_HASH));
             comparison.not_compared.push(sampled);
         }
+        comparison.not_compared.extend(away);
         // The dump itself made this database, so its locale is not the server's choice.
         let lies = LOCALE.iter().filter_map(|name| {
             let text = |contents: &Contents| {
@@ -208,9 +216,8 @@ impl Scratch {
         let password: String = secret.iter().map(|b| format!("{b:02x}")).collect();
         if plan.application_role.is_none() {
             // Not the superuser: a check that COPYs to a program would run it.
-            let reader = format!("lifeboat_{password}");
-            scratch::make_reader(&target, &reader).await?;
-            target.user = reader;
+            scratch::make_reader(&target, &self.reader).await?;
+            target.user.clone_from(&self.reader);
         }
         if let Some(role) = &plan.application_role {
             scratch::allow_login(&target, role, &password).await?;

@@ -1,8 +1,9 @@
 //! What a drill says, and the score (DESIGN §7, G27, G28). Pure.
 
+use super::expected::CHANGED_BY_EXTENSION;
 use crate::api::Reason;
 use crate::api::restore_drill::{Compare, CompareContent, CompareRows, Verdict};
-use crate::manifest::{CheckProof, ScorePart};
+use crate::manifest::{CheckProof, ProofDifference, ScorePart};
 use crate::postgres::compare::{Comparison, Difference};
 use crate::postgres::judge::Judged;
 
@@ -63,7 +64,7 @@ pub enum Kind {
 pub fn kind(difference: &Difference) -> Kind {
     match difference.what.as_str() {
         "table" | "rows" => Kind::Rows,
-        "content" | "large objects" => Kind::Content,
+        "content" | "large objects" | CHANGED_BY_EXTENSION => Kind::Content,
         _ => Kind::Schema,
     }
 }
@@ -146,13 +147,11 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
         (Verdict::Failed, Reason::Differs, differs(different))
     } else if let Some(first) = findings.comparison.undecided.first() {
         // Not even the checks' answers: they ask the same tables (G18).
+        let (reason, message) = by_an_extension(first);
         return Judgement {
             result: Verdict::Inconclusive,
-            reason: Reason::ExtensionVersion,
-            message: format!(
-                "an extension makes things otherwise here, so it cannot be told: {}; name an image with the source's version in spec.postgres.image",
-                first.sentence()
-            ),
+            reason,
+            message,
             proves: false,
             score: None,
             parts: Vec::new(),
@@ -206,16 +205,52 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
     }
 }
 
+/// Of a backup whose documents contradict each other: nothing needs to be restored to know that it is at fault.
+#[must_use]
+pub fn contradictory(lies: &[ProofDifference]) -> Option<Judgement> {
+    let said = super::contradictions::sentence(lies)?;
+    Some(Judgement {
+        result: Verdict::Failed,
+        reason: Reason::Differs,
+        message: format!("the backup contradicts itself: {said}"),
+        proves: false,
+        score: Some(0),
+        parts: Vec::new(),
+    })
+}
+
 /// The server could not hold the backup, so that nothing in it was compared.
 fn is_blocked(findings: &Findings<'_>) -> bool {
     let mut errors = findings.errors.iter();
     errors.any(|e| e.error.judged == Verdict::Inconclusive)
 }
 
+/// What an extension makes otherwise, or changes, so that it cannot be told.
+fn by_an_extension(first: &Difference) -> (Reason, String) {
+    if first.what == CHANGED_BY_EXTENSION {
+        let text = format!(
+            "triggers of an extension change its rows while they are loaded, so it cannot be told whether the backup has them: {}; \
+             a restore with stock tools changes them in the same way: after it empty these tables and load their rows once more with \
+             pg_restore --data-only --disable-triggers",
+            first.sentence()
+        );
+        return (Reason::ExtensionInTheWay, text);
+    }
+    let text = format!(
+        "an extension makes things otherwise here, so it cannot be told: {}{}",
+        first.sentence(),
+        remedy(Reason::ExtensionVersion)
+    );
+    (Reason::ExtensionVersion, text)
+}
+
 fn remedy(reason: Reason) -> &'static str {
     match reason {
-        Reason::ExtensionMissing | Reason::ExtensionVersion | Reason::LocaleMissing => {
+        Reason::ExtensionMissing | Reason::LocaleMissing => {
             "; name an image that has it as the source does in spec.postgres.image"
+        }
+        Reason::ExtensionVersion => {
+            "; name an image with the source's version in spec.postgres.image, or bring the source to this version (ALTER EXTENSION … UPDATE)"
         }
         _ => "",
     }

@@ -23,6 +23,8 @@ fn error(judged: Verdict, reason: Reason) -> Judged {
             judged,
         },
         reason,
+        dump_id: None,
+        of_server: true,
     }
 }
 

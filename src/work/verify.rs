@@ -11,7 +11,7 @@ use crate::postgres::compare::{Comparison, compare};
 use crate::postgres::content::LineKey;
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, PgError, Print, Target,
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgError, Print, Programs, Target,
     Toc, TocParser, census, preflight, witness,
 };
 
@@ -43,7 +43,9 @@ pub async fn verify(
     observer: &dyn Observer,
 ) -> Result<Comparison, Failure> {
     let found = observe(subject, recorded, observer).await?;
-    Ok(compare(recorded, &found))
+    let mut comparison = compare(recorded, &found);
+    comparison.settle(&std::collections::BTreeSet::new());
+    Ok(comparison)
 }
 
 /// What the database holds now, recorded as the backup recorded it, under one snapshot.
@@ -82,7 +84,7 @@ async fn begin(
     observer: &dyn Observer,
 ) -> Result<(Coordinator, Toc), Failure> {
     let found = preflight(&subject.target, &subject.application_name).await?;
-    let tool = PgDump::find(found.major(), &subject.postgres_folders).await?;
+    let tool = Programs::find(found.major(), &subject.postgres_folders).await?;
     let coordinator = Coordinator::begin(
         &subject.target,
         &subject.application_name,
@@ -98,6 +100,7 @@ async fn begin(
         snapshot: coordinator.snapshot(),
         application_name: &subject.application_name,
         pooled: found.pooler != Pooler::None,
+        heard: coordinator.heard(),
         print: &print,
         scratch: &subject.scratch,
     })

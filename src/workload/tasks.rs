@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 
 use super::{BackupPlan, DrillPlan, PinPlan, UPKEEP_DEADLINE};
-use crate::api::backup_policy::{ContentHash, Database};
+use crate::api::backup_policy::{Accept, ContentHash, Database};
 use crate::api::duration::parse_positive;
 use crate::api::shared::CaRef;
 use crate::api::{Backup, BackupPolicy, BackupStore, BackupStoreSpec, RestoreDrill};
@@ -50,6 +50,7 @@ pub(super) fn drill(
     let spec = drill.spec.clone();
     let postgres = spec.postgres.unwrap_or_default();
     let objectives = policy.spec.objectives.as_ref();
+    let accepted = policy.spec.accept.iter().flat_map(Accept::names);
     Task {
         version: TASK_VERSION,
         deadline_seconds: plan.deadline.as_secs(),
@@ -68,6 +69,7 @@ pub(super) fn drill(
             minimum_score: spec.minimum_score.unwrap_or_default(),
             locales: postgres.locales,
             parameters: postgres.parameters,
+            accepted: accepted.cloned().collect(),
             image: image.to_owned(),
             rto_objective_seconds: objectives.and_then(|o| promised(o.rto.as_deref())),
             rpo_objective_seconds: objectives.and_then(|o| promised(o.rpo.as_deref())),

@@ -61,8 +61,8 @@ fn with_an_unreadable_key(backup: &mut Backup) {
 /// The parts of a backup against each other: what a server lacks is no excuse.
 #[rstest]
 #[case::a_role_that_it_needs(without_its_role, "Differs", "roles")]
-#[case::a_recovery_point_of_another_time(of_another_time, "Differs", "recovery point")]
-#[case::no_settings(without_settings, "Differs", "server_encoding")]
+#[case::a_recovery_point_of_another_time(of_another_time, "Differs", "dataAt")]
+#[case::no_settings(without_settings, "Differs", "server_version")]
 #[case::the_key_of_its_hashes(with_an_unreadable_key, "BackupDamaged", "contents.json")]
 #[tokio::test(flavor = "multi_thread")]
 async fn p10_a_backup_that_contradicts_itself_fails_on_any_server(

@@ -1,4 +1,5 @@
-//! A custom-format dump of PostgreSQL 13 to 15 without compression, taken apart and put together again.
+//! A custom-format dump of PostgreSQL 13 to 18, taken apart and put together again: formats 1.14 to 1.16, whose blocks are as
+//! they are or compressed with zstd.
 
 /// A string of the dump; some are absent.
 pub type Text = Option<String>;
@@ -10,6 +11,7 @@ pub struct Dump {
     head: Vec<u8>,
     int: usize,
     offset: usize,
+    zstd: bool,
     pub database: Text,
     pub server_version: Text,
     pub dump_version: Text,
@@ -31,8 +33,10 @@ pub struct Entry {
     drop: Text,
     pub copy: Text,
     pub namespace: Text,
-    tablespace: Text,
+    pub tablespace: Text,
     pub access_method: Text,
+    /// Since 1.16.
+    relation_kind: Option<i64>,
     pub owner: Text,
     with_oids: Text,
     depends: Vec<String>,
@@ -57,17 +61,31 @@ pub enum Block {
 
 const ROWS: u8 = 1;
 const OBJECTS: u8 = 3;
+/// Of the algorithms of compression the one that Lifeboat asks for.
+const ZSTD: u8 = 3;
+/// What ends the rows of a COPY, and those of a table without any.
+const END: &str = "\\.\n";
 
 impl Dump {
     pub fn parse(bytes: &[u8]) -> Self {
+        assert_eq!(&bytes[..6], b"PGDMP\x01");
+        let minor = bytes[6];
+        assert!((14..=16).contains(&minor), "format 1.{minor}");
         let mut reader = Reader {
             bytes,
             at: 11,
             int: usize::from(bytes[8]),
+            minor,
+            zstd: false,
         };
-        assert_eq!(&bytes[..7], b"PGDMP\x01\x0e", "format 1.14");
         assert_eq!(bytes[10], 1, "custom");
-        assert_eq!(reader.int(), 0, "a dump that is not compressed");
+        if minor == 14 {
+            assert_eq!(reader.int(), 0, "a dump that is not compressed");
+        } else {
+            let algorithm = reader.take(1)[0];
+            assert!([0, ZSTD].contains(&algorithm), "compressed by {algorithm}");
+            reader.zstd = algorithm == ZSTD;
+        }
         for _ in 0..7 {
             reader.int();
         }
@@ -76,6 +94,7 @@ impl Dump {
             head: bytes[..reader.at].to_vec(),
             int: reader.int,
             offset,
+            zstd: reader.zstd,
             database: reader.text(),
             server_version: reader.text(),
             dump_version: reader.text(),
@@ -95,6 +114,7 @@ impl Dump {
         let mut out = Writer {
             bytes: self.head.clone(),
             int: self.int,
+            zstd: self.zstd,
         };
         for text in [&self.database, &self.server_version, &self.dump_version] {
             out.text(text.as_deref());
@@ -118,13 +138,16 @@ impl Dump {
         })
     }
 
-    /// The large objects.
-    pub fn objects(&mut self) -> &mut Vec<(i64, Vec<u8>)> {
-        let found = self.blocks.iter_mut().find_map(|block| match block {
-            Block::Objects { objects, .. } => Some(objects),
+    /// The large objects, of all blocks: those of an owner may stand for themselves.
+    pub fn objects(&mut self) -> Vec<&mut (i64, Vec<u8>)> {
+        let blocks = self.blocks.iter_mut();
+        let found = blocks.filter_map(|block| match block {
+            Block::Objects { objects, .. } => Some(objects.iter_mut()),
             Block::Rows { .. } => None,
         });
-        found.expect("a dump with large objects")
+        let found: Vec<_> = found.flatten().collect();
+        assert!(!found.is_empty(), "a dump with large objects");
+        found
     }
 
     /// Takes an entry out, with its data.
@@ -162,6 +185,8 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     int: usize,
+    minor: u8,
+    zstd: bool,
 }
 
 impl Reader<'_> {
@@ -198,6 +223,7 @@ impl Reader<'_> {
             namespace: self.text(),
             tablespace: self.text(),
             access_method: self.text(),
+            relation_kind: (self.minor >= 16).then(|| self.int()),
             owner: self.text(),
             with_oids: self.text(),
             depends: std::iter::from_fn(|| self.text()).collect(),
@@ -210,6 +236,9 @@ impl Reader<'_> {
         let mut all = Vec::new();
         loop {
             let length = usize::try_from(self.int()).unwrap();
+            if length == 0 && self.zstd && !all.is_empty() {
+                return zstd::decode_all(all.as_slice()).unwrap();
+            }
             if length == 0 {
                 return all;
             }
@@ -232,7 +261,7 @@ impl Reader<'_> {
         }
         assert_eq!(kind, ROWS);
         let text = String::from_utf8(self.chunks()).unwrap();
-        let (rows, end) = match text.strip_prefix("\\.\n") {
+        let (rows, end) = match text.strip_prefix(END) {
             Some(_) => ("", text.as_str()),
             None => text.split_at(text.rfind("\n\\.\n").unwrap() + 1),
         };
@@ -247,6 +276,7 @@ impl Reader<'_> {
 struct Writer {
     bytes: Vec<u8>,
     int: usize,
+    zstd: bool,
 }
 
 impl Writer {
@@ -281,9 +311,13 @@ impl Writer {
             &e.namespace,
             &e.tablespace,
             &e.access_method,
-            &e.owner,
-            &e.with_oids,
         ] {
+            self.text(text.as_deref());
+        }
+        if let Some(kind) = e.relation_kind {
+            self.int(kind);
+        }
+        for text in [&e.owner, &e.with_oids] {
             self.text(text.as_deref());
         }
         for depends in &e.depends {
@@ -294,7 +328,8 @@ impl Writer {
     }
 
     fn chunks(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(4096) {
+        let packed = self.zstd.then(|| zstd::encode_all(bytes, 1).unwrap());
+        for chunk in packed.as_deref().unwrap_or(bytes).chunks(4096) {
             self.int(length(chunk.len()));
             self.bytes.extend_from_slice(chunk);
         }

@@ -59,7 +59,7 @@ fn passed(proof: &Proof) {
 }
 
 /// The same programs in an image without locales, and where it is wanted without what they are made of.
-fn without_locales(major: i32, sources: bool) -> TempDir {
+pub fn without_locales(major: i32, sources: bool) -> TempDir {
     let folder = tempfile::Builder::new()
         .prefix("lb-root")
         .tempdir_in("/tmp")
@@ -230,7 +230,11 @@ async fn g4_tables_of_an_extension_are_proven_as_far_as_they_are_in_the_dump(
 ) {
     let made = of_version(major, version).await;
     assert_eq!(made.not_dumped, ["kinds.queue", "public.added"]);
-    let proof = drilled(&made, major, &host_bin(major)).await;
+    let folders = Folders::new();
+    let mut plan = drill_plan(made.store.clone(), &made.prefix, major, &folders);
+    // Somebody gave it to the extension, which does not make it.
+    plan.accepted = ["public.added".to_owned()].into();
+    let proof = drill(&plan, &Silent).await.unwrap().proof;
     passed(&proof);
     let noted = |words: &str| proof.notes.iter().any(|note| note.contains(words));
     let newer = version == "1.0";

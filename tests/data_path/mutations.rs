@@ -1,16 +1,17 @@
 //! P10: no path leads to `Passed` but the true one. One backup is spoiled at random, in hundreds of ways that a reader could
 //! overlook, and sealed again so that every digest and size fits; none of them may prove anything.
 //!
-//! `LIFEBOAT_SEED=7 cargo test --test data_path mutations` spoils it in other ways.
+//! `LIFEBOAT_SEED=7 cargo test --test data_path mutations` spoils it in other ways; `make soak` in a thousand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat::api::restore_drill::Verdict;
+use lifeboat::manifest::Beside;
 use lifeboat::objects::{Memory, ObjectStore};
 use lifeboat::postgres::Silent;
-use lifeboat::postgres::scratch::{ScratchOrder, ScratchServer};
+use lifeboat::postgres::scratch::{Network, ScratchOrder, ScratchServer};
 use lifeboat::work::backup::make;
 use lifeboat::work::drill::{Place, run as drill};
 
@@ -21,18 +22,41 @@ use crate::runs::{FIRST, SECOND, plan};
 use crate::sealed::{Backup, Chance, Sealed};
 use crate::spoil_contents::OF_THE_CONTENTS;
 use crate::spoil_dump::OF_THE_DUMP;
+use crate::spoil_more::{FINER, OF_FINER_WORDS, OF_THE_SETTINGS};
 use crate::spoil_rest::{OF_THE_MANIFEST, OF_THE_ROLES};
 use crate::verifies::SCHEMA;
 
 /// Changes a part of a backup and says how.
 pub type Spoil = fn(&mut Backup, &mut Chance) -> String;
 
-/// Of the last whose dumps are not compressed inside.
-const MAJOR: i32 = 15;
-/// How many are tried: each at least once, then again with other seeds.
-const MUTATIONS: usize = 200;
+/// How many are tried, unless `LIFEBOAT_MUTATIONS` says it: each at least once, then again with other seeds.
+const MUTATIONS: u64 = 200;
 /// Where the seeds begin, unless `LIFEBOAT_SEED` says it.
 const SEED: u64 = 20_261_121;
+/// Of the server, unless `LIFEBOAT_MAJOR` says it: the last whose dumps are not compressed inside.
+const MAJOR: u64 = 15;
+
+/// How it is tried.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    mutations: usize,
+    seed: u64,
+    major: i32,
+}
+
+impl Order {
+    fn read() -> Self {
+        let number = |name: &str, usual: u64| {
+            let said = std::env::var_os(name).and_then(|value| value.into_string().ok());
+            said.map_or(usual, |said| said.parse().unwrap())
+        };
+        Self {
+            mutations: usize::try_from(number("LIFEBOAT_MUTATIONS", MUTATIONS)).unwrap(),
+            seed: number("LIFEBOAT_SEED", SEED),
+            major: i32::try_from(number("LIFEBOAT_MAJOR", MAJOR)).unwrap(),
+        }
+    }
+}
 
 /// What the schema of the other tests lacks.
 const MORE: &str = "\
@@ -60,19 +84,19 @@ struct Sound {
     other: Backup,
 }
 
-async fn sound() -> Sound {
-    let source = Server::start(MAJOR, &["shared_preload_libraries=lifeboat_label"]);
+async fn sound(major: i32) -> Sound {
+    let source = Server::start(major, &["shared_preload_libraries=lifeboat_label"]);
     source
         .database("shop", "TEMPLATE template0 LOCALE 'C'")
         .await;
-    for sql in [KINDS, SCHEMA, MORE] {
+    for sql in [KINDS, SCHEMA, MORE, FINER] {
         source.sql("shop", sql).await;
     }
     let mut made = Vec::new();
     for pod in [FIRST, SECOND] {
         let store: Arc<dyn ObjectStore> = Arc::new(Memory::new());
         let scratch = tempfile::tempdir().unwrap();
-        let plan = plan(source.target("shop"), MAJOR, store.clone(), pod, &scratch);
+        let plan = plan(source.target("shop"), major, store.clone(), pod, &scratch);
         let manifest = make(&plan, &Silent).await.unwrap();
         made.push(Backup::read(store.as_ref(), &manifest.prefix).await);
         source
@@ -90,6 +114,8 @@ struct Case {
     name: String,
     sealed: Sealed,
     must: Must,
+    /// In a server of its own, which is made as the backup says.
+    alone: bool,
 }
 
 /// What a drill of it may say.
@@ -107,21 +133,30 @@ struct Said {
     wrong: Option<String>,
 }
 
-fn cases(sound: &Sound, base: u64) -> Vec<Case> {
-    let parts = [OF_THE_DUMP, OF_THE_CONTENTS, OF_THE_ROLES].concat();
+fn cases(sound: &Sound, order: Order) -> Vec<Case> {
+    let parts = [
+        OF_THE_DUMP,
+        OF_FINER_WORDS,
+        OF_THE_CONTENTS,
+        OF_THE_ROLES,
+        OF_THE_SETTINGS,
+    ]
+    .concat();
     let whole = || Case {
         what: "nothing",
         name: "sealed again".to_owned(),
         sealed: sound.backup.seal(),
         must: Must::Prove,
+        alone: false,
     };
-    let (mut cases, mut seen, mut seed) = (vec![whole()], BTreeSet::new(), base);
+    let (mut cases, mut seen, mut seed) = (vec![whole()], BTreeSet::new(), order.seed);
     let mut round = 0;
-    while seen.len() < MUTATIONS {
+    while seen.len() < order.mutations {
         let mut add = |what: &'static str, name: String, sealed: Sealed| {
             // Some know one way only: the same twice tells nothing.
-            if seen.len() < MUTATIONS && seen.insert(sealed.print()) {
+            if seen.len() < order.mutations && seen.insert(sealed.print()) {
                 cases.push(Case {
+                    alone: what == "refused setting",
                     what,
                     name,
                     sealed,
@@ -185,14 +220,18 @@ fn damage(sound: &Sound, n: usize, seed: u64) -> Case {
         name: format!("{name}: {what} (seed {seed})"),
         sealed,
         must: Must::BeDamaged,
+        alone: false,
     }
 }
 
-async fn said(case: Case, socket: PathBuf) -> Said {
+async fn said(case: Case, socket: PathBuf, major: i32) -> Said {
     let folders = Folders::new();
     let store = case.sealed.store().await;
-    let mut plan = drill_plan(store, &case.sealed.manifest.prefix, MAJOR, &folders);
-    plan.server = Place::Running(socket);
+    let mut plan = drill_plan(store, &case.sealed.manifest.prefix, major, &folders);
+    if !case.alone {
+        plan.server = Place::Running(socket);
+    }
+    let mut lies = Vec::new();
     let (reason, proved, damaged, shown) = match drill(&plan, &Silent).await {
         Err(failure) => (
             failure.reason().as_str().to_owned(),
@@ -206,6 +245,13 @@ async fn said(case: Case, socket: PathBuf) -> Said {
             let damaged =
                 (proof.result, proof.reason.as_str()) == (Verdict::Failed, "BackupDamaged");
             let shown = serde_json::to_string_pretty(&proof).unwrap();
+            // Whatever a drill says, it says one thing.
+            lies = proof.contradictions(&Beside {
+                at: &case.sealed.manifest.prefix,
+                run: &plan.run,
+                manifest: Some((&case.sealed.manifest, &proof.backup.manifest_sha256)),
+                now: lifeboat::work::clock::now(),
+            });
             (reason, proof.proves, damaged, shown)
         }
     };
@@ -214,23 +260,24 @@ async fn said(case: Case, socket: PathBuf) -> Said {
         Must::NotProve => !proved && reason != "Passed/Succeeded",
         Must::BeDamaged => damaged,
     };
+    let right = right && lies.is_empty();
     let name = &case.name;
     Said {
         what: case.what,
-        wrong: (!right).then(|| format!("{}, {name}: {reason}\n{shown}", case.what)),
+        wrong: (!right).then(|| format!("{}, {name}: {reason}\n{lies:?}\n{shown}", case.what)),
         reason,
     }
 }
 
 /// One server, whose drills follow each other.
-async fn worker(cases: Vec<Case>, order: ScratchOrder) -> Vec<Said> {
+async fn worker(cases: Vec<Case>, order: ScratchOrder, major: i32) -> Vec<Said> {
     let folders = Folders::new();
     let (data, socket) = (folders.volume(), folders.socket());
-    let server = ScratchServer::start(&host_bin(MAJOR), &order, &data, &socket).await;
+    let server = ScratchServer::start(&host_bin(major), &order, &data, &socket, Network::Own).await;
     let server = server.unwrap();
     let mut all = Vec::new();
     for case in cases {
-        all.push(said(case, socket.clone()).await);
+        all.push(said(case, socket.clone(), major).await);
     }
     server.stop().await;
     all
@@ -238,29 +285,24 @@ async fn worker(cases: Vec<Case>, order: ScratchOrder) -> Vec<Said> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p10_no_path_leads_to_passed_but_the_true_one() {
-    let base = std::env::var_os("LIFEBOAT_SEED");
-    let base = base.map_or(SEED, |seed| seed.to_str().unwrap().parse().unwrap());
-    println!("LIFEBOAT_SEED={base}");
-    let sound = sound().await;
-    let order = ScratchOrder::of(&sound.backup.contents, &BTreeMap::new());
+    let order = Order::read();
+    let Order { seed, major, .. } = order;
+    println!("LIFEBOAT_SEED={seed} LIFEBOAT_MAJOR={major}");
+    let sound = sound(major).await;
+    let scratch = ScratchOrder::of(&sound.backup.contents, &BTreeMap::new());
     let (mut left, mut right) = (Vec::new(), Vec::new());
-    for (n, case) in cases(&sound, base).into_iter().enumerate() {
+    for (n, case) in cases(&sound, order).into_iter().enumerate() {
         if n % 2 == 0 { &mut left } else { &mut right }.push(case);
     }
-    let other = tokio::spawn(worker(right, order.clone()));
-    let mut all = worker(left, order).await;
+    let other = tokio::spawn(worker(right, scratch.clone(), major));
+    let mut all = worker(left, scratch, major).await;
     all.extend(other.await.unwrap());
 
     let wrong: Vec<&str> = all.iter().filter_map(|s| s.wrong.as_deref()).collect();
-    let (mut meanings, mut reasons) = (BTreeMap::new(), BTreeMap::new());
-    for said in &all {
-        *meanings.entry(said.what).or_insert(0) += 1;
-        *reasons.entry(said.reason.as_str()).or_insert(0) += 1;
-    }
-    println!("{meanings:#?}\n{reasons:#?}");
+    let meanings = table(&all);
     assert!(
         wrong.is_empty(),
-        "LIFEBOAT_SEED={base}\n{}",
+        "LIFEBOAT_SEED={seed} LIFEBOAT_MAJOR={major}\n{}",
         wrong.join("\n\n")
     );
     for what in MEANINGS {
@@ -269,16 +311,38 @@ async fn p10_no_path_leads_to_passed_but_the_true_one() {
     assert_eq!(meanings.len(), MEANINGS.len(), "{meanings:#?}");
     assert_eq!(meanings["object damaged"], DAMAGES);
     let spoiled = all.len() - DAMAGES - meanings["nothing"];
-    assert_eq!(spoiled, MUTATIONS);
+    assert_eq!(spoiled, order.mutations);
+}
+
+/// Prints what was tried and what was said of it, a line for each kind. Answers how often each was tried.
+fn table(all: &[Said]) -> BTreeMap<&'static str, usize> {
+    let mut kinds: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for said in all {
+        let verdicts = kinds.entry(said.what).or_default();
+        *verdicts.entry(&said.reason).or_insert(0) += 1;
+    }
+    let mut tried = BTreeMap::new();
+    println!("| kind | tried | verdicts |\n|---|---|---|");
+    for (what, verdicts) in kinds {
+        let count = verdicts.values().sum();
+        let words: Vec<String> = verdicts.iter().map(|(v, n)| format!("{v} {n}")).collect();
+        println!("| {what} | {count} | {} |", words.join(", "));
+        tried.insert(what, count);
+    }
+    println!("{} kinds, {} tried", tried.len(), all.len());
+    tried
 }
 
 /// Everything that is changed.
-const MEANINGS: [&str; 36] = [
+const MEANINGS: [&str; 60] = [
     "ACL",
+    "base",
+    "bounds of a sequence",
     "collation",
     "columns",
     "comment",
     "count",
+    "date",
     "default",
     "definition",
     "encryption",
@@ -287,26 +351,47 @@ const MEANINGS: [&str; 36] = [
     "entry removed",
     "extension list",
     "format",
+    "generated column",
+    "grant option",
+    "grantor",
     "hash",
+    "identity",
     "label",
     "large object",
     "left out",
     "line key",
+    "literal",
+    "major",
+    "membership",
+    "not null",
     "nothing",
     "object",
     "object damaged",
+    "options of a function",
+    "options of a view",
+    "order of an enum",
+    "order of columns",
     "owner",
+    "place",
     "policy",
     "property of the database",
+    "recipients",
+    "refused setting",
     "relation",
+    "replica identity",
     "role",
     "role attribute",
     "row doubled",
     "row missing",
     "row moved",
+    "row security",
     "row value",
+    "rows left out",
     "sequence",
     "setting",
+    "source",
+    "state of a trigger",
+    "storage",
     "table added to contents",
     "table removed from contents",
     "version",

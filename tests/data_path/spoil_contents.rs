@@ -1,7 +1,7 @@
 //! What may be wrong with what a backup says it holds.
 
 use lifeboat::manifest::{
-    Collation, Contents, LeftOut, Name, Relation, Role, SchemaEntry, Sequence,
+    Collation, Contents, LeftOut, Name, Relation, Role, SchemaEntry, Sequence, Source,
 };
 
 use crate::mutations::Spoil;
@@ -163,6 +163,26 @@ pub const OF_THE_CONTENTS: &[(&str, &str, Spoil)] = &[
         let left = &mut b.contents.left_out[0];
         (left.schema, left.name) = (table.schema.clone(), table.name.clone());
         named(&table)
+    }),
+    ("rows left out", "more or fewer", |b, c| {
+        let left = &mut b.contents.left_out[0];
+        left.rows += c.step();
+        format!("{left:?}")
+    }),
+    ("source", "that is none", |b, c| {
+        let hosts = ["", "/run/postgresql", "db shop", "db\n"];
+        b.contents.source = Some(Source {
+            host: (*c.of(&hosts)).to_owned(),
+            port: 5432,
+        });
+        format!("{:?}", b.contents.source)
+    }),
+    ("source", "without a port", |b, _| {
+        b.contents.source = Some(Source {
+            host: "db.shop.svc".to_owned(),
+            port: 0,
+        });
+        String::new()
     }),
     ("left out", "nothing", |b, _| {
         format!("{:?}", b.contents.left_out.remove(0))

@@ -56,11 +56,19 @@ pub const OF_THE_ROLES: &[(&str, &str, Spoil)] = &[
     ("role", "one more", |b, _| {
         insert(b, "CREATE ROLE \"nobody_knows\";")
     }),
-    ("role", "its membership missing", |b, c| {
+    ("membership", "missing", |b, c| {
         take(b, c, |line| line.starts_with("GRANT "))
     }),
-    ("role", "a membership more", |b, _| {
+    ("membership", "one more", |b, _| {
         insert(b, "GRANT \"shop_group\" TO \"shop_reader\";")
+    }),
+    ("membership", "to give on", |b, c| {
+        let may = |line: &str| line.contains("ADMIN OPTION") || line.contains("ADMIN TRUE");
+        let grant = |line: &str| line.starts_with("GRANT ") && !may(line);
+        change(b, c, grant, |line, _| match line.contains("ADMIN FALSE") {
+            true => line.replace("ADMIN FALSE", "ADMIN TRUE"),
+            false => line.replace(';', " WITH ADMIN OPTION;"),
+        })
     }),
 ];
 
@@ -115,9 +123,72 @@ pub const OF_THE_MANIFEST: &[(&str, &str, Lie)] = &[
         m.server.version = c.other(&m.server.version);
         m.server.version.clone()
     }),
-    ("version", "its major", |m, c| {
-        m.server.major = *c.of(&[13, 14, 16, 17]);
+    ("major", "in the manifest", |m, c| {
+        let others: Vec<i32> = (13..20).filter(|n| *n != m.server.major).collect();
+        m.server.major = *c.of(&others);
         m.server.major.to_string()
+    }),
+    ("major", "in the manifest, with the version", |m, c| {
+        let others: Vec<i32> = (13..20).filter(|n| *n != m.server.major).collect();
+        m.server.major = *c.of(&others);
+        m.server.version = format!("{}.1", m.server.major);
+        m.server.version.clone()
+    }),
+    ("date", "long after now", |m, c| {
+        let at = "2099-01-01T00:00:00Z".parse().unwrap();
+        match c.below(4) {
+            0 => m.started_at = at,
+            1 => m.data_at = at,
+            2 => m.finished_at = at,
+            _ => m.due = at,
+        }
+        at.to_string()
+    }),
+    ("date", "begun after its end", |m, c| {
+        let later = jiff::SignedDuration::from_secs(c.step().abs());
+        m.started_at = m.finished_at + later;
+        m.started_at.to_string()
+    }),
+    ("date", "another recovery point", |m, c| {
+        m.data_at += jiff::SignedDuration::from_secs(c.step());
+        m.data_at.to_string()
+    }),
+    ("place", "another directory", |m, c| {
+        m.directory = c.other(&m.directory);
+        m.directory.clone()
+    }),
+    ("place", "another pod", |m, c| {
+        m.pod_uid = format!("{}{}", c.other_hex(&m.pod_uid[..8]), &m.pod_uid[8..]);
+        m.pod_uid.clone()
+    }),
+    ("place", "another due time", |m, c| {
+        m.due -= jiff::SignedDuration::from_hours(c.step().abs());
+        m.due.to_string()
+    }),
+    ("place", "another engine", |m, c| {
+        m.engine = c.other(&m.engine);
+        m.engine.clone()
+    }),
+    ("place", "a policy without its uid", |m, _| {
+        m.policy_uid.clear();
+        String::new()
+    }),
+    ("base", "no snapshot", |m, _| {
+        m.base.snapshot = None;
+        String::new()
+    }),
+    ("base", "a standby", |m, _| {
+        m.base.in_recovery = !m.base.in_recovery;
+        String::new()
+    }),
+    ("base", "transaction ids out of order", |m, c| {
+        let ids = m.base.snapshot.as_mut().unwrap();
+        ids.xmin = format!("9{}", ids.xmax);
+        c.step().to_string()
+    }),
+    ("recipients", "of what is not encrypted", |m, _| {
+        m.encryption.recipients.push("age1somebody".to_owned());
+        String::new()
     }),
     ("version", "of pg_dump", |m, c| {
         m.server.pg_dump_version = c.other(&m.server.pg_dump_version);

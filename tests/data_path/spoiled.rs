@@ -216,7 +216,12 @@ async fn p10_a_damaged_archive_is_the_backups_fault(
     database.definition = Some(database.sql().replace("LOCALE = 'C'", "LOCALE = 'X'"));
     backup.told();
 })]
-#[case::programs_of_its_major("WrongMajor", &["12"], |backup: &mut Backup| backup.manifest.server.major = 12)]
+#[case::programs_of_its_major("WrongMajor", &["12"], |backup: &mut Backup| {
+    backup.manifest.server.major = 12;
+    backup.manifest.server.version = "12.1".to_owned();
+    backup.contents.settings.insert("server_version".to_owned(), "12.1".to_owned());
+    backup.dump.server_version = Some("12.1".to_owned());
+})]
 #[tokio::test(flavor = "multi_thread")]
 async fn p10_what_the_image_lacks_is_named(
     #[case] reason: &str,
@@ -355,6 +360,8 @@ async fn p10_a_dump_larger_than_the_volume_is_not_fetched() {
         .iter_mut()
         .find(|o| o.name.starts_with("dump"));
     dump.unwrap().bytes = i64::MAX / 2;
+    let all = sealed.manifest.objects.iter().map(|o| o.bytes);
+    sealed.manifest.counts.stored_bytes = all.sum();
     let bench = Bench::of(sealed.store().await, &sealed.manifest.prefix);
     let proof = bench.drilled(&Silent).await.proof;
     assert_says(

@@ -1,7 +1,7 @@
 //! Whole backups, restored with stock programs as docs/break-glass.md says.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use lifeboat::codec::{Limits, Recipients};
 use lifeboat::manifest::{Contents, Manifest, Name};
@@ -58,28 +58,32 @@ pub async fn copy(store: &dyn ObjectStore, manifest: &Manifest, to: &Path) {
     }
 }
 
-/// Restores a copied folder into a new database `back` with no program of ours.
-fn restore(server: &Server, folder: &Path, key: &Path) {
-    run(server
-        .tool("createdb")
-        .args(["-T", "template0"])
-        .arg("back"));
+/// Restores a copied folder into an empty database with no program of ours.
+pub fn break_glass(server: &Server, dbname: &str, folder: &Path, key: &Path) -> Output {
     let path = std::env::join_paths(
         std::iter::once(server.bin.clone())
             .chain(["/usr/local/bin", "/usr/bin", "/bin"].map(Into::into)),
     );
     let uri = format!(
-        "postgresql:///back?host={}&port={}&user=postgres",
+        "postgresql:///{dbname}?host={}&port={}&user=postgres",
         server.dir.path().display(),
         server.port
     );
-    run(
-        Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/break-glass.sh"))
-            .env("PATH", path.unwrap())
-            .arg(folder)
-            .arg(key)
-            .arg(uri),
-    );
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/break-glass.sh");
+    let mut command = Command::new(script);
+    command.env("PATH", path.unwrap()).arg(folder).arg(key);
+    command.arg(uri).output().unwrap()
+}
+
+/// The same, into a new database `back`; nothing may be refused.
+fn restore(server: &Server, folder: &Path, key: &Path) {
+    run(server
+        .tool("createdb")
+        .args(["-T", "template0"])
+        .arg("back"));
+    let output = break_glass(server, "back", folder, key);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }
 
 pub fn contents(folder: &Path, key: &Path) -> Contents {

@@ -38,7 +38,12 @@ spec: {{policyRef: {{name: orders}}}}
         due: at(finished),
         finished_at: at(finished),
         result: verdict,
-        reason: "Differs".to_owned(),
+        reason: match verdict {
+            Verdict::Passed => "Succeeded",
+            Verdict::Failed => "Differs",
+            Verdict::Inconclusive => "NoRoom",
+        }
+        .to_owned(),
         message: format!("for the test: {}", verdict.as_str()),
         proves: verdict == Verdict::Passed,
         score: Some(100),
@@ -141,7 +146,10 @@ fn g4_rows_of_extensions_that_nobody_dumps_are_told_unless_they_are_accepted() {
     assert!(message.contains("spec.accept.extensionData"), "{message}");
     let mut accept = |tables: &[&str]| {
         let extension_data = tables.iter().map(|t| (*t).to_owned()).collect();
-        world.0.policy.spec.accept = Some(Accept { extension_data });
+        world.0.policy.spec.accept = Some(Accept {
+            extension_data,
+            ..Accept::default()
+        });
         world.look(after(9_020))
     };
     let some = accept(&["cron.runs"]);
@@ -150,6 +158,58 @@ fn g4_rows_of_extensions_that_nobody_dumps_are_told_unless_they_are_accepted() {
     let all = accept(&["cron.runs", "public.added"]);
     assert_eq!(healthy(&all), "True/Healthy");
     assert_eq!(heard(&all), ["-ExtensionDataNotDumped"]);
+}
+
+/// G3: so is what else no dump holds.
+#[test]
+fn g3_what_no_dump_holds_is_told_unless_it_is_accepted() {
+    let mut world = proven();
+    world.settle(after(9_000));
+    let status = world.0.policy.status.as_mut().unwrap();
+    status.database = Some(DatabaseFacts {
+        major: 17,
+        not_dumped: vec!["tablespace fast".to_owned(), "index public.i".to_owned()],
+        ..DatabaseFacts::default()
+    });
+    let decision = world.look(after(9_010));
+    assert_eq!(healthy(&decision), "False/NotDumped");
+    let message = &decision.status.alerts[0].message;
+    assert!(
+        message.contains("`tablespace fast`, `index public.i`"),
+        "{message}"
+    );
+    assert!(message.contains("spec.accept.notDumped"), "{message}");
+    world.0.policy.spec.accept = Some(Accept {
+        extension_data: Vec::new(),
+        not_dumped: vec!["tablespace fast".to_owned(), "index public.i".to_owned()],
+    });
+    assert_eq!(healthy(&world.look(after(9_020))), "True/Healthy");
+}
+
+/// G3: what a server warns of at login is told with its date, in good time.
+#[test]
+fn g3_a_password_that_expires_is_told_with_its_date_before_it_does() {
+    let mut world = proven();
+    world.settle(after(9_000));
+    let status = world.0.policy.status.as_mut().unwrap();
+    status.database = Some(DatabaseFacts {
+        major: 17,
+        password_expires: Some(after(9_000 + 20 * 86_400)),
+        ..DatabaseFacts::default()
+    });
+    assert_eq!(healthy(&world.look(after(9_010))), "True/Healthy");
+    let soon = |days: i64| Some(after(9_010 + days * 86_400));
+    let mut told = |days| {
+        let status = world.0.policy.status.as_mut().unwrap();
+        status.database.as_mut().unwrap().password_expires = soon(days);
+        let decision = world.look(after(9_020));
+        let alert = decision.status.alerts.into_iter().next().unwrap();
+        assert_eq!(alert.name, "PasswordExpires");
+        assert!(alert.message.contains("expires at 20"), "{}", alert.message);
+        alert.severity.as_str().to_owned()
+    };
+    assert_eq!(told(13), "Warning");
+    assert_eq!(told(2), "Critical");
 }
 
 #[test]

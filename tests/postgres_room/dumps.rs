@@ -3,7 +3,7 @@
 use lifeboat::api::Reason;
 use lifeboat::manifest::Name;
 use lifeboat::postgres::{
-    DumpOrder, DumpProcess, PgDump, Print, Silent, Toc, TocParser, census, witness,
+    DumpOrder, DumpProcess, Print, Programs, Silent, Toc, TocParser, census, witness,
 };
 use tokio::io::AsyncReadExt;
 
@@ -13,7 +13,7 @@ use crate::pg::{Server, host_bin, run};
 const WEIRD: &str = "weird \"name\" a=b";
 
 async fn dump(server: &Server, major: i32, dbname: &str, snapshot: &str) -> (Toc, Vec<u8>) {
-    let tool = PgDump::find(major, &[host_bin(major)]).await.unwrap();
+    let tool = Programs::find(major, &[host_bin(major)]).await.unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let target = server.target(dbname);
     let order = DumpOrder {
@@ -22,6 +22,7 @@ async fn dump(server: &Server, major: i32, dbname: &str, snapshot: &str) -> (Toc
         snapshot,
         application_name: "lifeboat/test",
         pooled: false,
+        heard: &[],
         print: &Print::plain("UTF8"),
         scratch: scratch.path(),
     };
@@ -170,7 +171,7 @@ async fn g6_names_in_databases_that_are_not_utf8_are_kept_as_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_major_of_pg_dump_is_refused_with_the_major_that_is_needed() {
-    let error = PgDump::find(14, &[host_bin(15)]).await.unwrap_err();
+    let error = Programs::find(14, &[host_bin(15)]).await.unwrap_err();
     assert_eq!(
         (error.reason(), error.found_major()),
         (Reason::WrongMajor, Some(14)),
@@ -198,7 +199,7 @@ async fn roles_go_over(from: i32, to: i32) {
         )
         .await;
     let coordinator = begin(&server, "shop", &Silent).await;
-    let sql = coordinator.globals().await.unwrap();
+    let sql = coordinator.globals().await.unwrap().sql;
     assert!(
         !sql.contains("stranger") && !sql.contains("GRANTED BY") && !sql.contains('\\'),
         "{sql}"

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use lifeboat::api::Reason;
 use lifeboat::manifest::{Contents, Name};
 use lifeboat::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgDump, Print, Silent, Step,
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, Print, Programs, Silent, Step,
     census,
 };
 use lifeboat::task::Retry;
@@ -297,7 +297,7 @@ async fn g9_an_alter_queued_behind_our_locks_is_let_through_after_pg_dumps_lock_
             .await
     });
     someone_waits(&server, "postgres").await;
-    let tool = PgDump::find(15, &[host_bin(15)]).await.unwrap();
+    let tool = Programs::find(15, &[host_bin(15)]).await.unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let target = server.target("postgres");
     let order = DumpOrder {
@@ -306,6 +306,7 @@ async fn g9_an_alter_queued_behind_our_locks_is_let_through_after_pg_dumps_lock_
         snapshot: coordinator.snapshot(),
         application_name: "lifeboat/test",
         pooled: false,
+        heard: &[],
         print: &Print::plain("UTF8"),
         scratch: scratch.path(),
     };

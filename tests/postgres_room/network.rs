@@ -7,7 +7,7 @@ use lifeboat::api::Reason;
 use lifeboat::api::backup_policy::TlsMode;
 use lifeboat::postgres::pooler::Pooler;
 use lifeboat::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, PgDump, Print, Silent, Target, connect,
+    Coordinator, DumpOrder, DumpProcess, LockPatience, Print, Programs, Silent, Target, connect,
     preflight,
 };
 use rcgen::{
@@ -309,7 +309,7 @@ async fn k37_each_way_that_tls_fails_has_its_reason_and_pg_dump_trusts_the_same(
 
 /// pg_dump reaches the target with the files that we write for it.
 async fn dumps(server: &Server, target: &Target) {
-    let tool = PgDump::find(17, std::slice::from_ref(&server.bin))
+    let tool = Programs::find(17, std::slice::from_ref(&server.bin))
         .await
         .unwrap();
     let coordinator = Coordinator::begin(target, "x", LockPatience::default(), &Silent)
@@ -322,6 +322,7 @@ async fn dumps(server: &Server, target: &Target) {
         snapshot: coordinator.snapshot(),
         application_name: "x",
         pooled: false,
+        heard: &[],
         print: &Print::plain("UTF8"),
         scratch: scratch.path(),
     };
@@ -369,7 +370,7 @@ async fn g12_a_pooler_in_transaction_mode_is_refused_and_one_in_session_mode_wor
         let coordinator = Coordinator::begin(&target, "x", LockPatience::default(), &Silent)
             .await
             .unwrap();
-        let tool = PgDump::find(15, &[host_bin(15)]).await.unwrap();
+        let tool = Programs::find(15, &[host_bin(15)]).await.unwrap();
         let scratch = tempfile::tempdir().unwrap();
         let order = DumpOrder {
             target: &target,
@@ -377,6 +378,7 @@ async fn g12_a_pooler_in_transaction_mode_is_refused_and_one_in_session_mode_wor
             snapshot: coordinator.snapshot(),
             application_name: "x",
             pooled: found.pooler == Pooler::Session,
+            heard: &[],
             print: &Print::plain("UTF8"),
             scratch: scratch.path(),
         };

@@ -114,6 +114,8 @@ impl Past {
             created: Some(ago(self.created)),
             suspended: false,
             not_dumped: Vec::new(),
+            left_out: Vec::new(),
+            password_expires: None,
             tiers,
             deadline: Duration::from_secs(7_200),
             backup: self.backup.map(|age| Done {

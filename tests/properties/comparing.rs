@@ -48,6 +48,7 @@ fn recorded(tables: u8, seed: u64) -> Contents {
         owner: name("o".to_owned()),
         definition: Name::Text(hash(seed ^ u64::from(n))),
         access_method: None,
+        tablespace: None,
     };
     let sequence = |n: u8| Sequence {
         schema: name("s".to_owned()),

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use lifeboat::api::backup::BackupReason;
 use lifeboat::manifest::{
-    Base, Collation, Contents, Counts, EncryptionInfo, FORMAT_VERSION, LargeObjects, LeftOut,
-    Manifest, ManifestError, Name, ObjectInfo, ObjectRole, Position, Relation, Role, SchemaEntry,
-    Sequence, Server, SnapshotIds, Source,
+    Base, Beyond, Collation, Contents, Counts, EncryptionInfo, FORMAT_VERSION, LargeObjects,
+    LeftOut, Manifest, ManifestError, Member, Name, ObjectInfo, ObjectRole, Position, Relation,
+    Role, SchemaEntry, Sequence, Server, SnapshotIds, Source,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -189,6 +189,7 @@ fn contents() -> impl Strategy<Value = Contents> {
             owner,
             definition,
             access_method,
+            tablespace: None,
         },
     );
     let sequence = (name(), name(), any::<i64>(), any::<bool>()).prop_map(
@@ -218,6 +219,22 @@ fn contents() -> impl Strategy<Value = Contents> {
             why,
             rows,
         });
+    let beyond =
+        (name(), name(), any::<i64>(), of(text())).prop_map(|(schema, name, rows, hash)| Beyond {
+            schema,
+            name,
+            rows,
+            hash,
+        });
+    let member = (text(), text(), name(), of(name()), text()).prop_map(
+        |(extension, kind, name, on, fingerprint)| Member {
+            extension,
+            kind,
+            name,
+            on,
+            fingerprint,
+        },
+    );
     (
         vec(relation, 0..5),
         vec(left_out, 0..3),
@@ -230,6 +247,8 @@ fn contents() -> impl Strategy<Value = Contents> {
             vec(sequence, 0..3),
             vec(role, 0..3),
             vec(collation, 0..3),
+            vec(beyond, 0..3),
+            of(vec(member, 0..3)),
         ),
     )
         .prop_map(
@@ -248,6 +267,8 @@ fn contents() -> impl Strategy<Value = Contents> {
                 sequences: schema.1,
                 roles: schema.2,
                 collations: schema.3,
+                beyond: schema.4,
+                members: schema.5,
             },
         )
 }

@@ -91,6 +91,7 @@ fn ruled(words: Vec<Word<'_>>, entry: &SchemaEntry, tables: &Tables<'_>) -> Opti
             statements.sort_unstable();
             return Some(statements.join(&b'\n'));
         }
+        "DATABASE" => without_tablespace(words),
         "POLICY" => sorted_roles(words),
         "TABLE" | "FOREIGN TABLE" => table::table(words, &entry.tag, tables),
         "SEQUENCE" => table::identity(words, tables),
@@ -106,6 +107,15 @@ fn anonymous(mut words: Vec<Word<'_>>) -> Vec<Word<'_>> {
         if std::mem::replace(&mut after, word.is("DATABASE")) {
             *word = Word::one(":");
         }
+    }
+    words
+}
+
+/// `… TABLESPACE = fast` goes: no restore follows it, and the backup says that it left it out.
+fn without_tablespace(mut words: Vec<Word<'_>>) -> Vec<Word<'_>> {
+    if let Some(at) = words.iter().position(|word| word.is("TABLESPACE")) {
+        let end = words.len().min(at + 3);
+        words.drain(at..end);
     }
     words
 }

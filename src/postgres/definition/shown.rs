@@ -139,6 +139,7 @@ mod tests {
             owner: name("a"),
             definition: name(definition),
             access_method: None,
+            tablespace: None,
         }
     }
 

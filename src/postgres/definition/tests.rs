@@ -1,3 +1,5 @@
+//! What means the same and what does not.
+
 use rstest::rstest;
 
 use super::*;
@@ -14,6 +16,7 @@ fn entry(desc: &str, tag: &str, definition: &str) -> SchemaEntry {
         owner: name("o"),
         definition: name(definition),
         access_method: None,
+        tablespace: None,
     }
 }
 
@@ -41,6 +44,12 @@ fn alike(one: &[SchemaEntry], other: &[SchemaEntry]) -> bool {
     "ALTER DATABASE shop SET work_mem TO '7MB';\nALTER ROLE a IN DATABASE shop SET x.y TO '; ';\n",
     "ALTER ROLE a IN DATABASE \"Another\" SET x.y TO '; ';\nALTER DATABASE \"Another\" SET work_mem TO '7MB';\n",
     "ALTER DATABASE shop SET work_mem TO '8MB';\nALTER ROLE a IN DATABASE shop SET x.y TO '; ';\n"
+)]
+#[case::the_tablespace_of_a_database(
+    "DATABASE",
+    "CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE = 'C' TABLESPACE = fast;\n",
+    "CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE = 'C';\n",
+    "CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE = 'TABLESPACE';\n"
 )]
 #[case::a_literal_is_never_looked_into(
     "DEFAULT",

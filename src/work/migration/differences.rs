@@ -117,6 +117,7 @@ pub(super) fn not_restored(
         .differences
         .into_iter()
         .chain(comparison.undecided)
+        .chain(comparison.lost)
     {
         // One that is there in both stands further on.
         let there = |text: &str| text != "missing";

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::documents::expired;
 use crate::api::Reason;
 use crate::api::restore_drill::Verdict;
-use crate::manifest::{Evidence, MAX_PROOF_BYTES, Manifest, PROOFS, Proof};
+use crate::manifest::{Beside, Evidence, MAX_PROOF_BYTES, Manifest, PROOFS, Proof};
 use crate::objects::{Depth, ObjectStore, join};
 use crate::task::ApplyTask;
 use crate::work::archive;
@@ -48,7 +48,13 @@ pub(super) async fn gate(
             crate::work::human::seconds(step.max_age_seconds)
         )));
     }
-    if !proven(store, &step.prefix, &sha256).await? {
+    let beside = Beside {
+        at: &step.prefix,
+        run: "",
+        manifest: Some((&manifest, &sha256)),
+        now,
+    };
+    if !proven(store, beside).await? {
         return Err(expired(format!(
             "no drill has proven {}; nothing was begun",
             step.backup
@@ -71,19 +77,56 @@ async fn whole(store: &dyn ObjectStore, prefix: &str, manifest: &Manifest) -> Re
     Ok(())
 }
 
-/// Whether a proof of this very backup lies beside it.
-async fn proven(store: &dyn ObjectStore, prefix: &str, sha256: &str) -> Result<bool, Failure> {
-    let folder = format!("{}/", join(prefix, PROOFS));
+/// Whether a proof of this very backup lies beside it, and nothing speaks against that.
+async fn proven(store: &dyn ObjectStore, beside: Beside<'_>) -> Result<bool, Failure> {
+    let folder = format!("{}/", join(beside.at, PROOFS));
     let mut token = None;
     // Bounded: a thousand proofs of one backup are enough to find one.
     let page = store.list(&folder, Depth::All, token.take()).await?;
     let most = u64::try_from(MAX_PROOF_BYTES).unwrap_or(u64::MAX);
     for object in page.objects.iter().rev().take(100) {
         let bytes = store.get(&object.key, most).await?;
-        let proof: Result<Proof, _> = serde_json::from_slice(&bytes);
-        if proof.is_ok_and(|p| p.proves && p.backup.manifest_sha256 == sha256) {
+        let run = object.key.strip_prefix(&folder).unwrap_or_default();
+        let run = run.strip_suffix(".json").unwrap_or_default();
+        let beside = Beside { run, ..beside };
+        if Proof::parse(&bytes).is_ok_and(|proof| proof.counts(&beside)) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::samples::{AT, RUN, SHA256, manifest, now, passed};
+    use crate::objects::{Memory, PutMode};
+
+    #[tokio::test]
+    async fn p10_a_proof_that_contradicts_itself_lets_no_migration_through() {
+        type Lie = fn(&mut Proof);
+        let lies: [(Lie, bool); 5] = [
+            (|_| (), true),
+            (|p| p.tables[0].equal = false, false),
+            (|p| p.result = Verdict::Failed, false),
+            (|p| p.not_compared.push("rows".to_owned()), false),
+            (|p| p.backup.manifest_sha256 = "00".repeat(32), false),
+        ];
+        let manifest = manifest();
+        for (lie, through) in lies {
+            let (store, mut proof) = (Memory::new(), passed());
+            lie(&mut proof);
+            let json = serde_json::to_vec(&proof).unwrap();
+            let key = format!("{AT}/{PROOFS}/{RUN}.json");
+            let put = store.put(&key, json.into(), PutMode::CreateOnly);
+            put.await.unwrap();
+            let beside = Beside {
+                at: AT,
+                run: "",
+                manifest: Some((&manifest, SHA256)),
+                now: now(),
+            };
+            assert_eq!(proven(&store, beside).await.unwrap(), through);
+        }
+    }
 }

@@ -18,13 +18,13 @@ use crate::objects::ObjectStore;
 use crate::plan::{self, Plan};
 use crate::postgres::migrate::{Acting, Surroundings, Worker};
 use crate::postgres::scratch::ScratchOrder;
-use crate::postgres::{Observer, PgDump, PgError, Step};
+use crate::postgres::{Observer, PgError, Step};
 use crate::sql::File;
-use crate::work::archive::Archive;
+use crate::work::archive::{Archive, agree};
 use crate::work::clock;
-use crate::work::drill::{Place, start};
+use crate::work::drill::{Place, programs, start};
 use crate::work::failure::Failure;
-use crate::work::restored::{Fleeting, Scratch, room};
+use crate::work::restored::{Fleeting, Reaches, Scratch, room};
 
 /// Everything that a rehearsal needs to know.
 #[derive(Debug)]
@@ -95,7 +95,9 @@ pub async fn rehearse(rehearsal: &Rehearsal, observer: &dyn Observer) -> Result<
     let mut clock = Laps::begin();
     let store = rehearsal.store.as_ref();
     let archive = Archive::open(store, &rehearsal.at, rehearsal.identities.as_deref()).await?;
-    let tool = PgDump::find(archive.manifest.server.major, &rehearsal.postgres_folders).await?;
+    archive.agrees()?;
+    let major = archive.manifest.server.major;
+    let tool = programs(&rehearsal.server, major, &rehearsal.postgres_folders).await?;
     clock.lap("open");
     observer.reached(Step::StartingServer).await;
     let mut order = ScratchOrder::of(&archive.contents, &rehearsal.parameters)
@@ -113,13 +115,17 @@ pub async fn rehearse(rehearsal: &Rehearsal, observer: &dyn Observer) -> Result<
     }
     let database = &archive.manifest.server.database;
     let place = (&rehearsal.server, rehearsal.volume.as_path());
-    let (server, socket) = start(place, &tool, &order, database).await?;
+    let (server, socket, refused) = start(place, &tool, &order, database).await?;
     clock.lap("server");
     let scratch = Scratch {
         socket,
         superuser: order.superuser,
+        refused,
         tool,
         began: Instant::now(),
+        reader: String::new(),
+        // A migration may need what would be left out.
+        reaches: Reaches::Nothing,
     };
     let outcome = match on(&scratch, rehearsal, &archive, &mut clock, observer).await {
         Err(failure) if failure.reason() == Reason::ConnectionLost => Err(scratch.gone(failure)),
@@ -170,11 +176,13 @@ async fn on(
              name an image that has it in spec.postgres.image of the RestoreDrill"
         )));
     }
+    scratch.is_set_alike()?;
     room(&rehearsal.volume, archive)?;
     let store = rehearsal.store.as_ref();
     let identities = rehearsal.identities.clone();
     let fetched = archive.fetch(store, identities, &rehearsal.volume, observer);
     let fetched = fetched.await?;
+    agree(&fetched.contradictions)?;
     clock.lap("fetch");
     let dump = Fleeting(&fetched.dump);
     let restored = scratch.restored(&rehearsal.scratch, archive, (&fetched, &left), observer);

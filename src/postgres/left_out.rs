@@ -1,0 +1,69 @@
+//! What of a user's own no dump holds, besides rows (G3): objects in the system's schemas, triggers of constraints that are
+//! switched off, indexes that are not valid, tablespaces.
+
+use tokio_postgres::{Client, Row};
+
+use super::error::PgError;
+use crate::manifest::{Contents, LeftOut, Name};
+
+/// Most of which the log tells.
+const TOLD: usize = 20;
+/// Most that are named one by one.
+const MOST: usize = 1_000;
+
+/// Why a dump does not hold it.
+fn reason(why: &str, relations: i64) -> String {
+    match why {
+        "system" => "pg_dump dumps nothing of the system's own schemas".to_owned(),
+        "switchedOff" => {
+            "its triggers are switched off (ALTER TABLE … DISABLE TRIGGER ALL): a dump does not say so, and a restore has them on".to_owned()
+        }
+        "notValid" => {
+            "the index is not valid, as one is that CREATE INDEX CONCURRENTLY could not finish: pg_dump leaves it out".to_owned()
+        }
+        _ => format!(
+            "a restore puts the {relations} tables and indexes that lie in it, and what follows the database, into the server's default"
+        ),
+    }
+}
+
+/// Warns of what a backup left out, in the log.
+pub fn tell(contents: &Contents) {
+    for left in contents.left_out.iter().take(TOLD) {
+        tracing::warn!("not in the backup: {}: {}", left.display(), left.why);
+    }
+}
+
+/// What there is of it; named `<kind> <name>`, with no schema of its own: these are no tables of the census.
+///
+/// # Errors
+/// Those of a query.
+pub(super) async fn left_out(client: &Client) -> Result<Vec<LeftOut>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("look for what no dump holds", &e);
+    let most = i64::try_from(MOST + 1).unwrap_or(i64::MAX);
+    let rows = client.query(include_str!("left_out.sql"), &[&most]).await;
+    let rows = rows.map_err(failed)?;
+    let read = |row: &Row| {
+        let (kind, name): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+        let (why, relations): (String, i64) = (row.try_get(2)?, row.try_get(3)?);
+        let whole = [kind.as_bytes(), b" ", name.as_slice()].concat();
+        Ok(LeftOut {
+            schema: Name::Text(String::new()),
+            name: Name::from_bytes(&whole),
+            why: reason(&why, relations),
+            rows: 0,
+        })
+    };
+    let found: Result<Vec<_>, _> = rows.iter().map(|row| read(row).map_err(failed)).collect();
+    let mut found = found?;
+    if found.len() > MOST {
+        found.truncate(MOST);
+        found.push(LeftOut {
+            schema: Name::Text(String::new()),
+            name: Name::Text("more".to_owned()),
+            why: format!("more than {MOST} objects of these kinds are in no dump"),
+            rows: 0,
+        });
+    }
+    Ok(found)
+}

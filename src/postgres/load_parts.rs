@@ -1,0 +1,224 @@
+//! The sections of a dump, each loaded in parts: what must not run beside something else runs by itself.
+//!
+//! Tables that extensions own have their foreign keys and triggers from CREATE EXTENSION on, so they are loaded first, one by
+//! one, as pg_dump has ordered them; all others get theirs after their rows, and are loaded beside each other. Two indexes
+//! that each take a second lock of their table would wait for each other: all but one of them are made before the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::error::PgError;
+use super::judge::{Judged, judge};
+use super::load::{LoadOrder, Loaded};
+use super::pg_restore::{RestoreOrder, Section, restore};
+use super::restore_words::{MAX_ERRORS, Said};
+use super::toc::{Entry, SEQUENCE_SET};
+use crate::api::Reason;
+use crate::manifest::Name;
+
+/// Most of the scratch server's log that is read for SQLSTATEs, in bytes.
+const MAX_LOG: u64 = 16 * 1024 * 1024;
+/// What sessions beside each other may do to each other; and what nobody knows: no log is ours to read.
+const AMONG_SESSIONS: [&str; 4] = ["40P01", "40001", "55P03", ""];
+
+/// What loads the parts.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    order: &'a LoadOrder<'a>,
+    /// A file of ours for the numbers of the entries that are wanted.
+    list: &'a Path,
+    /// Our sessions are a superuser's.
+    superuser: bool,
+    /// Relations that extensions own and fill (G4).
+    of_extensions: BTreeSet<(&'a Name, &'a Name)>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(order: &'a LoadOrder<'a>, list: &'a Path, superuser: bool) -> Self {
+        Self {
+            order,
+            list,
+            superuser,
+            of_extensions: order.contents.of_extensions(),
+        }
+    }
+
+    /// Definitions of what holds data: they hang on each other.
+    pub(super) async fn pre_data(&self, loaded: &mut Loaded) -> Result<(), PgError> {
+        let all = self.wanted(|_| true);
+        let errors = self.one_by_one(Section::PreData, &all).await?;
+        loaded.errors.extend(errors);
+        Ok(())
+    }
+
+    /// Data.
+    pub(super) async fn data(&self, loaded: &mut Loaded) -> Result<(), PgError> {
+        let first = self.wanted(|e| self.is_of_extension(e));
+        let rest = self.wanted(|e| !self.is_of_extension(e));
+        let errors = self.one_by_one(Section::Data, &first).await?;
+        loaded.errors.extend(errors);
+        self.beside(Section::Data, &rest, loaded).await
+    }
+
+    /// Indexes, constraints, triggers, refreshes.
+    pub(super) async fn post_data(&self, loaded: &mut Loaded) -> Result<(), PgError> {
+        let first = marking(&self.order.toc.entries);
+        let alone = self.wanted(|e| first.contains(&e.dump_id));
+        let errors = self.one_by_one(Section::PostData, &alone).await?;
+        // One that could not be made before the others may hang on one of them.
+        let again: BTreeSet<i64> = errors.iter().filter_map(|e| e.dump_id).collect();
+        let rest = self.wanted(|e| !first.contains(&e.dump_id) || again.contains(&e.dump_id));
+        self.beside(Section::PostData, &rest, loaded).await
+    }
+
+    /// Numbers of the entries that are loaded, in their order.
+    fn wanted(&self, of: impl Fn(&Entry) -> bool) -> Vec<i64> {
+        let entries = self.order.toc.entries.iter();
+        entries
+            .filter(|e| !self.order.left_out.contains(&e.dump_id) && of(e))
+            .map(|e| e.dump_id)
+            .collect()
+    }
+
+    /// Data of a relation that an extension makes.
+    pub(super) fn is_of_extension(&self, entry: &Entry) -> bool {
+        matches!(entry.desc.as_str(), "TABLE DATA" | SEQUENCE_SET)
+            && self.of_extensions.contains(&(&entry.namespace, &entry.tag))
+    }
+
+    async fn one_by_one(&self, section: Section, ids: &[i64]) -> Result<Vec<Judged>, PgError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (said, log) = self.run(section, ids, 1).await?;
+        Ok(judge(said.errors, &log, self.order.collation_differs))
+    }
+
+    /// In several sessions. What these may have done to each other is tried again by itself, once, with everything else that
+    /// failed, because that may hang on it.
+    async fn beside(
+        &self,
+        section: Section,
+        ids: &[i64],
+        loaded: &mut Loaded,
+    ) -> Result<(), PgError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (said, log) = self.run(section, ids, self.order.jobs).await?;
+        let mut judged = judge(said.errors, &log, self.order.collation_differs);
+        let ours = judged
+            .iter()
+            .any(|e| AMONG_SESSIONS.contains(&e.error.sqlstate.as_str()));
+        let failed: Vec<i64> = ids
+            .iter()
+            .copied()
+            .filter(|id| said.entries.contains(id))
+            .collect();
+        if self.order.jobs > 1 && ours && (1..=MAX_ERRORS).contains(&failed.len()) {
+            // A statement that failed left nothing, and each entry is one statement.
+            let errors = self.one_by_one(section, &failed).await?;
+            judged.retain(|e| !e.of_server);
+            judged.extend(errors);
+        }
+        loaded.errors.extend(judged);
+        Ok(())
+    }
+
+    async fn run(
+        &self,
+        section: Section,
+        ids: &[i64],
+        jobs: usize,
+    ) -> Result<(Said, String), PgError> {
+        let order = self.order;
+        // pg_restore reads the number before the first semicolon of each line.
+        let text: String = ids.iter().map(|id| format!("{id};\n")).collect();
+        std::fs::write(self.list, text).map_err(|e| {
+            PgError::later(
+                Reason::InternalError,
+                format!("failed to write the list of entries: {e}"),
+            )
+        })?;
+        let before = log_length(order.log);
+        let said = restore(&RestoreOrder {
+            target: order.target,
+            program: &order.program,
+            major: order.major,
+            dump: order.dump,
+            toc: order.toc,
+            list: self.list,
+            section,
+            jobs,
+            scratch: order.scratch,
+            application_name: order.application_name,
+            superuser: self.superuser,
+            logged: order.log.is_some(),
+        })
+        .await?;
+        let log = match said.errors.is_empty() {
+            true => String::new(),
+            false => read_log(order.log, before),
+        };
+        Ok((said, log))
+    }
+}
+
+/// Of the indexes that mark their table all but the last of each table. A table is clustered by one index and identified by
+/// one, so that two that are made at once each hold what the other waits for.
+fn marking(entries: &[Entry]) -> BTreeSet<i64> {
+    let mut of_table: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut first = BTreeSet::new();
+    for entry in entries {
+        if let Some(table) = entry.marks.as_deref() {
+            first.extend(of_table.insert(table, entry.dump_id));
+        }
+    }
+    first
+}
+
+fn log_length(log: Option<&Path>) -> u64 {
+    let meta = log.and_then(|path| std::fs::metadata(path).ok());
+    meta.map_or(0, |m| m.len())
+}
+
+fn read_log(log: Option<&Path>, from: u64) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut bytes = Vec::new();
+    if let Some(mut file) = log.and_then(|path| std::fs::File::open(path).ok())
+        && file.seek(SeekFrom::Start(from)).is_ok()
+    {
+        // Without the log errors have no SQLSTATE, and are judged as unknown ones.
+        let _ = file.take(MAX_LOG).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_indexes_that_mark_one_table_all_but_the_last_come_first() {
+        let entry = |dump_id, table: Option<&str>| Entry {
+            dump_id,
+            has_data: false,
+            desc: "INDEX".to_owned(),
+            namespace: Name::Text("public".to_owned()),
+            tag: Name::Text(format!("i{dump_id}")),
+            owner: Name::Text("o".to_owned()),
+            definition: Name::default(),
+            access_method: None,
+            tablespace: None,
+            loaded_through: None,
+            marks: table.map(str::to_owned),
+        };
+        let entries = [
+            entry(1, Some("a")),
+            entry(2, None),
+            entry(3, Some("b")),
+            entry(4, Some("a")),
+        ];
+        assert_eq!(marking(&entries), BTreeSet::from([1]));
+    }
+}

@@ -1,0 +1,14 @@
+-- New in PostgreSQL 17.
+CREATE SCHEMA v17; SET search_path = v17, public;
+CREATE TABLE kept (id int); GRANT MAINTAIN ON kept TO every_reader WITH GRANT OPTION; GRANT pg_maintain TO every_owner; ALTER DEFAULT PRIVILEGES FOR ROLE every_owner IN SCHEMA v17 GRANT MAINTAIN ON TABLES TO every_reader;
+CREATE COLLATION built_in (provider = builtin, locale = 'C.UTF-8'); CREATE TABLE collated (t text COLLATE built_in PRIMARY KEY, u text COLLATE pg_c_utf8, v text COLLATE unicode); INSERT INTO collated VALUES ('é', 'É', 'z');
+CREATE TABLE parted (id bigint GENERATED ALWAYS AS IDENTITY (START 10 INCREMENT 10), at date NOT NULL, EXCLUDE USING btree (at WITH =)) PARTITION BY RANGE (at); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE parted_2 (at date NOT NULL, id bigint NOT NULL); ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES FROM ('2021-01-01') TO ('2022-01-01'); INSERT INTO parted (at) SELECT date '2020-12-29' + n FROM generate_series(1, 6) AS n;
+CREATE TABLE documents (j jsonb); INSERT INTO documents VALUES ('{"items": [{"a": 1, "b": "x"}, {"a": 2}]}');
+CREATE VIEW tabled AS SELECT t.* FROM documents, JSON_TABLE(j, '$.items[*]' AS items PASSING 1 AS x COLUMNS (n FOR ORDINALITY, a int PATH '$.a' DEFAULT 7 ON EMPTY, b text FORMAT JSON PATH '$.b' WITHOUT WRAPPER KEEP QUOTES, has boolean EXISTS PATH '$.b', NESTED PATH '$.more[*]' AS more COLUMNS (c text PATH '$'))) AS t;
+CREATE VIEW asked AS SELECT JSON_EXISTS(j, '$.items ? (@.a > $x)' PASSING 1 AS x) AS e, JSON_VALUE(j, '$.items[0].a' RETURNING int DEFAULT 0 ON EMPTY ERROR ON ERROR) AS v, JSON_QUERY(j, '$.items[*].a' WITH CONDITIONAL WRAPPER) AS q, JSON('{"a": 1}') AS c, JSON_SCALAR(1.5) AS s, JSON_SERIALIZE(j RETURNING bytea) AS z FROM documents;
+CREATE FUNCTION merges() RETURNS SETOF text BEGIN ATOMIC MERGE INTO v17.kept AS t USING (VALUES (1), (2)) AS s(id) ON t.id = s.id WHEN NOT MATCHED BY SOURCE AND t.id BETWEEN 1 AND 5 THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT VALUES (s.id) RETURNING merge_action() || t.id; END;
+CREATE TABLE numbers (n int, s int GENERATED ALWAYS AS (n * 2) STORED, i interval DEFAULT 'infinity'); ALTER TABLE numbers ALTER s SET EXPRESSION AS (n * 3); INSERT INTO numbers (n) VALUES (1); INSERT INTO numbers VALUES (2, DEFAULT, '-infinity');
+CREATE VIEW local_time AS SELECT at AT LOCAL AS here, to_bin(5) AS b, random(1, 1) AS r FROM (VALUES (timestamptz '2020-01-01 00:00Z')) AS v(at); CREATE EVENT TRIGGER logs_in ON login EXECUTE FUNCTION e.hears(); ALTER EVENT TRIGGER logs_in DISABLE; CREATE EVENT TRIGGER reindexes ON ddl_command_end WHEN TAG IN ('REINDEX') EXECUTE FUNCTION e.hears();
+CREATE TABLE heaped (a int) PARTITION BY LIST (a); ALTER TABLE heaped SET ACCESS METHOD heap; CREATE INDEX ON kept (id) WHERE id <> ALL (ARRAY[1, 2]);
+RESET search_path;
