@@ -15,6 +15,7 @@ const MOST: usize = 1_000;
 fn reason(why: &str, relations: i64) -> String {
     match why {
         "system" => "pg_dump dumps nothing of the system's own schemas".to_owned(),
+        "family" => "pg_dump dumps no operator or function that was added to a family of the system".to_owned(),
         "switchedOff" => {
             "its triggers are switched off (ALTER TABLE … DISABLE TRIGGER ALL): a dump does not say so, and a restore has them on".to_owned()
         }

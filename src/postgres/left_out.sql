@@ -31,6 +31,17 @@ WITH s AS (
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indrelid AND d.deptype = 'e')
  UNION ALL
+  -- What is loose in a family of the system's, and no part of an operator class of somebody's own or of an extension. Nothing says
+  -- in pg_depend that it hangs on the family, which is pinned.
+  SELECT x.classid, x.objid, 'family', 0 FROM (
+    SELECT 'pg_catalog.pg_amop'::regclass::oid, o.oid, 'pg_catalog.pg_operator'::regclass::oid, o.amopopr FROM pg_catalog.pg_amop o
+      WHERE o.oid >= 16384 AND o.amopfamily < 16384
+    UNION ALL SELECT 'pg_catalog.pg_amproc'::regclass, p.oid, 'pg_catalog.pg_proc'::regclass, p.amproc::oid FROM pg_catalog.pg_amproc p
+      WHERE p.oid >= 16384 AND p.amprocfamily < 16384
+  ) AS x(classid, objid, usedclass, used)
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = x.classid AND d.objid = x.objid AND d.refclassid = 'pg_catalog.pg_opclass'::regclass)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = x.usedclass AND d.objid = x.used AND d.deptype = 'e')
+ UNION ALL
   SELECT 'pg_catalog.pg_tablespace'::regclass::oid, t.oid, 'tablespace', x.relations FROM pg_catalog.pg_tablespace t, LATERAL (
     SELECT count(*) FROM pg_catalog.pg_class c WHERE c.reltablespace = t.oid AND c.oid >= 16384 AND c.relkind <> 't' AND c.relpersistence <> 't'
   ) AS x(relations) WHERE t.spcname NOT IN ('pg_default', 'pg_global')

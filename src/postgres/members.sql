@@ -23,6 +23,8 @@ WITH m AS MATERIALIZED (
     c.relrowsecurity, c.relforcerowsecurity, c.relreplident, (SELECT amname FROM pg_catalog.pg_am WHERE oid = c.relam),
     CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
     (SELECT to_jsonb(s) - '{seqrelid,seqtypid}'::text[] FROM pg_catalog.pg_sequence s WHERE s.seqrelid = c.oid),
+    -- Where a sequence stands, unless the dump says so.
+    CASE WHEN c.relkind = 'S' AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig)) THEN pg_sequence_last_value(c.oid) END,
     pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid),
     (SELECT jsonb_build_array(f.ftoptions, s.srvname) FROM pg_catalog.pg_foreign_table f JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
     (SELECT jsonb_agg(i.inhparent::regclass::text ORDER BY i.inhseqno) FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid),

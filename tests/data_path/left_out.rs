@@ -154,6 +154,7 @@ async fn g4_a_row_of_the_extensions_own_that_was_changed_is_never_proven_in_sile
 #[case::view("CREATE OR REPLACE VIEW config.named_places AS SELECT id, what FROM config.places", &["view config.named_places"])]
 #[case::label("ALTER TYPE config.state ADD VALUE 'mine'", &["type config.state"])]
 #[case::member("CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER EXTENSION lifeboat_config ADD FUNCTION mine()", &["function public.mine()"])]
+#[case::sequence("SELECT nextval('config.steps')", &["sequence config.steps"])]
 #[case::table("CREATE TABLE mine (a int PRIMARY KEY); ALTER EXTENSION lifeboat_config ADD TABLE mine", &["table public.mine"])]
 #[tokio::test(flavor = "multi_thread")]
 async fn g4_what_is_put_on_an_extension_is_never_proven_in_silence(
@@ -197,6 +198,13 @@ async fn p10_many_extensions_that_nobody_touched_are_proven(#[values(15, 17)] ma
      CREATE DOMAIN information_schema.mine_domain AS int; CREATE VIEW information_schema.mine_view AS SELECT 1 AS a;",
     &["table pg_catalog.mine", "function pg_catalog.mine(integer)", "type information_schema.mine_domain", "view information_schema.mine_view"],
     "the system's own schemas"
+)]
+#[case::of_a_family_of_the_system(
+    "CREATE FUNCTION same(int, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1::text = $2'; \
+     CREATE OPERATOR === (LEFTARG = int, RIGHTARG = text, FUNCTION = same); \
+     ALTER OPERATOR FAMILY integer_ops USING hash ADD OPERATOR 1 === (int, text);",
+    &["operator of access method operator 1 (integer, pg_catalog.text) of pg_catalog.integer_ops USING hash"],
+    "added to a family of the system"
 )]
 #[case::switched_off(
     "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int CONSTRAINT known REFERENCES p); ALTER TABLE c DISABLE TRIGGER ALL;",
