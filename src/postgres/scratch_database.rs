@@ -58,7 +58,8 @@ fn options_of<'s>(name: &str, sql: &'s str) -> Option<&'s str> {
 
 async fn make(socket: &Path, superuser: &str, name: &str, options: &str) -> Result<(), PgError> {
     let session = connect(&target(socket, superuser, "template1"), "lifeboat/scratch").await?;
-    let drop = format!("DROP DATABASE IF EXISTS {}", quote_ident(name));
+    // A library that is preloaded may have a session there already (pg_cron).
+    let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_ident(name));
     let create = format!(
         "CREATE DATABASE {}{}",
         quote_ident(name),

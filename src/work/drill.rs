@@ -231,11 +231,12 @@ async fn restored(
     let tool = programs(&plan.server, major, &plan.postgres_folders).await?;
     clock.lap("open");
     observer.reached(Step::StartingServer).await;
-    let mut order = ScratchOrder::of(&archive.contents, &plan.parameters);
+    let database = &archive.manifest.server.database;
+    let order = ScratchOrder::of(&archive.contents, &plan.parameters);
+    let mut order = order.in_database(&archive.contents, database);
     order.locales.extend(plan.locales.iter().cloned());
     order.application_role = plan.application_role.clone();
     order.reader = Some(reader()?);
-    let database = &archive.manifest.server.database;
     let place = (&plan.server, plan.volume.as_path());
     let (server, socket, refused) = start(place, &tool, &order, database).await?;
     clock.lap("server");

@@ -100,7 +100,9 @@ pub async fn rehearse(rehearsal: &Rehearsal, observer: &dyn Observer) -> Result<
     let tool = programs(&rehearsal.server, major, &rehearsal.postgres_folders).await?;
     clock.lap("open");
     observer.reached(Step::StartingServer).await;
+    let database = &archive.manifest.server.database;
     let mut order = ScratchOrder::of(&archive.contents, &rehearsal.parameters)
+        .in_database(&archive.contents, database)
         .maintained_as(&rehearsal.surroundings.settings);
     order.locales.extend(rehearsal.locales.iter().cloned());
     // What is written is written as in production (M22).
@@ -113,7 +115,6 @@ pub async fn rehearse(rehearsal: &Rehearsal, observer: &dyn Observer) -> Result<
     if rehearsal.login.name != order.superuser {
         order.application_role = Some(rehearsal.login.name.clone());
     }
-    let database = &archive.manifest.server.database;
     let place = (&rehearsal.server, rehearsal.volume.as_path());
     let (server, socket, refused) = start(place, &tool, &order, database).await?;
     clock.lap("server");
