@@ -140,7 +140,7 @@ async fn in_parts(
     lap(&mut loaded, "data");
 
     observer.reached(Step::Indexing).await;
-    parts.post_data(&mut loaded).await?;
+    parts.post_data(session, &mut loaded).await?;
     loaded.errors = std::mem::take(&mut loaded.errors)
         .into_iter()
         .map(|error| by_extension(order, parts, &versions, error))

@@ -2,11 +2,15 @@
 //!
 //! Tables that extensions own have their foreign keys and triggers from CREATE EXTENSION on, so they are loaded first, one by
 //! one, as pg_dump has ordered them; all others get theirs after their rows, and are loaded beside each other. Two indexes
-//! that each take a second lock of their table would wait for each other: all but one of them are made before the rest.
+//! that each take a second lock of their table would wait for each other: all but one of them are made before the rest. Triggers
+//! of partitions that are only switched otherwise than their parents' come last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use tokio_postgres::Row;
+
+use super::connect::Connection;
 use super::error::PgError;
 use super::judge::{Judged, judge};
 use super::load::{LoadOrder, Loaded};
@@ -61,14 +65,34 @@ impl<'a> Parts<'a> {
     }
 
     /// Indexes, constraints, triggers, refreshes.
-    pub(super) async fn post_data(&self, loaded: &mut Loaded) -> Result<(), PgError> {
+    pub(super) async fn post_data(
+        &self,
+        session: &Connection,
+        loaded: &mut Loaded,
+    ) -> Result<(), PgError> {
         let first = marking(&self.order.toc.entries);
+        let mut last = self.wanted(switches_a_trigger);
         let alone = self.wanted(|e| first.contains(&e.dump_id));
         let errors = self.one_by_one(Section::PostData, &alone).await?;
         // One that could not be made before the others may hang on one of them.
         let again: BTreeSet<i64> = errors.iter().filter_map(|e| e.dump_id).collect();
-        let rest = self.wanted(|e| !first.contains(&e.dump_id) || again.contains(&e.dump_id));
-        self.beside(Section::PostData, &rest, loaded).await
+        let rest = self.wanted(|e| {
+            let first = first.contains(&e.dump_id) && !again.contains(&e.dump_id);
+            !first && !switches_a_trigger(e)
+        });
+        self.beside(Section::PostData, &rest, loaded).await?;
+        if last.is_empty() {
+            return Ok(());
+        }
+        // A parent's reaches down to its partitions.
+        let depths = depths(session).await?;
+        let depth: BTreeMap<i64, i32> = (self.order.toc.entries.iter())
+            .map(|e| (e.dump_id, depth_of(e, &depths)))
+            .collect();
+        last.sort_by_key(|id| depth.get(id).copied());
+        let errors = self.one_by_one(Section::PostData, &last).await?;
+        loaded.errors.extend(errors);
+        Ok(())
     }
 
     /// Numbers of the entries that are loaded, in their order.
@@ -162,6 +186,34 @@ impl<'a> Parts<'a> {
         };
         Ok((said, log))
     }
+}
+
+/// A trigger of a partition that is made with its parent's, and only switched otherwise. pg_dump sorts it by the partition's
+/// name, which may be before the trigger itself.
+fn switches_a_trigger(entry: &Entry) -> bool {
+    entry.desc == "TRIGGER" && !entry.definition.display().contains("CREATE ")
+}
+
+/// How far partitions are below the table at the top, by schema and name.
+type Depths = Vec<(String, String, i32)>;
+
+async fn depths(session: &Connection) -> Result<Depths, PgError> {
+    let failed = |e| PgError::query("read how deep partitions lie", &e);
+    let sql = "SELECT n.nspname::text, c.relname::text, (SELECT count(*) FROM pg_catalog.pg_partition_ancestors(c.oid))::int \
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relispartition";
+    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
+    let read = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    rows.iter().map(|row| read(row).map_err(failed)).collect()
+}
+
+/// The tag of a trigger is `<table> <trigger>`.
+fn depth_of(entry: &Entry, depths: &Depths) -> i32 {
+    let (schema, tag) = (entry.namespace.display(), entry.tag.display());
+    let of = depths.iter().filter(|(of, table, _)| {
+        let rest = tag.strip_prefix(table.as_str());
+        *of == schema && rest.is_some_and(|rest| rest.starts_with(' '))
+    });
+    of.map(|(_, _, depth)| *depth).max().unwrap_or_default()
 }
 
 /// Of the indexes that mark their table all but the last of each table. A table is clustered by one index and identified by

@@ -318,6 +318,22 @@ async fn g18_an_event_trigger_of_an_extension_has_no_say_in_a_restore(
     whole(&made.restored(server.target("shop"), Roles::Create).await);
 }
 
+/// A partition's own switch of a trigger sorts by the partition's name, which may be before the trigger's table.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_triggers_that_partitions_alone_have_switched_come_back(#[values(15, 17)] major: i32) {
+    let sql = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+        CREATE TABLE top (i int) PARTITION BY LIST (i); \
+        CREATE TABLE middle PARTITION OF top FOR VALUES IN (1) PARTITION BY LIST (i); \
+        CREATE TABLE a PARTITION OF middle FOR VALUES IN (1); \
+        CREATE TRIGGER t BEFORE INSERT ON top FOR EACH ROW EXECUTE FUNCTION f(); \
+        ALTER TABLE middle DISABLE TRIGGER t; ALTER TABLE a ENABLE ALWAYS TRIGGER t; INSERT INTO top VALUES (1);";
+    let made = Made::of(major, &[], sql).await;
+    made.proven().await;
+    let server = empty(major).await;
+    whole(&made.restored(server.target("shop"), Roles::Create).await);
+}
+
 /// A membership that was revoked since the backup does not come back with a restore.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
