@@ -2,6 +2,7 @@
 
 use lifeboat::api::Reason;
 use lifeboat::manifest::Name;
+use lifeboat::postgres::preflight::preflight;
 use lifeboat::postgres::{
     DumpOrder, DumpProcess, Print, Programs, Silent, Toc, TocParser, census, witness,
 };
@@ -16,6 +17,7 @@ async fn dump(server: &Server, major: i32, dbname: &str, snapshot: &str) -> (Toc
     let tool = Programs::find(major, &[host_bin(major)]).await.unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let target = server.target(dbname);
+    let encoding = preflight(&target, "test").await.unwrap().encoding;
     let order = DumpOrder {
         target: &target,
         tool: &tool,
@@ -23,7 +25,7 @@ async fn dump(server: &Server, major: i32, dbname: &str, snapshot: &str) -> (Toc
         application_name: "lifeboat/test",
         pooled: false,
         heard: &[],
-        print: &Print::plain("UTF8"),
+        print: &Print::plain(&encoding),
         scratch: scratch.path(),
     };
     let mut dump = DumpProcess::spawn(&order).unwrap();
