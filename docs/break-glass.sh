@@ -8,7 +8,13 @@ key=$(realpath "$2") database=$3 failed=0; cd "$1"
 [ -f manifest.json ] || { echo "no manifest.json in $1: this is no backup" >&2; exit 1; }
 ask() { psql -XAtq -d "$database" -c "$1"; }
 [ "$(ask 'select count(*) from pg_stat_user_tables')" = 0 ] || { echo "the database is not there, or holds tables" >&2; exit 1; }
-! command -v jq >/dev/null || jq -r '.objects[] | .sha256 + "  " + .name' manifest.json | sha256sum --check --quiet
+with_lines() { # for psql: the lines of its standard input in the table `line`, then $1
+  printf '%s\n' 'create temp table line (n serial, line text);' "\\copy line (line) from pstdin with (format csv, quote e'\\x01', delimiter e'\\x02')" "$1"
+}
+from_json() { # what the query $1 says of the JSON `doc` in standard input, whose words beyond ASCII it does not need
+  LC_ALL=C tr -d '\200-\377' | psql -XAtq -d "$database" -v ON_ERROR_STOP=1 -f <(with_lines "with it as (select string_agg(line, e'\\n' order by n)::json as doc from line) $1;")
+}
+from_json "select o->>'sha256' || '  ' || (o->>'name') from it, json_array_elements(doc->'objects') o" <manifest.json | sha256sum --check --quiet
 opened() { # $1 and its pieces $1.0002, $1.0003 …, decrypted and decompressed as the name says
   cat "$1" "$1".[0-9][0-9][0-9][0-9] | case $1 in *.age) age -d -i "$key" ;; *) cat ;; esac |
     case $1 in *.zst | *.zst.age) zstd -dc ;; *) cat ;; esac
@@ -21,18 +27,23 @@ run() { # psql with these arguments; whatever it complains of is a failure
   [ -z "$said" ] || { echo "$said" >&2; failed=1; }
 } 3>&1
 each() { # runs those lines of standard input that the last query of $1 takes from the table `line`
-  run -f <(printf '%s\n' 'create temp table line (n serial, line text);' \
-    "\\copy line (line) from pstdin with (format csv, quote e'\\x01', delimiter e'\\x02')" "$1 \\gexec")
+  run -f <(with_lines "$1 \\gexec")
 }
 try() { # a setting for all sessions from here on, if the server takes it
   local more="$PGOPTIONS -c ${1// /\\ }"; PGOPTIONS=$more ask 'select 1' >/dev/null 2>&1 && PGOPTIONS=$more
 }
 
+# What the dump says of the database itself. One of another encoding or locale takes other values, and sorts otherwise.
+own=$(from_dump --create -f - --use-list=<(from_dump --create --list | grep -E '^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|[A-Z ]+ - DATABASE) '))
+here=$(ask "select format('*ENCODING = ''%s''* = ''%s''*', getdatabaseencoding(), datcollate) from pg_database where datname = current_database()")
+# shellcheck disable=SC2053 # a pattern
+[[ $own == $here ]] || echo "the source was made by: $(grep '^CREATE DATABASE ' <<<"$own") make this one so too, and begin again, or go on as it is" >&2
+
 # Sessions speak as those of the source did: checks and defaults may hang on it. Nothing of the server hinders them.
 for setting in client_min_messages=warning default_transaction_read_only=off statement_timeout=0 lock_timeout=0; do try $setting || :; done
-! command -v jq >/dev/null || while read -r setting; do try "$setting" || echo "this server does not take $setting" >&2; done < <(
-  opened contents.json* | jq -r '.settings | to_entries[] | select(.key | IN("TimeZone", "DateStyle", "IntervalStyle",
-    "default_text_search_config", "lc_monetary", "lc_numeric", "lc_time")) | .key + "=" + .value')
+while read -r setting; do try "$setting" || echo "this server does not take $setting" >&2; done < <(
+  opened contents.json* | from_json "select key || '=' || value from it, json_each_text(doc->'settings') where key in ('TimeZone', 'DateStyle',
+    'IntervalStyle', 'default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')")
 quiet=; try event_triggers=off || quiet=session_replication_role=replica # before 17
 
 # Roles. One that exists stays as it is: password, settings, memberships.
@@ -42,9 +53,8 @@ opened globals.sql* | PGCLIENTENCODING=UTF8 each "create temp table there as sel
   select line from line where line ~ '^[A-Z]' and not (line ~ '^GRANT ' and substring(line from '^GRANT ($n)') in (table there) and substring(line from '^GRANT $n TO ($n)') in (table there))
     and coalesce(substring(line from '^(?:CREATE|ALTER|COMMENT ON) ROLE ($n)'), substring(line from '^SECURITY LABEL FOR .* ON ROLE ($n)'), '') not in (table there) order by n"
 
-# Definitions, and what the dump says of the database itself, under the new one's name: what may hinder comes last.
+# Definitions, and what was set for the database, under the new one's name: what may hinder comes last.
 from_dump --section=pre-data --enable-row-security -d "$database" || failed=1
-own=$(from_dump --create -f - --use-list=<(from_dump --create --list | grep -E '^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|[A-Z ]+ - DATABASE) '))
 old=$(sed -n 's/^CREATE DATABASE \(.*\) WITH TEMPLATE = .*/\1/p' <<<"$own") new=$(ask 'select quote_ident(current_database())')
 own=$(sed -E -e '/^SET statement_timeout = 0;$/,/^SET row_security = /d' -e '/^(--|\\(connect|restrict|unrestrict) |CREATE DATABASE )/d' <<<"$own" |
   while IFS= read -r line; do [[ $line =~ ^[A-Z]+\  ]] && line=${line/"DATABASE $old "/"DATABASE $new "}; printf '%s\n' "$line"; done)

@@ -16,6 +16,8 @@ mod fixtures;
 mod alerts;
 #[path = "decisions/backups.rs"]
 mod backups;
+#[path = "decisions/drill_break_glass.rs"]
+mod drill_break_glass;
 #[path = "decisions/drill_specs.rs"]
 mod drill_specs;
 #[path = "decisions/drill_turns.rs"]

@@ -29,6 +29,8 @@ pub const PASSED: &str = "Passed";
 pub const ISOLATED: &str = "Isolated";
 /// On a drill: the last run that passed is much slower, or scores less, than those before it.
 pub const REGRESSION: &str = "Regression";
+/// On a drill: the script that restores without Lifeboat restored a whole backup.
+pub const BREAK_GLASS: &str = "BreakGlass";
 /// On a Backup: a drill restored it whole and found it equal.
 pub const PROVEN: &str = "Proven";
 

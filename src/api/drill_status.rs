@@ -37,7 +37,7 @@ pub struct RestoreDrillStatus {
     /// Generation of the spec that this status speaks of; -1 before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `Passed`, `Isolated`, `Regression`.
+    /// `Ready`, `Reconciling`, `Stalled`, `Passed`, `Isolated`, `Regression`, `BreakGlass`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
@@ -54,6 +54,9 @@ pub struct RestoreDrillStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub history: Vec<DrillRecord>,
+    /// The restore by `docs/break-glass.sh` that was tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassOutcome>,
     /// When it runs next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
@@ -148,6 +151,25 @@ pub struct DrillOutcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub report_key: Option<String>,
+}
+
+/// How a restore by `docs/break-glass.sh` went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakGlassOutcome {
+    /// The run that tried it.
+    #[schemars(length(max = 253))]
+    pub run: String,
+    /// When the end of that run was seen.
+    pub finished_at: Timestamp,
+    /// `Passed`: nothing was refused, and everything is equal. `Inconclusive`: it could not be tried.
+    pub result: Verdict,
+    /// Why, in a sentence.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// How long the script took.
+    #[schemars(range(min = 0))]
+    pub seconds: i64,
 }
 
 /// Time to restore, in seconds, by part.

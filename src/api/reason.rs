@@ -190,6 +190,8 @@ reasons! {
     NotIsolated,
     /// A drill passed and is much slower, or scores less, than those before it.
     RegressionDetected,
+    /// The script that restores without Lifeboat did not restore the backup whole; Lifeboat itself did.
+    BreakGlassFailed,
     // How well a policy goes: its alerts.
     /// No alert is on.
     Healthy,

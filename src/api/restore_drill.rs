@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::drill_status::{
-    DrillOutcome, DrillRecord, DrilledTables, RestoreDrillStatus, Rto, RunningDrill, Verdict,
+    BreakGlassOutcome, DrillOutcome, DrillRecord, DrilledTables, RestoreDrillStatus, Rto,
+    RunningDrill, Verdict,
 };
 use super::shared::{LocalRef, SecretRef};
 
@@ -73,6 +74,11 @@ pub struct RestoreDrillSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub minimum_score: Option<i32>,
+    /// When a proven backup is also restored by `docs/break-glass.sh`, without Lifeboat's own loader, and compared: `Monthly`
+    /// (default), `Always` or `Never`. It comes after the drill's own verdict and does not change it: the condition
+    /// `BreakGlass` says how it went. It restores in one session and takes longer than the drill itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
     /// The scratch server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<ScratchPostgres>,
@@ -160,6 +166,18 @@ pub enum Network {
     Isolated,
     /// Whatever the namespace allows.
     Open,
+}
+
+/// When the script that restores without Lifeboat is drilled too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BreakGlass {
+    /// By the first run of a month (UTC), and by each one after it until it passed once in that month.
+    #[default]
+    Monthly,
+    /// By each run.
+    Always,
+    /// By none.
+    Never,
 }
 
 /// How much of a disaster is played.

@@ -13,14 +13,18 @@ use crate::api::Reason;
 use crate::api::restore_drill::{AcceptedDefinition, Check, Compare, DrillMode, Select, Verdict};
 use crate::api::rules::is_locale;
 use crate::drill::validate::OWN_PARAMETERS;
-use crate::manifest::Proof;
+use crate::manifest::{BreakGlassProof, Proof, ProofDifference};
 use crate::objects::Location;
 use crate::postgres::compare::Difference;
+use crate::work::break_glass::BreakGlassOrder;
 use crate::work::drill::{Place, Plan};
 use crate::work::failure::Failure;
 use crate::work::pick::Choice;
 use crate::work::progress::{Progress, Show};
 use crate::work::{clock, drill, human, proof, random, stopped};
+
+/// Most lines of the break-glass script that are shown; the proof has all.
+const COMPLAINTS: usize = 20;
 
 /// Arguments of `lifeboat drill`.
 #[derive(Debug, clap::Args)]
@@ -62,6 +66,10 @@ pub struct Args {
     /// of the backup may then write to the database that was backed up.
     #[arg(long, value_enum, default_value_t = NetworkArg::None)]
     network: NetworkArg,
+    /// Restore what passed once more, by the script docs/break-glass.sh that needs no Lifeboat, into the emptied scratch server,
+    /// and compare again. Needs bash and psql. Exit code 0 only if that is equal too.
+    #[arg(long)]
+    break_glass: bool,
     /// Leave the proof beside the backup, where `lifeboat report` finds it. Needs the right to write there.
     #[arg(long)]
     keep_proof: bool,
@@ -164,6 +172,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         accepted: args.accept_lost.iter().cloned().collect(),
         parameters: args.parameter.iter().cloned().collect::<BTreeMap<_, _>>(),
         image: String::new(),
+        break_glass: args.break_glass.then_some(BreakGlassOrder { until: None }),
         rto_objective: None,
         rpo_objective: None,
         server: match args.network {
@@ -192,7 +201,14 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         kept.map_err(|e| format!("the proof could not be kept: {}", explain_failure(&e)))?;
     }
     match proof.result {
-        Verdict::Passed if proof.proves => Ok(()),
+        Verdict::Passed if proof.proves => match &proof.break_glass {
+            Some(script) if script.result != Verdict::Passed => Err(format!(
+                "the backup is proven, but not the way to restore it without Lifeboat: {}",
+                backups::plain(&script.message)
+            )
+            .into()),
+            _ => Ok(()),
+        },
         Verdict::Passed => Err("equal, but nothing is proven: not everything was compared".into()),
         Verdict::Failed | Verdict::Inconclusive => {
             let result = proof.result.as_str();
@@ -218,17 +234,8 @@ fn check((index, sql): (usize, &String)) -> Check {
 
 fn text(proof: &Proof) -> String {
     let mut out = String::new();
-    let shown: Vec<Difference> = proof
-        .differences
-        .iter()
-        .map(|d| Difference {
-            what: d.what.clone(),
-            object: d.object.clone(),
-            expected: d.expected.clone(),
-            found: d.found.clone(),
-        })
-        .collect();
-    differences::add(&mut out, &shown, "RESTORED");
+    let differing: Vec<Difference> = proof.differences.iter().map(shown).collect();
+    differences::add(&mut out, &differing, "RESTORED");
     for error in &proof.errors {
         let _ = writeln!(
             out,
@@ -276,5 +283,35 @@ fn text(proof: &Proof) -> String {
     if proof.proves {
         out.push_str("proven: rows, content, schema, owners, privileges, roles, sequences, large objects, properties of the database (of materialized views the definition)\n");
     }
+    if let Some(script) = &proof.break_glass {
+        break_glass(&mut out, script);
+    }
     out
+}
+
+fn break_glass(out: &mut String, script: &BreakGlassProof) {
+    let shown: Vec<Difference> = script.differences.iter().map(shown).collect();
+    differences::add(out, &shown, "RESTORED BY SCRIPT");
+    for complaint in script.complaints.iter().take(COMPLAINTS) {
+        let _ = writeln!(out, "break-glass.sh: {}", backups::plain(complaint));
+    }
+    if let Some(more @ 1..) = script.complaints.len().checked_sub(COMPLAINTS) {
+        let _ = writeln!(out, "break-glass.sh: … and {more} more lines");
+    }
+    let _ = writeln!(
+        out,
+        "break-glass: {} after {:.1} s: {}",
+        script.result.as_str(),
+        script.seconds,
+        backups::plain(&script.message)
+    );
+}
+
+fn shown(difference: &ProofDifference) -> Difference {
+    Difference {
+        what: difference.what.clone(),
+        object: difference.object.clone(),
+        expected: difference.expected.clone(),
+        found: difference.found.clone(),
+    }
 }

@@ -29,11 +29,11 @@ const MAX_MISMATCH: usize = 256;
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    result: Verdict,
+    pub(super) result: Verdict,
     reason: Reason,
     message: String,
     found_major: Option<i32>,
-    drill: Option<Box<DrillResult>>,
+    pub(super) drill: Option<Box<DrillResult>>,
 }
 
 impl Ended {
@@ -132,6 +132,7 @@ impl Case<'_> {
             ..old
         });
         let status = self.isolation(status, &ended, &mut notices);
+        let status = self.break_glass(status, &run, &ended, &mut notices);
         let status = self.regression(status, drift, &mut notices);
         Decision {
             notices,

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::decide::Case;
 use crate::api::condition::{
-    Conditions, ISOLATED, PASSED, READY, RECONCILING, REGRESSION, STALLED, Truth, cut,
+    BREAK_GLASS, Conditions, ISOLATED, PASSED, READY, RECONCILING, REGRESSION, STALLED, Truth, cut,
 };
 use crate::api::restore_drill::{DrillOutcome, Verdict};
 use crate::api::{Reason, RestoreDrillStatus};
@@ -102,7 +102,7 @@ impl Case<'_> {
                 conditions.set(PASSED, truth, reason_of(last), last.message.clone());
             }
         }
-        for type_ in [ISOLATED, REGRESSION] {
+        for type_ in [ISOLATED, REGRESSION, BREAK_GLASS] {
             conditions.keep(type_);
         }
         RestoreDrillStatus {

@@ -3,6 +3,7 @@
 //! A run lives in `status.running` of its RestoreDrill, written before its Job is created. What its worker says is
 //! judged in [`conclude`]; `Failed` comes from nowhere but a result that says so (P10).
 
+mod break_glass;
 pub mod conclude;
 mod conditions;
 pub mod decide;

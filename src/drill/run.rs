@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::break_glass;
 use super::conclude::Ended;
 use super::decide::Case;
 use super::hold::Ready;
@@ -121,6 +122,7 @@ impl Case<'_> {
             raw_bytes: backup
                 .and_then(|s| s.bytes.as_ref())
                 .map_or(0, |bytes| bytes.raw),
+            break_glass: break_glass::due(&self.seen.drill, run),
         }
     }
 

@@ -144,4 +144,36 @@ pub const PROOF: &[(&str, Held)] = &[
         ),
     ),
     ("notes[]", Alone("sentences for people")),
+    (
+        "breakGlass.result",
+        Here("complaints and differences; result, which passed before the script was tried"),
+    ),
+    (
+        "breakGlass.message",
+        Alone("a sentence for people; everything in it stands elsewhere too"),
+    ),
+    (
+        "breakGlass.seconds",
+        Here("startedAt and finishedAt, between which it ran"),
+    ),
+    (
+        "breakGlass.complaints[]",
+        Alone("what the script said, in words; none where it passed"),
+    ),
+    (
+        "breakGlass.differences[].what",
+        Alone("what was seen, in words; none where the script passed"),
+    ),
+    (
+        "breakGlass.differences[].object",
+        Alone("what was seen, in words"),
+    ),
+    (
+        "breakGlass.differences[].expected",
+        Alone("what was seen, in words"),
+    ),
+    (
+        "breakGlass.differences[].found",
+        Alone("what was seen, in words"),
+    ),
 ];

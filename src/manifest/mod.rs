@@ -11,7 +11,8 @@ mod held_proof;
 pub mod pin;
 pub mod proof;
 pub mod sound;
-pub mod sound_proof;
+pub mod sound_break_glass;
+mod sound_proof;
 
 #[cfg(test)]
 #[path = "sample_walk_tests.rs"]

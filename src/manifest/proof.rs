@@ -70,6 +70,25 @@ pub struct Proof {
     pub not_compared: Vec<String>,
     /// Worth knowing, and no inequality.
     pub notes: Vec<String>,
+    /// The restore by `docs/break-glass.sh` that followed; absent: not asked for, or the drill had not passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassProof>,
+}
+
+/// How the restore by `docs/break-glass.sh` went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakGlassProof {
+    /// `Passed`: nothing was refused, and what was compared is equal. `Inconclusive`: it could not be tried or told.
+    pub result: Verdict,
+    /// Why, in a sentence.
+    pub message: String,
+    /// How long the script took.
+    pub seconds: f64,
+    /// What it complained of, line by line.
+    pub complaints: Vec<String>,
+    /// Every inequality of what it restored.
+    pub differences: Vec<ProofDifference>,
 }
 
 /// One part of the score.

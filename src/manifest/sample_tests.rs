@@ -303,12 +303,25 @@ pub(crate) fn passed() -> Proof {
         }],
         not_compared: Vec::new(),
         notes: vec!["public.lookup is not in the backup".to_owned()],
+        break_glass: Some(BreakGlassProof {
+            result: Verdict::Failed,
+            message: "the script was refused something: no such type".to_owned(),
+            seconds: 500.5,
+            complaints: vec!["psql: error: no such type".to_owned()],
+            differences: vec![ProofDifference {
+                what: "VIEW".to_owned(),
+                object: "public.totals".to_owned(),
+                expected: "CREATE VIEW public.totals".to_owned(),
+                found: "missing".to_owned(),
+            }],
+        }),
     }
 }
 
 /// Of one that found a row too few, and a check that could not be asked.
 pub(crate) fn failed() -> Proof {
     let mut proof = passed();
+    proof.break_glass = None;
     proof.result = Verdict::Failed;
     proof.reason = "Differs".to_owned();
     proof.proves = false;

@@ -50,6 +50,7 @@ impl Proof {
         self.parts(&mut lies);
         self.tables(&mut lies);
         self.checked(&mut lies);
+        self.script(&mut lies);
         if let Some((manifest, sha256)) = beside.manifest
             && sha256 == self.backup.manifest_sha256
         {

@@ -44,6 +44,13 @@ type Change = fn(&mut Proof);
 #[case::another_database("backup.database", |p: &mut Proof| p.backup.database = "other".to_owned())]
 #[case::another_folder("folder", |p: &mut Proof| p.backup.prefix = "shop.orders/20261120T020000Z-0a1b2c3d4e5f".to_owned())]
 #[case::an_object("backup.objects", |p: &mut Proof| p.backup.objects[0].sha256 = "00".repeat(32))]
+#[case::the_script("complaints or differences are named", |p: &mut Proof| p.break_glass.as_mut().unwrap().result = Verdict::Passed)]
+#[case::a_script_that_took_longer_than_its_drill("breakGlass.seconds", |p: &mut Proof| p.break_glass.as_mut().unwrap().seconds = 9e9)]
+#[case::a_script_after_a_drill_that_failed("tries no script", |p: &mut Proof| {
+    let script = p.break_glass.clone();
+    *p = failed();
+    p.break_glass = script;
+})]
 fn p10_a_proof_that_contradicts_itself_counts_for_nothing_and_says_where(
     #[case] words: &str,
     #[case] change: Change,

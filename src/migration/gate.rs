@@ -15,7 +15,7 @@ use super::hold::Ready;
 use crate::api::backup::{BackupReason, BackupSpec};
 use crate::api::condition::{BACKUP_PROVEN, FAILED, PROVEN, READY, STALLED, find, is_true};
 use crate::api::migration_run::{MigrationAttempts, MigrationGateStatus};
-use crate::api::restore_drill::{RestoreDrillSpec, Select, Verdict};
+use crate::api::restore_drill::{BreakGlass, RestoreDrillSpec, Select, Verdict};
 use crate::api::shared::LocalRef;
 use crate::api::{
     Backup, LABEL_OWNER_UID, LABEL_POLICY_UID, MigrationRunStatus, Reason, RestoreDrill, name,
@@ -368,6 +368,8 @@ impl Case<'_> {
                 compare: None,
                 suspend: None,
                 history: None,
+                // It says nothing of this backup that the drill itself does not, and a migration waits.
+                break_glass: Some(BreakGlass::Never),
                 ..like.spec.clone()
             },
             status: None,

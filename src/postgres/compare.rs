@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compare_majors::{other_major, plain_membership, two_majors};
 use super::compare_members;
 use super::compare_schema::entries;
-pub use super::compare_schema::{Reference, needs_reference};
+pub use super::compare_schema::{Reference, printed_alike, undecided};
 pub use super::compare_tables::NO_HASH;
 use super::compare_tables::{full, tables};
 pub use super::differences::{Comparison, Difference, Printed};

@@ -42,14 +42,33 @@ pub struct Reference<'a> {
     pub accepted: &'a [AcceptedDefinition],
 }
 
-/// Whether definitions are unequal by bytes and by rules, so that a reference restore has something to decide.
+/// Definitions that are unequal by bytes and by rules, so that a reference restore has something to decide: those of `expected`.
 #[must_use]
-pub fn needs_reference(expected: &[SchemaEntry], found: &[SchemaEntry]) -> bool {
+pub fn undecided<'e>(expected: &'e [SchemaEntry], found: &[SchemaEntry]) -> Vec<&'e SchemaEntry> {
     let (was, is) = (by_key(expected), by_key(found));
     let tables = (Tables::of(expected), Tables::of(found));
-    was.iter().any(|(key, was)| {
-        let is = is.get(key);
+    let open = was.iter().filter(|(key, was)| {
+        let is = is.get(*key);
         is.is_some_and(|is| was.len() == is.len() && !same((was, is), (&tables.0, &tables.1)))
+    });
+    open.flat_map(|(_, entries)| entries.iter().copied())
+        .collect()
+}
+
+/// Whether a reference, perhaps of these definitions alone, prints each of them as the drilled database does.
+#[must_use]
+pub fn printed_alike(
+    undecided: &[&SchemaEntry],
+    reference: &[SchemaEntry],
+    found: &[SchemaEntry],
+) -> bool {
+    let (referred, is) = (by_key(reference), by_key(found));
+    undecided.iter().all(|entry| {
+        let key = (entry.desc.as_str(), &entry.namespace, &entry.tag);
+        match (referred.get(&key), is.get(&key)) {
+            (Some(reference), Some(is)) => definitions(reference) == definitions(is),
+            _ => false,
+        }
     })
 }
 
@@ -118,17 +137,18 @@ fn owners(key: &Key<'_>, was: &[&SchemaEntry], is: &[&SchemaEntry], result: &mut
     }
 }
 
+fn definitions<'e>(entries: &[&'e SchemaEntry]) -> Vec<(&'e Name, Option<&'e str>)> {
+    let each = entries.iter();
+    let mut all: Vec<_> = each
+        .map(|e| (&e.definition, e.access_method.as_deref()))
+        .collect();
+    all.sort();
+    all
+}
+
 /// Whether the definitions are equal, by bytes or by rules.
 fn same((was, is): (&[&SchemaEntry], &[&SchemaEntry]), tables: (&Tables<'_>, &Tables<'_>)) -> bool {
-    let plain = |entries: &[&SchemaEntry]| {
-        let mut all: Vec<_> = entries
-            .iter()
-            .map(|e| (e.definition.clone(), e.access_method.clone()))
-            .collect();
-        all.sort();
-        all
-    };
-    if plain(was) == plain(is) {
+    if definitions(was) == definitions(is) {
         return true;
     }
     let ruled = |entries: &[&SchemaEntry], tables: &Tables<'_>| {
@@ -152,14 +172,6 @@ fn printed(
         (was, is) => (all_of(was), all_of(is)),
     };
     let difference = Difference::new(key.0, object(key), expected, found);
-    let definitions = |entries: &[&SchemaEntry]| {
-        let mut all: Vec<_> = entries
-            .iter()
-            .map(|e| (e.definition.clone(), e.access_method.clone()))
-            .collect();
-        all.sort();
-        all
-    };
     let same_as_reference = match referred {
         Some(Some(reference)) => definitions(reference) == definitions(is),
         // Without a witness of its own a difference is no evidence.

@@ -141,6 +141,7 @@ mod tests {
             tablespace: None,
             loaded_through: None,
             marks: None,
+            dependencies: Vec::new(),
         };
         let relation = |tag: &str, rows| Relation {
             schema: name("public"),

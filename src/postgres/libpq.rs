@@ -91,10 +91,20 @@ impl Files {
         Ok(files)
     }
 
+    /// What a program is told to connect to.
+    pub(super) fn connection() -> String {
+        format!("service={SERVICE}")
+    }
+
     /// Tells a program where to go; it knows nothing else of our environment.
     pub(super) fn lend_to(&self, command: &mut Command, application_name: &str) {
+        command.arg(format!("--dbname=service={SERVICE}"));
+        self.lend_environment_to(command, application_name);
+    }
+
+    /// The same for a program that is told where to go in its own way: [`Files::connection`].
+    pub(super) fn lend_environment_to(&self, command: &mut Command, application_name: &str) {
         command
-            .arg(format!("--dbname=service={SERVICE}"))
             .env_clear()
             .env("PGSERVICEFILE", &self.service)
             .env("PGPASSFILE", &self.pass)

@@ -267,6 +267,7 @@ mod tests {
             tablespace: None,
             loaded_through: None,
             marks: table.map(str::to_owned),
+            dependencies: Vec::new(),
         };
         let entries = [
             entry(1, Some("a")),

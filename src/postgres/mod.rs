@@ -16,6 +16,7 @@
 //! Owns every SQL statement of Lifeboat. Must never change anything in the database that is backed up, wait for a lock
 //! longer than the server's own deadlock detector would (G8), or print a credential.
 
+pub mod break_glass;
 pub mod census;
 pub mod checks;
 pub mod compare;

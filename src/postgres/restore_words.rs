@@ -211,6 +211,7 @@ mod tests {
             tablespace: None,
             loaded_through: None,
             marks: None,
+            dependencies: Vec::new(),
         };
         Toc {
             format: (1, 16),

@@ -67,19 +67,13 @@ impl Running {
     /// # Errors
     /// Those of the statements; `ServerFailed` if the server is not as it was: it must not be lent again.
     pub(crate) async fn clean(self) -> Result<(), PgError> {
+        let made: Vec<String> = {
+            let session = connect(&self.target, NAME).await?;
+            let all = names(&session, DATABASES).await?;
+            all.difference(&self.databases).cloned().collect()
+        };
+        clear(&self.target, &made).await?;
         let session = connect(&self.target, NAME).await?;
-        let mut statements = Vec::new();
-        for name in names(&session, DATABASES).await? {
-            if !self.databases.contains(&name) {
-                statements.push(format!("DROP DATABASE {} WITH (FORCE)", quote_ident(&name)));
-            }
-        }
-        for name in names(&session, ROLES).await? {
-            if name != self.target.user {
-                statements.push(format!("DROP ROLE {}", quote_ident(&name)));
-            }
-        }
-        run(&session, &statements).await?;
         let called = [self.target.user.clone()];
         if roles_called(&self.target, NAME, &called).await? == self.superuser {
             return Ok(());
@@ -103,6 +97,24 @@ impl Running {
         );
         Err(PgError::never(Reason::ServerFailed, text))
     }
+}
+
+/// Takes databases and all roles but the superuser away.
+///
+/// # Errors
+/// Those of the statements.
+pub(crate) async fn clear(superuser: &Target, databases: &[String]) -> Result<(), PgError> {
+    let session = connect(superuser, NAME).await?;
+    let drop =
+        |name: &String| format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_ident(name));
+    let mut statements: Vec<String> = databases.iter().map(drop).collect();
+    let roles = names(&session, ROLES).await?;
+    let roles = roles.iter().filter(|name| **name != superuser.user);
+    let roles: Vec<String> = roles.map(|name| quote_ident(name)).collect();
+    // What they have been given on what is the whole server's, and as whom they gave memberships.
+    statements.extend(roles.iter().map(|role| format!("DROP OWNED BY {role}")));
+    statements.extend(roles.iter().map(|role| format!("DROP ROLE {role}")));
+    run(&session, &statements).await
 }
 
 const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database";

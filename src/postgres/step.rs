@@ -35,6 +35,8 @@ pub enum Step {
     Analyzing,
     /// The user's own checks run.
     Checking,
+    /// The break-glass script restores the backup once more.
+    BreakGlass,
 }
 
 impl Step {
@@ -57,6 +59,7 @@ impl Step {
             Step::Indexing => "Indexing",
             Step::Analyzing => "Analyzing",
             Step::Checking => "Checking",
+            Step::BreakGlass => "BreakGlass",
         }
     }
 }

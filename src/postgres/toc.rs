@@ -248,7 +248,11 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
     }
     let owner = reader.name()?;
     reader.string()?; // "with oids", always false
-    while reader.string()?.is_some() {} // dependencies, up to a null
+    let mut dependencies = Vec::new(); // up to a null
+    while let Some(id) = reader.string()? {
+        let id = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok());
+        dependencies.push(id.ok_or(Stop::Bad("a dependency is no number"))?);
+    }
     reader.take(1 + reader.sizes.offset)?; // offset, not known in a pipe
     let loaded_through = copied_into(copy).filter(|into| (&into.0, &into.1) != (&namespace, &tag));
     if definition::of_database(&desc, &tag) {
@@ -264,6 +268,7 @@ fn entry(reader: &mut Reader<'_>, database: &Name) -> Result<Entry, Stop> {
         definition: Name::from_bytes(definition),
         access_method: named(access_method),
         tablespace: named(tablespace),
+        dependencies,
         tag,
         desc,
     })

@@ -29,6 +29,8 @@ pub struct Entry {
     pub loaded_through: Option<(Name, Name)>,
     /// The table that an index marks as clustered or identified by it, as the statement names it.
     pub marks: Option<String>,
+    /// Numbers of what it hangs on; not all of them are entries.
+    pub dependencies: Vec<i64>,
 }
 
 impl Entry {

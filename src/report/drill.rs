@@ -1,6 +1,6 @@
 //! One proof becomes a page: first what it says, then why, then everything it was made of.
 
-use super::findings::{checks, differences, digests, errors, sentences, tables};
+use super::findings::{break_glass, checks, differences, digests, errors, sentences, tables};
 use super::page::{Banner, Bar, Block, Cell, Figure, Page, Section, Table, Tone};
 use super::words::{self, span, time};
 use super::{Source, Standing};
@@ -11,6 +11,7 @@ use crate::work::human::{number, size, thousands};
 pub(super) fn page(proof: &Proof, source: &Source) -> Page {
     let mut sections = vec![what(proof, source), score(proof), times(proof)];
     sections.extend([differences(proof), errors(proof), checks(proof)]);
+    sections.extend(break_glass(proof));
     sections.extend([
         sentences(
             "Not compared",

@@ -4,31 +4,59 @@ use super::Source;
 use super::page::{Block, Cell, Section, Table, Tone};
 use super::words::{self, span};
 use crate::api::restore_drill::Verdict;
-use crate::manifest::Proof;
+use crate::manifest::{Proof, ProofDifference};
 use crate::work::human::{count, number};
 
 /// A proof names so many differences and errors at most (`work/proof.rs`).
 const MOST_NAMED: usize = 1_000;
 
 pub(super) fn differences(proof: &Proof) -> Section {
-    let rows: Vec<Vec<Cell>> = proof
-        .differences
-        .iter()
-        .map(|d| {
-            vec![
-                Cell::Text(d.what.clone()),
-                Cell::Code(d.object.clone()),
-                Cell::Lines(d.expected.clone()),
-                Cell::Lines(d.found.clone()),
-            ]
-        })
-        .collect();
     let none = match proof.tables.is_empty() {
         true => "None was found, but no table was compared.",
         false => "None.",
     };
+    Section::new("Differences", inequalities(&proof.differences, none))
+}
+
+fn inequalities(differences: &[ProofDifference], none: &str) -> Vec<Block> {
+    let rows = differences.iter().map(|d| {
+        vec![
+            Cell::Text(d.what.clone()),
+            Cell::Code(d.object.clone()),
+            Cell::Lines(d.expected.clone()),
+            Cell::Lines(d.found.clone()),
+        ]
+    });
     let columns = &["What", "Object", "As it was backed up", "As it came back"];
-    Section::new("Differences", listed(columns, rows, none))
+    listed(columns, rows.collect(), none)
+}
+
+/// The restore without Lifeboat, where it was tried.
+pub(super) fn break_glass(proof: &Proof) -> Option<Section> {
+    let script = proof.break_glass.as_ref()?;
+    let verdict = Cell::Mark(
+        words::tone(script.result, script.result == Verdict::Passed),
+        script.result.as_str().to_owned(),
+    );
+    let mut blocks = vec![
+        Block::Text(
+            "After this drill had passed, the backup was restored once more, by docs/break-glass.sh alone, and compared again. \
+             The verdict above does not hang on it."
+                .to_owned(),
+        ),
+        Block::Facts(vec![
+            ("Result", verdict),
+            ("Why", Cell::Text(script.message.clone())),
+            ("Time of the script", Cell::Text(span(script.seconds))),
+        ]),
+    ];
+    if !script.complaints.is_empty() {
+        blocks.push(Block::List(script.complaints.clone()));
+    }
+    if !script.differences.is_empty() {
+        blocks.extend(inequalities(&script.differences, ""));
+    }
+    Some(Section::new("Restored without Lifeboat", blocks))
 }
 
 pub(super) fn errors(proof: &Proof) -> Section {

@@ -51,6 +51,9 @@ pub struct DrillTask {
     /// What the policy accepts that no dump holds, by name.
     #[serde(default)]
     pub accepted: std::collections::BTreeSet<String>,
+    /// After a backup is proven, it is restored by the break-glass script too.
+    #[serde(default)]
+    pub break_glass: bool,
     /// Image of the scratch server, for the report.
     pub image: String,
     /// What the policy promises for the time to restore, in seconds.
@@ -102,10 +105,25 @@ pub struct DrillResult {
     /// Whether the source could be reached from the drill's pod (G30); absent: not tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolated: Option<bool>,
+    /// How the restore by the break-glass script went; absent: not asked for, or nothing was proven before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassResult>,
     /// Whether the proof stands in the bucket.
     #[serde(default)]
     pub reported: bool,
     /// The first inequalities; cut first where there is no room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mismatches: Vec<String>,
+}
+
+/// How the restore by the break-glass script went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakGlassResult {
+    /// `Passed`: nothing was refused, and everything is equal.
+    pub result: Verdict,
+    /// Why, in a sentence.
+    pub message: String,
+    /// How long the script took, in seconds.
+    pub seconds: i64,
 }

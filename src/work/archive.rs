@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::contradictions::{contradictions, documents, sentence};
 use super::failure::Failure;
 use crate::api::Reason;
-use crate::codec::{CodecError, Identities, fetch, read_object};
+use crate::codec::{CodecError, Identities, fetch, hex, read_object};
 use crate::manifest::{
     Contents, FORMAT_VERSION, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError, ObjectInfo,
     ObjectRole, ProofDifference,
@@ -238,8 +238,4 @@ fn damaged(name: &str, what: String) -> Failure {
         name: name.to_owned(),
         what,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

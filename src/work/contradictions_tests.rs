@@ -29,6 +29,7 @@ fn entry(desc: &str, schema: &str, tag: &str) -> Entry {
         tablespace: None,
         loaded_through: None,
         marks: None,
+        dependencies: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::archive::Archive;
+use super::break_glass::BreakGlassOrder;
 use super::failure::Failure;
 use super::pick::{Choice, pick};
 use super::proof::{Facts, proof};
@@ -68,6 +69,8 @@ pub struct Plan {
     pub accepted: std::collections::BTreeSet<String>,
     /// Its image, for the report.
     pub image: String,
+    /// What passed is restored by the break-glass script too.
+    pub break_glass: Option<BreakGlassOrder>,
     /// What the policy promises for the time to restore.
     pub rto_objective: Option<Duration>,
     /// What the policy promises for the age of the data.

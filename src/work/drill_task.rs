@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::break_glass::{BreakGlassOrder, in_time};
 use super::contradictions::sentence;
 use super::drill::{Drilled, Place, Plan};
 use super::failure::Failure;
@@ -18,7 +19,8 @@ use crate::manifest::{Beside, MAX_PROOF_BYTES, PROOFS, Proof};
 use crate::objects::{ObjectStore, join};
 use crate::postgres::PgError;
 use crate::task::{
-    DrillResult, DrillTask, IdentityTask, Retry, SERVER_DIR, TaskResult, VOLUME_DIR,
+    BreakGlassResult, DrillResult, DrillTask, IdentityTask, Retry, SERVER_DIR, TaskResult,
+    VOLUME_DIR,
 };
 
 /// Largest key of the Secret that is read, in bytes.
@@ -27,13 +29,19 @@ const MAX_IDENTITY: u64 = 64 * 1024;
 const MAX_MISMATCHES: usize = 10;
 /// Characters of each.
 const MAX_MISMATCH: usize = 120;
+/// Characters of what is said of the break-glass script.
+const MAX_MESSAGE: usize = 400;
 
 /// Drills, writes the proof, and answers.
 ///
 /// # Errors
 /// [`Failure`], where there is no verdict; the drill is inconclusive then.
-pub(super) async fn run(task: &DrillTask, place: &super::Place) -> Result<TaskResult, Failure> {
-    let plan = plan(task, place)?;
+pub(super) async fn run(
+    task: &DrillTask,
+    place: &super::Place,
+    deadline: Duration,
+) -> Result<TaskResult, Failure> {
+    let plan = plan(task, place, deadline)?;
     let drilled = match drill::run(&plan, &Progress::new(Show::Json)).await {
         Ok(drilled) => drilled,
         // Not even its manifest can be read: there is no proof to write, but a verdict.
@@ -71,6 +79,7 @@ fn unreadable(failure: &Failure) -> TaskResult {
         rto: None,
         tables: None,
         isolated: None,
+        break_glass: None,
         reported: false,
         mismatches: Vec::new(),
     });
@@ -109,7 +118,7 @@ async fn recorded(store: &dyn ObjectStore, at: &str, mine: Proof) -> Result<Proo
     }
 }
 
-fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
+fn plan(task: &DrillTask, place: &super::Place, deadline: Duration) -> Result<Plan, Failure> {
     let identities = identities_of(task.identity.as_ref(), task.store.encryption)?;
     let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
     Ok(Plan {
@@ -134,6 +143,9 @@ fn plan(task: &DrillTask, place: &super::Place) -> Result<Plan, Failure> {
         locales: task.locales.clone(),
         accepted: task.accepted.clone(),
         image: task.image.clone(),
+        break_glass: task.break_glass.then(|| BreakGlassOrder {
+            until: in_time(deadline),
+        }),
         rto_objective: seconds(task.rto_objective_seconds),
         rpo_objective: seconds(task.rpo_objective_seconds),
         server: Place::Beside(PathBuf::from(SERVER_DIR)),
@@ -232,6 +244,11 @@ fn result(proof: &Proof, isolated: Option<bool>) -> TaskResult {
             equal: number(proof.tables.iter().filter(|t| t.equal).count()),
         }),
         isolated,
+        break_glass: proof.break_glass.as_ref().map(|it| BreakGlassResult {
+            result: it.result,
+            message: it.message.chars().take(MAX_MESSAGE).collect(),
+            seconds: whole(it.seconds),
+        }),
         reported: true,
         mismatches: mismatches(proof),
     });

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod backup;
 pub mod beside;
+pub mod break_glass;
 pub mod clock;
 pub mod contradictions;
 mod counts;
@@ -79,7 +80,10 @@ async fn done(task: Task, place: &Place) -> TaskResult {
         Work::Check(task) => within(deadline, "looking at the database", check(&task, place)).await,
         Work::Probe(task) => within(deadline, "looking at the store", look(&task)).await,
         Work::Pin(task) => within(deadline, "telling the store", tell(&task)).await,
-        Work::Drill(task) => within(deadline, "drilling", drill_task::run(&task, place)).await,
+        Work::Drill(task) => {
+            let time = Duration::from_secs(deadline);
+            within(deadline, "drilling", drill_task::run(&task, place, time)).await
+        }
         Work::Migration(task) => match task.step {
             // It hears SIGTERM itself: what it has begun it sees to its end (M24).
             StepTask::Apply(_) | StepTask::Settle(_) => migration::task::run(&task, place).await,

@@ -11,8 +11,9 @@ use super::failure::Failure;
 use super::restored::Reaches;
 use super::verdict::{Judgement, Kind, kind};
 use crate::manifest::{
-    CheckProof, Contents, FORMAT_VERSION, MAX_NAMED, Manifest, Objective, PROOFS, Phase, Proof,
-    ProofDifference, ProvenBackup, ProvenObject, RestoreError, ScratchServer, TableProof,
+    BreakGlassProof, CheckProof, Contents, FORMAT_VERSION, MAX_NAMED, Manifest, Objective, PROOFS,
+    Phase, Proof, ProofDifference, ProvenBackup, ProvenObject, RestoreError, ScratchServer,
+    TableProof,
 };
 use crate::objects::{ObjectStore, join, put_new};
 use crate::postgres::compare::{Comparison, Difference, Printed};
@@ -40,6 +41,8 @@ pub struct Facts {
     errors: Vec<RestoreError>,
     not_compared: Vec<String>,
     notes: Vec<String>,
+    /// The restore by the break-glass script.
+    pub(super) break_glass: Option<BreakGlassProof>,
 }
 
 impl Facts {
@@ -87,6 +90,7 @@ impl Facts {
             errors: Vec::new(),
             not_compared: Vec::new(),
             notes: Vec::new(),
+            break_glass: None,
         }
     }
 
@@ -227,6 +231,7 @@ pub fn proof(facts: Facts, judgement: Judgement, now: Timestamp) -> Proof {
         checks: facts.checks,
         not_compared: facts.not_compared,
         notes: facts.notes,
+        break_glass: facts.break_glass,
     }
 }
 

@@ -136,7 +136,7 @@ impl Scratch {
         )))
     }
 
-    async fn create(&self, fetched: &Fetched, name: &str) -> Result<(), Failure> {
+    pub(super) async fn create(&self, fetched: &Fetched, name: &str) -> Result<(), Failure> {
         let entry = fetched.toc.entries.iter().find(|e| e.desc == "DATABASE");
         let sql = entry.and_then(Entry::sql).ok_or_else(|| {
             Failure::Postgres(PgError::never(

@@ -17,7 +17,7 @@ use crate::api::restore_drill::{DrillMode, Verdict};
 use crate::manifest::{CheckProof, Contents};
 use crate::postgres::checks;
 use crate::postgres::compare::{
-    Comparison, Difference, NO_HASH, Reference, compare_with, needs_reference,
+    Comparison, Difference, NO_HASH, Reference, compare_with, undecided,
 };
 use crate::postgres::globals::roles_called;
 use crate::postgres::load::Loaded;
@@ -103,12 +103,13 @@ impl Scratch {
         let mut comparison = match blocked {
             true => Comparison::default(),
             false => {
-                self.compare(plan, archive, &loaded, (&target, fetched, left), observer)
+                let from = (&target, fetched, left);
+                self.compare(plan, archive, Some(&loaded), from, observer)
                     .await?
             }
         };
         // Room may be short for the checks.
-        drop(dump);
+        let dump = plan.break_glass.map(|order| (order, dump));
         // What the parts of the backup say against each other, no server is needed to know.
         comparison.differences.extend(lies(fetched));
         let comparison = verdict::asked_for(comparison, &plan.compare);
@@ -131,15 +132,23 @@ impl Scratch {
             minimum_score: plan.minimum_score,
         });
         facts.found(&archive.contents, comparison, loaded.errors);
+        if let Some((order, _dump)) = dump
+            && judgement.result == Verdict::Passed
+        {
+            let from = (fetched, left);
+            let script = self.break_glass(plan, order, archive, from, observer);
+            facts.break_glass = Some(script.await);
+        }
         Ok(judgement)
     }
 
-    /// Reads everything again as it was read at the dump, and compares.
-    async fn compare(
+    /// Reads everything again as it was read at the dump, and compares. Without `loaded` the break-glass script has restored it,
+    /// which leaves nothing out, and lets the superuser be as it was.
+    pub(super) async fn compare(
         &self,
         plan: &Plan,
         archive: &Archive,
-        loaded: &Loaded,
+        loaded: Option<&Loaded>,
         (target, fetched, left): (&Target, &Fetched, &BTreeSet<String>),
         observer: &dyn Observer,
     ) -> Result<Comparison, Failure> {
@@ -150,25 +159,39 @@ impl Scratch {
             .await?;
         let names: Vec<String> = expected.roles.iter().map(|r| r.name.clone()).collect();
         found.roles = roles_called(target, NAME, &names).await?;
-        let mut notes = loaded.notes.clone();
+        let mut notes = loaded.map(|l| l.notes.clone()).unwrap_or_default();
         leave_out(&mut expected, left);
         notes.extend(left.iter().map(|name| {
             let provider = provider_of(name).unwrap_or("its provider");
             format!("extension {name}: only {provider} has it; it holds no rows, and was left out")
         }));
-        not_restored(&mut expected, loaded, &mut notes);
+        match loaded {
+            Some(loaded) => {
+                not_restored(&mut expected, loaded, &mut notes);
+                superuser_logs_in(&mut expected, &self.superuser);
+            }
+            None => {
+                for contents in [&mut expected, &mut found] {
+                    contents.roles.retain(|role| role.name != self.superuser);
+                }
+            }
+        }
         let away = match self.reaches {
             Reaches::Unwanted => KeptAway::of(&expected).leave_out(&mut expected),
             Reaches::Nothing | Reaches::Allowed => Vec::new(),
         };
-        superuser_logs_in(&mut expected, &self.superuser);
         let asked = plan.compare.schema.unwrap_or(true);
-        let reference = match asked && needs_reference(&expected.entries, &found.entries) {
-            true => {
-                let restored = self.reference(&plan.scratch, archive, (fetched, left), observer);
+        let open = match asked {
+            true => undecided(&expected.entries, &found.entries),
+            false => Vec::new(),
+        };
+        let reference = match open.is_empty() {
+            true => None,
+            false => {
+                let from = (archive, fetched, left);
+                let restored = self.reference(&plan.scratch, from, (&open, &found), observer);
                 Some(restored.await?)
             }
-            false => None,
         };
         let reference = reference.as_deref().map(|entries| Reference {
             entries,
@@ -176,7 +199,9 @@ impl Scratch {
         });
         let mut comparison = compare_with(&expected, &found, reference.as_ref());
         comparison.settle(&plan.accepted);
-        changed_by_triggers(&mut comparison, &expected, loaded);
+        if let Some(loaded) = loaded {
+            changed_by_triggers(&mut comparison, &expected, loaded);
+        }
         if let Some(sampled) = sampled {
             comparison.not_compared.retain(|w| !w.ends_with(NO_HASH));
             comparison.not_compared.push(sampled);

@@ -45,6 +45,8 @@ pub struct DrillPlan {
     pub major: Option<i32>,
     /// Bytes that pg_dump wrote of the backup, as far as they are known.
     pub raw_bytes: i64,
+    /// It restores by the break-glass script too.
+    pub break_glass: bool,
 }
 
 /// The Job of one attempt, controlled by the drill. The database's Secret is in none of its containers (P9), and the

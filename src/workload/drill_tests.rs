@@ -45,6 +45,7 @@ fn plan() -> DrillPlan {
         directory: "shop.orders".to_owned(),
         deadline: Duration::from_secs(14_400),
         major: Some(15),
+        break_glass: true,
         raw_bytes: 1_000,
     }
 }

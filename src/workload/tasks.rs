@@ -70,6 +70,7 @@ pub(super) fn drill(
             locales: postgres.locales,
             parameters: postgres.parameters,
             accepted: accepted.cloned().collect(),
+            break_glass: plan.break_glass,
             image: image.to_owned(),
             rto_objective_seconds: objectives.and_then(|o| promised(o.rto.as_deref())),
             rpo_objective_seconds: objectives.and_then(|o| promised(o.rpo.as_deref())),

@@ -3,23 +3,31 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
+use std::time::Instant;
 
-use lifeboat::manifest::{Contents, Manifest};
+use lifeboat::api::restore_drill::Verdict;
+use lifeboat::manifest::{Contents, Manifest, Proof, ProofDifference};
 use lifeboat::objects::{Memory, ObjectStore};
 use lifeboat::postgres::compare::Comparison;
 use lifeboat::postgres::{LockPatience, Silent};
 use lifeboat::work::backup::make;
+use lifeboat::work::break_glass::BreakGlassOrder;
+use lifeboat::work::drill;
 use lifeboat::work::verify::{Subject, verify};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::drills::run_file;
+use crate::drills::{Folders, drill_plan, run_file};
 use crate::pg::Server;
 use crate::runs::{FIRST, plan};
 use crate::whole::{Key, break_glass, contents, copy};
 
 /// What a plain `pg_restore` of the whole loses.
 const TRAPS: &str = include_str!("traps.sql");
+
+const ASKS_AN_EXTENSION: &str = "CREATE EXTENSION lifeboat_links; INSERT INTO links.parents VALUES (1, 'one'); \
+    CREATE SCHEMA a; CREATE FUNCTION a.known(int) RETURNS bool LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM links.parents WHERE id = $1)'; \
+    CREATE TABLE a.orders (parent int CHECK (a.known(parent))); INSERT INTO a.orders VALUES (1);";
 
 /// A copied backup, its key, and what it says is in it.
 struct Copied {
@@ -164,6 +172,72 @@ async fn break_glass_says_what_was_refused() {
     server.database("other", "TEMPLATE template0").await;
     let output = copied.restored(&server, "other");
     assert!(!output.status.success(), "{}", said(&output));
+}
+
+/// A backup of the database `shop`, drilled with the script.
+async fn drilled(source: &Server, major: i32, until: Option<Instant>) -> Proof {
+    let store: Arc<dyn ObjectStore> = Arc::new(Memory::new());
+    let scratch = tempfile::tempdir().unwrap();
+    let target = source.target("shop");
+    let plan = plan(target, major, store.clone(), FIRST, &scratch);
+    let made = make(&plan, &Silent).await.unwrap();
+    let folders = Folders::new();
+    let mut plan = drill_plan(store, &made.prefix, major, &folders);
+    plan.break_glass = Some(BreakGlassOrder { until });
+    drill::run(&plan, &Silent).await.unwrap().proof
+}
+
+/// What the drill says of the script is its own word, beside the verdict.
+#[rstest]
+#[case(15)]
+#[case(17)]
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_drill_restores_by_the_script_too(#[case] major: i32) {
+    let source = Server::start(major, &["timezone=Asia/Kathmandu"]);
+    source.database("shop", "").await;
+    run_file(&source, "shop", TRAPS);
+    let proof = drilled(&source, major, None).await;
+    assert!(proof.proves, "{proof:#?}");
+    let script = proof.break_glass.unwrap();
+    assert_eq!(script.result, Verdict::Passed, "{script:#?}");
+    // Without time it cannot be told, and the backup is proven all the same.
+    let proof = drilled(&source, major, Some(Instant::now())).await;
+    assert!(proof.proves, "{proof:#?}");
+    let script = proof.break_glass.unwrap();
+    assert_eq!(script.result, Verdict::Inconclusive, "{script:#?}");
+    assert!(script.message.contains("deadline"), "{script:#?}");
+}
+
+/// What only our own loader brings back: rows whose CHECK asks a table of an extension. pg_restore loads them in the order of
+/// their names.
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_what_the_drill_restores_and_the_script_does_not_is_told_by_the_drill() {
+    let source = Server::start(17, &[]);
+    source.database("shop", "").await;
+    run_file(&source, "shop", ASKS_AN_EXTENSION);
+    let proof = drilled(&source, 17, None).await;
+    assert!(proof.proves, "{proof:#?}");
+    let script = proof.break_glass.unwrap();
+    assert_eq!(script.result, Verdict::Failed, "{script:#?}");
+    let said = script.complaints.join("\n");
+    assert!(said.contains("violates check constraint"), "{said}");
+    let lost = |d: &ProofDifference| d.object == "a.orders";
+    assert!(script.differences.iter().any(lost), "{script:#?}");
+}
+
+/// A database of another encoding is named before anything is restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn break_glass_names_another_encoding() {
+    let server = Server::start(17, &[]);
+    let of = "TEMPLATE template0 LOCALE 'C' ENCODING";
+    server.database("shop", &format!("{of} 'LATIN1'")).await;
+    server.sql("shop", "CREATE TABLE t (a text)").await;
+    let copied = Copied::of(&server, "shop", 17).await;
+    for (name, encoding, told) in [("same", "LATIN1", false), ("other", "UTF8", true)] {
+        server.database(name, &format!("{of} '{encoding}'")).await;
+        let said = said(&copied.restored(&server, name));
+        assert_eq!(said.contains("ENCODING = 'LATIN1'"), told, "{said}");
+    }
 }
 
 /// The documents say how long the script is that one reads first at 3 a.m.

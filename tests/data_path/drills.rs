@@ -84,6 +84,7 @@ pub fn drill_plan(store: Arc<dyn ObjectStore>, at: &str, major: i32, folders: &F
         accepted: std::collections::BTreeSet::new(),
         parameters: std::collections::BTreeMap::default(),
         image: String::new(),
+        break_glass: None,
         rto_objective: None,
         rpo_objective: None,
         server: Place::Here(PathBuf::from(folders.socket.path())),

@@ -142,6 +142,7 @@ pub fn equal() -> DrillResult {
             equal: 5,
         }),
         isolated: None,
+        break_glass: None,
         reported: true,
         mismatches: Vec::new(),
     }
