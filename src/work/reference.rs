@@ -130,7 +130,9 @@ fn closure(entries: &[Entry], definitions: &[&SchemaEntry]) -> BTreeSet<i64> {
     let mut next: Vec<i64> = entries.iter().filter(is_open).map(|e| e.dump_id).collect();
     let mut all = BTreeSet::new();
     while let Some(id) = next.pop() {
-        if let (Some(entry), true) = (by_id.get(&id), all.insert(id)) {
+        if let Some(entry) = by_id.get(&id)
+            && all.insert(id)
+        {
             next.extend(&entry.dependencies);
         }
     }
