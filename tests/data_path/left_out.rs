@@ -336,13 +336,18 @@ async fn g3_a_remark_of_the_server_is_not_damage(
     proven(&drilled(&made, &[]).await);
 }
 
-/// G3: a login's small talk is none either, whatever is said.
+/// G3: a login's small talk is none either, whatever is said; nor that somebody had no room for what is no row.
+#[rstest]
+#[case::small_talk("01000")]
+#[case::of_what_an_extension_writes_down("53200")]
 #[tokio::test(flavor = "multi_thread")]
-async fn g3_what_a_server_warns_of_at_login_is_not_damage() {
-    let sql = "CREATE TABLE t (a int); CREATE FUNCTION hello() RETURNS event_trigger LANGUAGE plpgsql AS \
-        $$ BEGIN RAISE WARNING 'the password of this role expires soon' USING DETAIL = 'in a day'; RAISE NOTICE 'hello'; END $$; \
-        CREATE EVENT TRIGGER hello ON login EXECUTE FUNCTION hello(); ALTER EVENT TRIGGER hello ENABLE ALWAYS;";
-    let made = backup(17, &[], sql).await;
+async fn g3_what_a_server_warns_of_at_login_is_not_damage(#[case] code: &str) {
+    let sql = format!(
+        "CREATE TABLE t (a int); CREATE FUNCTION hello() RETURNS event_trigger LANGUAGE plpgsql AS \
+        $$ BEGIN RAISE WARNING 'the password of this role expires soon' USING DETAIL = 'in a day', ERRCODE = '{code}'; RAISE NOTICE 'hello'; END $$; \
+        CREATE EVENT TRIGGER hello ON login EXECUTE FUNCTION hello(); ALTER EVENT TRIGGER hello ENABLE ALWAYS;"
+    );
+    let made = backup(17, &[], &sql).await;
     proven(&drilled(&made, &[]).await);
 }
 
