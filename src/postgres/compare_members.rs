@@ -79,7 +79,7 @@ pub(super) fn members(expected: &Contents, found: &Contents, result: &mut Compar
         let privileges = key.0.starts_with(PRIVILEGES);
         let (expected, found) = match (left, right) {
             (Some(_), Some(_)) if privileges => ("others", "as CREATE EXTENSION gives them"),
-            (Some(_), None) if privileges => ("not the default", "the default"),
+            (Some(_), None) if privileges => ("others", "the default"),
             (None, _) if privileges => ("the default", "as CREATE EXTENSION gives them"),
             (Some(_), Some(_)) => ("one that was changed", "as CREATE EXTENSION makes it"),
             (Some(_), None) => ("there", "not made by CREATE EXTENSION"),
