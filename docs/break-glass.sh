@@ -61,6 +61,7 @@ own=$(sed -E -e '/^SET statement_timeout = 0;$/,/^SET row_security = /d' -e '/^(
 early=$(grep -E '^ALTER DATABASE .* SET .*;$' <<<"$own" | grep -vE '_timeout|default_transaction_read_only|preload_libraries|[ "]role[ "]|session_replication_role' || :)
 run -f - <<<"$early"
 
+! from_dump --list | grep ' EXTENSION - timescaledb ' >/dev/null || try timescaledb.restoring=on || : # its own switch for restores
 opened "$dump" | pg_restore --section=data --enable-row-security -d "$database" || failed=1
 
 # The rest. Triggers that a partition alone has switched off come after all others, a partition after its parent:

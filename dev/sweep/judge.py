@@ -5,6 +5,8 @@ from collections import Counter
 
 # What `lifeboat` said of a database.
 PROVEN, UNPROVEN, FAILED, INCONCLUSIVE, REFUSED, TIMED_OUT = "Proven", "Unproven", "Failed", "Inconclusive", "NoBackup", "TimedOut"
+# The source's own server ended while it was read, by whatever tool: no verdict.
+ENDED = "ServerEnded"
 
 
 def differences(before, after):

@@ -186,6 +186,13 @@ class Server:
         return [line for line in said.stdout.splitlines() if line and not line.startswith(("--", "\\restrict", "\\unrestrict"))]
 
 
+def crash(mill, name):
+    """What a server's log says of a process of it that crashed, or nothing."""
+    log = mill.work / name / "log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return next((line.split("LOG:", 1)[1].strip() for line in lines if "LOG:" in line and "was terminated by signal" in line), "")
+
+
 def said_by(process):
     """What the program said, without the lines that tell how far it is."""
     lines = [line for line in (process.stderr.strip() or process.stdout.strip()).splitlines() if not re.search(r"B/s\s*$", line)]

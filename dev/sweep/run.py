@@ -49,6 +49,9 @@ def one(mill, recipe, fill, tries):
         row["message"] = row.get("message") or f"{error} was still running after {mill.seconds} s"
     except NotUsable as error:
         row.update(verdict="NotUsed", stock="", message=str(error)[:600])
+    crash = mills.crash(mill, "source")
+    if crash and row.get("verdict") != "NotUsed":
+        row.update(verdict=judge.ENDED, reason="", message=crash)
     for name in ("store", "source", "stock", "given"):
         shutil.rmtree(mill.work / name, ignore_errors=True)
     row["wrong"] = judge.wrong(row)

@@ -22,6 +22,7 @@ VERDICTS = {
     judge.INCONCLUSIVE: "Inconclusive",
     judge.REFUSED: "no backup",
     judge.TIMED_OUT: "timed out",
+    judge.ENDED: "server ended",
 }
 HEAD = """# Extensions: what a backup of them is worth
 
@@ -82,31 +83,48 @@ def cell(row):
 
 
 def summary(rows):
-    """The figures on top."""
-    used = [row for row in rows.values() if row["verdict"] != "NotUsed"]
-    count = Counter(row["verdict"] for row in used)
-    stock_fails = sum(row["verdict"] == judge.FAILED and row["stock"] in ("errors", "loses") for row in used)
-    whole = sum(row["stock"] in ("equal", "prints otherwise") for row in used)
-    lines = [
-        f"{len(used)} databases on PostgreSQL {' and '.join(sorted({row['major'] for row in used}))}:",
-        "",
-        f"- {count[judge.PROVEN]} are proven.",
-        f"- {count[judge.FAILED]} are `Failed`; of {stock_fails} of them stock tools do not give everything back either.",
-        f"- {count[judge.INCONCLUSIVE]} are `Inconclusive`" + reasons(used, judge.INCONCLUSIVE),
-        f"- {count[judge.UNPROVEN]} are equal as far as they were compared, and not proven" + reasons(used, judge.UNPROVEN),
-        f"- {count[judge.REFUSED] + count[judge.TIMED_OUT]} have no backup or no drill that ended" + reasons(used, judge.REFUSED),
-        f"- {whole} come back whole with stock tools; {len(used) - whole} do not.",
-    ]
-    false = [row for row in used if row["wrong"].startswith("false")]
-    if false:
-        lines += ["", f"**{len(false)} of the verdicts are false**: " + ", ".join(f"{title(row['name'])} on {row['major']} ({row['wrong']})" for row in false) + "."]
-    return "\n".join(lines)
+    """The figures on top, a column for each major."""
+    majors = sorted({major for _, major in rows})
+    used = {major: [row for row in rows.values() if row["major"] == major and row["verdict"] != "NotUsed"] for major in majors}
+
+    def line(what, figure):
+        return f"| {what} | " + " | ".join(str(figure(used[major])) for major in majors) + " |"
+
+    def of(verdict):
+        return lambda of_major: f"{sum(row['verdict'] == verdict for row in of_major)}{reasons(of_major, verdict)}"
+
+    return "\n".join([
+        "| | " + " | ".join(f"PostgreSQL {major}" for major in majors) + " |",
+        "|---|" + "---|" * len(majors),
+        line("databases", len),
+        line("**verdicts that are false**", lambda of_major: sum(is_false(row) for row in of_major)),
+        line("proven", of(judge.PROVEN)),
+        line("equal, and not proven: what no dump holds is named", of(judge.UNPROVEN)),
+        line("`Inconclusive`", of(judge.INCONCLUSIVE)),
+        line("`Failed`, and stock tools do not give everything back either", lambda of_major: sum(row["verdict"] == judge.FAILED and not is_false(row) for row in of_major)),
+        line("no backup", of(judge.REFUSED)),
+        line("timed out", of(judge.TIMED_OUT)),
+        line("no verdict: the database's own server ends while it is read, by any tool", of(judge.ENDED)),
+        line("come back whole with stock tools", lambda of_major: sum(row["stock"] in ("equal", "prints otherwise") for row in of_major)),
+        line("of these not proven", lambda of_major: sum(row["wrong"] in ("no backup", "not proven") for row in of_major)),
+    ] + false_ones(used.values()))
+
+
+def is_false(row):
+    """Failed though stock tools give everything back, or proven though a restore loses something that was not told."""
+    return row["wrong"].startswith("false")
+
+
+def false_ones(used):
+    """Each false verdict by name."""
+    named = [f"{title(row['name'])} on {row['major']} ({row['wrong']})" for rows in used for row in rows if is_false(row)]
+    return ["", "False are: " + ", ".join(named) + "."] if named else []
 
 
 def reasons(rows, verdict):
     """How often each reason."""
     count = Counter(row["reason"] for row in rows if row["verdict"] == verdict and row["reason"])
-    return (": " + ", ".join(f"{number} `{reason}`" for reason, number in count.most_common()) if count else "") + "."
+    return " (" + ", ".join(f"{number} `{reason}`" for reason, number in count.most_common()) + ")" if count and verdict != judge.PROVEN else ""
 
 
 def page(rows):

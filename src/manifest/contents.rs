@@ -268,9 +268,9 @@ pub struct Beyond {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
-    /// The extension.
+    /// The extension; empty for privileges that a script of some extension gave on what is none's.
     pub extension: String,
-    /// What it is, for example `function`, `index`, `table constraint`.
+    /// What it is, for example `function`, `index`, `table constraint`, `privileges of view`.
     pub kind: String,
     /// Its name, for example `public.st_area(public.geometry)`.
     pub name: Name,

@@ -10,6 +10,8 @@ use crate::manifest::{Beyond, Contents, Member, Name};
 
 /// Every database has it, and hardly anybody changes it.
 const PLPGSQL: &str = "plpgsql";
+/// The kind of a line that holds privileges begins so.
+const PRIVILEGES: &str = "privileges of ";
 
 /// What the user made of the extensions of a backup, which a restore cannot give back.
 pub(super) fn members(expected: &Contents, found: &Contents, result: &mut Comparison) {
@@ -35,10 +37,20 @@ pub(super) fn members(expected: &Contents, found: &Contents, result: &mut Compar
         result.not_compared.push(text);
         return;
     }
+    let privileges = |members: &[Member]| members.iter().any(|m| m.kind.starts_with(PRIVILEGES));
+    let unrecorded = !privileges(was) && privileges(is);
+    if unrecorded {
+        let text = "privileges that CREATE EXTENSION gives and a dump takes for granted, because the backup records none";
+        result.not_compared.push(text.to_owned());
+    }
+    // Who gave privileges on an object that is no extension's is not known: the scripts of all, then.
+    let scripts = same.len() == expected.extensions.len();
     let of = |members: &'_ [Member]| -> BTreeMap<(String, Name, String), Member> {
-        let ours = members
-            .iter()
-            .filter(|m| same.contains(m.extension.as_str()));
+        let ours = members.iter().filter(|m| match m.extension.as_str() {
+            _ if unrecorded && m.kind.starts_with(PRIVILEGES) => false,
+            "" => scripts,
+            extension => same.contains(extension),
+        });
         let key = |m: &Member| (m.kind.clone(), m.name.clone(), m.extension.clone());
         ours.map(|m| (key(m), m.clone())).collect()
     };
@@ -60,18 +72,23 @@ pub(super) fn members(expected: &Contents, found: &Contents, result: &mut Compar
         {
             continue;
         }
-        let extension = &key.2;
+        let by = match key.2.as_str() {
+            "" => "by a script of an extension".to_owned(),
+            extension => format!("extension {extension}"),
+        };
+        let privileges = key.0.starts_with(PRIVILEGES);
         let (expected, found) = match (left, right) {
+            (Some(_), Some(_)) if privileges => ("others", "as CREATE EXTENSION gives them"),
+            (Some(_), None) if privileges => ("others", "the default"),
+            (None, _) if privileges => ("the default", "as CREATE EXTENSION gives them"),
             (Some(_), Some(_)) => ("one that was changed", "as CREATE EXTENSION makes it"),
             (Some(_), None) => ("there", "not made by CREATE EXTENSION"),
             (None, _) => ("dropped", "made by CREATE EXTENSION"),
         };
-        result.lost.push(Difference::new(
-            &key.0,
-            key.1.display(),
-            format!("{expected} (extension {extension})"),
-            found,
-        ));
+        let expected = format!("{expected} ({by})");
+        result
+            .lost
+            .push(Difference::new(&key.0, key.1.display(), expected, found));
     }
 }
 

@@ -15,6 +15,24 @@ use super::differences::{Comparison, Difference, Printed};
 use crate::api::restore_drill::AcceptedDefinition;
 use crate::manifest::{Name, SchemaEntry};
 
+/// Kind of the entries that hold privileges.
+const ACL: &str = "ACL";
+/// How their tags begin, of what an extension may own.
+const OWNED: [&str; 12] = [
+    "TABLE ",
+    "COLUMN ",
+    "SEQUENCE ",
+    "FUNCTION ",
+    "PROCEDURE ",
+    "AGGREGATE ",
+    "TYPE ",
+    "DOMAIN ",
+    "SCHEMA ",
+    "LANGUAGE ",
+    "FOREIGN DATA WRAPPER ",
+    "FOREIGN SERVER ",
+];
+
 /// Kind, schema and name.
 type Key<'a> = (&'a str, &'a Name, &'a Name);
 
@@ -86,6 +104,11 @@ pub(super) fn entries(
     let (was, is) = (by_key(expected), by_key(found));
     let tables = (Tables::of(expected), Tables::of(found));
     let referred = reference.map(|r| by_key(r.entries));
+    let made: BTreeSet<(&Name, String)> = expected
+        .iter()
+        .filter(|e| e.desc != ACL)
+        .map(|e| (&e.namespace, e.tag.display()))
+        .collect();
     let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
     for key in keys {
         if result.other_major && !OF_EVERY_MAJOR.contains(&key.0) {
@@ -93,7 +116,9 @@ pub(super) fn entries(
         }
         match (was.get(key), is.get(key)) {
             (Some(was), Some(is)) => {
-                owners(key, was, is, result);
+                if !is_of_extension(key, &made) {
+                    owners(key, was, is, result);
+                }
                 if result.other_major || same((was, is), (&tables.0, &tables.1)) {
                     continue;
                 }
@@ -122,6 +147,29 @@ fn object((_, schema, tag): &Key<'_>) -> String {
         (schema, tag) if schema.is_empty() && tag.is_empty() => "of the database".to_owned(),
         (schema, tag) if schema.is_empty() => tag,
         (schema, tag) => format!("{schema}.{tag}"),
+    }
+}
+
+/// Whether privileges are those of an object that no entry makes, but an extension's script. It belongs to whoever runs CREATE
+/// EXTENSION, and no dump says who that was.
+fn is_of_extension((desc, schema, tag): &Key<'_>, made: &BTreeSet<(&Name, String)>) -> bool {
+    let tag = tag.display();
+    let kind = OWNED.iter().find(|kind| tag.starts_with(**kind));
+    let Some(kind) = kind.filter(|_| *desc == ACL && tag != "SCHEMA public") else {
+        return false;
+    };
+    let name = tag.get(kind.len()..).unwrap_or_default();
+    let is_made = |name: &str| made.contains(&(*schema, name.to_owned()));
+    let before = |(at, _): (usize, &str)| is_made(name.get(..at).unwrap_or_default());
+    match *kind {
+        "COLUMN " => !name.match_indices('.').any(before),
+        // Here with the names of its arguments, there without.
+        "FUNCTION " | "PROCEDURE " | "AGGREGATE " => {
+            let called = name.split('(').next().unwrap_or_default();
+            let mut functions = made.iter().filter(|(of, _)| of == schema);
+            !functions.any(|(_, tag)| tag.split('(').next() == Some(called))
+        }
+        _ => !is_made(name),
     }
 }
 
@@ -227,4 +275,53 @@ fn print_of(was: &[&SchemaEntry], is: &[&SchemaEntry]) -> String {
         bytes.push(0);
     }
     hex(&bytes).get(..16).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// G23: an extension's objects belong to whoever made the extension; no dump says who that is.
+    #[rstest]
+    #[case::of_an_extension("config", "FUNCTION twice(n integer)", true)]
+    #[case::its_column("config", "COLUMN jobs.what", true)]
+    #[case::its_schema("", "SCHEMA tiger", true)]
+    #[case::a_table("public", "TABLE t", false)]
+    #[case::its_view("config", "TABLE t", true)]
+    #[case::a_function("public", "FUNCTION f(n integer)", false)]
+    #[case::a_column("public", "COLUMN t.a.b", false)]
+    #[case::a_schema("", "SCHEMA app", false)]
+    #[case::the_schema_of_every_database("", "SCHEMA public", false)]
+    #[case::something_else("", "LARGE OBJECT 1", false)]
+    fn g23_whose_an_extensions_object_is_no_dump_says(
+        #[case] schema: &str,
+        #[case] tag: &str,
+        #[case] skipped: bool,
+    ) {
+        let entry = |desc: &str, schema: &str, tag: &str, owner: &str| SchemaEntry {
+            desc: desc.to_owned(),
+            namespace: Name::Text(schema.to_owned()),
+            tag: Name::Text(tag.to_owned()),
+            owner: Name::Text(owner.to_owned()),
+            ..SchemaEntry::default()
+        };
+        let of = |owner| {
+            vec![
+                entry("TABLE", "public", "t", "x"),
+                entry("SCHEMA", "", "app", "x"),
+                entry("FUNCTION", "public", "f(integer)", "x"),
+                entry(ACL, schema, tag, owner),
+            ]
+        };
+        let mut result = Comparison::default();
+        entries(
+            (&of("app"), &of("postgres")),
+            &BTreeSet::new(),
+            None,
+            &mut result,
+        );
+        assert_eq!(result.differences.is_empty(), skipped, "{result:?}");
+    }
 }

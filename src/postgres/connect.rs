@@ -1,5 +1,6 @@
 //! One connection, with a distinct reason for every way it can fail.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,8 @@ use crate::api::backup_policy::TlsMode;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most notices that are kept, of each kind.
 const MAX_NOTICES: usize = 20;
+/// Most WARNINGs that are known again.
+const MAX_HEARD: usize = 1_000;
 
 /// Longest warning that is kept, in characters.
 const MAX_WARNING: usize = 200;
@@ -35,8 +38,8 @@ struct Notices {
     all: Vec<String>,
     /// The first that may mean that data is missing: no flood of others hides it.
     damage: Option<String>,
-    /// Messages of WARNINGs as they came, to know them again.
-    heard: Vec<String>,
+    /// First lines of WARNINGs that are no damage, to know them again.
+    heard: BTreeSet<String>,
     warnings: Vec<String>,
     /// Bytes of the temporary files of which it was told.
     temporary: u64,
@@ -51,10 +54,17 @@ fn temporary(notice: &DbError) -> Option<u64> {
 }
 
 /// Whether data may be missing. NOTICE, INFO, LOG and DEBUG are somebody's remarks: auto_explain, pgaudit and extensions speak this
-/// way. A WARNING of class 01 is one too, since nothing that went wrong has such a code; one of another class names what did:
-/// `zero_damaged_pages` and `ignore_checksum_failure` warn with XX001 (G3).
+/// way. A WARNING of class 01 is one too, since nothing that went wrong has such a code, and so is one of class 53: who lacked
+/// memory or room for the rows themselves would have ended the statement (pg_show_plans lacks it for what it writes down beside
+/// them). One of another class names what went wrong: `zero_damaged_pages` and `ignore_checksum_failure` warn with XX001 (G3).
 fn is_damage(warns: bool, sqlstate: &str) -> bool {
-    warns && !sqlstate.starts_with("01")
+    let remark = ["01", "53"].iter().any(|class| sqlstate.starts_with(class));
+    warns && !remark
+}
+
+/// The first line of a message: what a WARNING is known again by.
+pub(super) fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default().trim()
 }
 
 impl Notices {
@@ -69,11 +79,13 @@ impl Notices {
         let warns = notice.parsed_severity() == Some(Severity::Warning) || severity == "WARNING";
         if is_damage(warns, notice.code().code()) {
             self.damage.get_or_insert(text);
-        } else if self.all.len() < MAX_NOTICES {
-            self.all.push(text);
-        }
-        if warns && self.heard.len() < MAX_NOTICES {
-            self.heard.push(message.to_owned());
+        } else {
+            if warns && self.heard.len() < MAX_HEARD {
+                self.heard.insert(first_line(message).to_owned());
+            }
+            if self.all.len() < MAX_NOTICES {
+                self.all.push(text);
+            }
         }
         if warns && self.warnings.len() < MAX_NOTICES {
             let text = super::sanitise(&format!("{}: {message}", notice.code().code()));
@@ -109,13 +121,11 @@ impl Connection {
         }
     }
 
-    /// Messages of the WARNINGs since the last call, as they came.
+    /// First lines of all WARNINGs so far that are no damage.
     #[must_use]
-    pub(crate) fn take_heard(&self) -> Vec<String> {
-        self.notices
-            .lock()
-            .map(|mut n| std::mem::take(&mut n.heard))
-            .unwrap_or_default()
+    pub(crate) fn heard(&self) -> Vec<String> {
+        let notices = self.notices.lock();
+        notices.map_or_else(|_| Vec::new(), |n| n.heard.iter().cloned().collect())
     }
 
     /// What else was said since the last call, sanitised and cut.

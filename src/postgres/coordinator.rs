@@ -43,8 +43,6 @@ pub struct Coordinator {
     data_at: jiff::Timestamp,
     base: Base,
     major: i32,
-    /// What the server warned of before anything was read.
-    heard: Vec<String>,
 }
 
 /// What proves that a transaction is still the same (G2).
@@ -100,7 +98,6 @@ impl Coordinator {
             observer.reached(Step::Relisted).await;
             // Of the catalogue, too, nothing may be missing (G3).
             connection.quiet()?;
-            let heard = connection.take_heard();
             let pinger = tokio::spawn(ping(Arc::clone(&connection.client)));
             let major = server.major;
             return Ok(Self {
@@ -112,7 +109,6 @@ impl Coordinator {
                 data_at,
                 base,
                 major,
-                heard,
             });
         }
         Err(PgError::later(
@@ -148,11 +144,11 @@ impl Coordinator {
         self.major
     }
 
-    /// What the server warned of before anything was read: a login's small talk (collation versions, a password that expires
-    /// soon). pg_dump, which logs in as the same role, hears it too.
+    /// What the server warned of so far and what is no damage: a login's small talk (collation versions, a password that expires
+    /// soon), an extension's remarks. pg_dump, which logs in as the same role and reads the same, hears it too.
     #[must_use]
-    pub fn heard(&self) -> &[String] {
-        &self.heard
+    pub fn heard(&self) -> Vec<String> {
+        self.connection.heard()
     }
 
     /// Pid of the server process that holds the locks.

@@ -8,6 +8,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
+use super::connect::first_line;
 use super::error::PgError;
 use super::libpq::{Files, listen};
 use super::target::Target;
@@ -28,7 +29,7 @@ pub struct DumpOrder<'a> {
     pub application_name: &'a str,
     /// A pooler stands between: no startup options can be sent, the result says `KeepalivesNotSet`.
     pub pooled: bool,
-    /// What the server warned of when we logged in: pg_dump hears it too.
+    /// What the server warned us of, and what is no damage: pg_dump hears it too.
     pub heard: &'a [String],
     /// How it prints.
     pub print: &'a Print,
@@ -185,6 +186,14 @@ impl DumpProcess {
     /// # Errors
     /// `LockTimeout` if it could not lock in time (G9), `DumpFailed`, `DumpIncomplete`.
     pub async fn finish(self) -> Result<DumpEnd, PgError> {
+        self.ended().await?.judge(&[])
+    }
+
+    /// As [`DumpProcess::finish`], but for the words of one that ended well: our own sessions may not have heard yet what it did.
+    ///
+    /// # Errors
+    /// `LockTimeout`, `DumpFailed`.
+    pub async fn ended(self) -> Result<Ended, PgError> {
         let Self {
             stdout,
             mut child,
@@ -203,13 +212,39 @@ impl DumpProcess {
         })?;
         let words = words.await.unwrap_or_default();
         drop(files);
-        judge(status, &String::from_utf8_lossy(&words), &heard)
+        let words = String::from_utf8_lossy(&words).into_owned();
+        if !status.success() {
+            judge(status, &words, &heard)?;
+        }
+        Ok(Ended {
+            status,
+            words,
+            heard,
+        })
     }
 
     /// Kills it and waits until it is gone.
     pub async fn kill(mut self) {
         // It may have ended by itself.
         let _ = self.child.kill().await;
+    }
+}
+
+/// A pg_dump that ended well, and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    status: ExitStatus,
+    words: String,
+    heard: Vec<String>,
+}
+
+impl Ended {
+    /// Judges its words, knowing what our own sessions heard by now besides.
+    ///
+    /// # Errors
+    /// `DumpIncomplete`.
+    pub fn judge(self, heard: &[String]) -> Result<DumpEnd, PgError> {
+        judge(self.status, &self.words, &[&self.heard, heard].concat())
     }
 }
 
@@ -301,11 +336,10 @@ fn continues(line: &str) -> bool {
     .any(|p| line.starts_with(p))
 }
 
-/// Whether our own session was told the same when it logged in, before anything was read.
+/// Whether our own session was told the same, with an SQLSTATE that says that it is no damage: pg_dump prints none.
 fn was_heard(line: &str, heard: &[String]) -> bool {
     let said = line.split_once(":  ").map_or("", |(_, said)| said);
-    let first = |text: &str| text.lines().next().unwrap_or("").trim().to_owned();
-    !said.is_empty() && heard.iter().any(|text| first(text) == said)
+    !said.is_empty() && heard.iter().any(|text| first_line(text) == said)
 }
 
 /// The closed list of words that mean nothing is missing. Whatever is not here is an error.

@@ -63,3 +63,17 @@ fn g3_a_notice_is_not_damage_and_a_warning_is_one_unless_we_heard_it_when_we_log
     let other = "NOTICE:  hello\npg_dump: warning: something is missing\n";
     assert!(judge(ok, other, &heard).is_err());
 }
+
+/// G3: pg_dump prints no SQLSTATE. What our own session heard with one, even after pg_dump had ended, is known for no damage.
+#[test]
+fn g3_a_warning_is_no_damage_if_our_own_session_hears_it_later() {
+    let ended = || Ended {
+        status: ExitStatus::from_raw(0),
+        words: "WARNING:  not enough memory to append\nHINT:  Try more.\n".to_owned(),
+        heard: vec!["another".to_owned()],
+    };
+    let refused = ended().judge(&[]).unwrap_err();
+    assert_eq!(refused.reason(), Reason::DumpIncomplete);
+    let heard = ["not enough memory to append".to_owned()];
+    assert_eq!(ended().judge(&heard).unwrap().remarks.len(), 2);
+}

@@ -1,5 +1,6 @@
 -- What extensions own, and what stands on their tables and views, each with a fingerprint of its definition (G4). Asked under an
--- empty search_path, so that names are printed in full; privileges are not part of it, for a dump holds those. No OID goes in.
+-- empty search_path, so that names are printed in full. No OID goes in. Privileges are lines of their own: a dump holds how they
+-- differ from what scripts of extensions gave (pg_init_privs), and takes it for granted that CREATE EXTENSION gives that again.
 WITH m AS MATERIALIZED (
   SELECT d.classid, d.objid, e.extname, e.extowner FROM pg_catalog.pg_depend d
     JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
@@ -109,6 +110,28 @@ WITH m AS MATERIALIZED (
   SELECT extname, extowner, classid, objid, 0, 0, NULL FROM m
   WHERE classid NOT IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass, 'pg_cast'::regclass,
    'pg_language'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_foreign_server'::regclass, 'pg_event_trigger'::regclass, 'pg_ts_config'::regclass, 'pg_ts_dict'::regclass, 'pg_namespace'::regclass)
+), a (classid, objid, owner, kind, acl) AS (
+  SELECT 'pg_catalog.pg_proc'::regclass, oid, proowner, 'f'::"char", proacl FROM pg_catalog.pg_proc
+ UNION ALL SELECT 'pg_catalog.pg_class'::regclass, oid, relowner, CASE WHEN relkind = 'S' THEN 's'::"char" ELSE 'r'::"char" END, relacl
+    FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+ UNION ALL SELECT 'pg_catalog.pg_type'::regclass, oid, typowner, 'T'::"char", typacl FROM pg_catalog.pg_type
+ UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, oid, nspowner, 'n'::"char", nspacl FROM pg_catalog.pg_namespace
+ UNION ALL SELECT 'pg_catalog.pg_language'::regclass, oid, lanowner, 'l'::"char", lanacl FROM pg_catalog.pg_language
+ UNION ALL SELECT 'pg_catalog.pg_foreign_data_wrapper'::regclass, oid, fdwowner, 'F'::"char", fdwacl FROM pg_catalog.pg_foreign_data_wrapper
+ UNION ALL SELECT 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, 'S'::"char", srvacl FROM pg_catalog.pg_foreign_server
+), g (extname, classid, objid, def) AS (
+  -- Of members, and of what else a script of some extension gave privileges on: which one, nobody knows. Only what is not the default.
+  SELECT coalesce(m.extname::text, ''), a.classid, a.objid, p.held FROM a LEFT JOIN m ON m.classid = a.classid AND m.objid = a.objid
+    CROSS JOIN LATERAL (
+      SELECT jsonb_agg(t.said ORDER BY t.said::text COLLATE "C") FILTER (WHERE t.now) AS held, jsonb_agg(t.said ORDER BY t.said::text COLLATE "C") FILTER (WHERE NOT t.now) AS usual
+      FROM (SELECT w.now, jsonb_build_array(w.part, CASE WHEN x.grantee = a.owner THEN '' ELSE x.grantee::regrole::text END,
+          CASE WHEN x.grantor = a.owner THEN '' ELSE x.grantor::regrole::text END, x.privilege_type, x.is_grantable) AS said
+        FROM (SELECT true, '', coalesce(a.acl, acldefault(a.kind, a.owner)) UNION ALL SELECT false, '', acldefault(a.kind, a.owner)
+          UNION ALL SELECT true, c.attname::text, c.attacl FROM pg_catalog.pg_attribute c
+            WHERE a.classid = 'pg_catalog.pg_class'::regclass AND c.attrelid = a.objid AND c.attacl IS NOT NULL) AS w (now, part, acl)
+          CROSS JOIN LATERAL aclexplode(w.acl) AS x) AS t) AS p
+  WHERE p.held IS DISTINCT FROM p.usual AND (m.objid IS NOT NULL OR EXISTS (SELECT FROM pg_catalog.pg_init_privs i
+    WHERE i.classoid = a.classid AND i.objoid = a.objid AND i.privtype = 'e'))
 )
 SELECT o.extname::text, i.type, convert_to(i.identity, getdatabaseencoding()), convert_to(p.identity, getdatabaseencoding()), left(encode(sha256(convert_to(jsonb_build_array(o.def,
     CASE WHEN o.owner IN (0, 10, o.extowner) THEN '' ELSE pg_get_userbyid(o.owner) END,
@@ -118,4 +141,8 @@ FROM o CROSS JOIN LATERAL pg_catalog.pg_identify_object(o.classid, o.objid, 0) A
   -- Before 14 it is no answer but an error that there is no such object, and it may be asked before the condition is.
   LEFT JOIN LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_class'::regclass,
     CASE WHEN o.parent <> 0 THEN o.parent ELSE 'pg_catalog.pg_class'::regclass::oid END, 0) AS p ON o.parent <> 0
-ORDER BY o.extname, i.type, i.identity COLLATE "C" LIMIT $1
+UNION ALL
+SELECT g.extname, 'privileges of ' || i.type, convert_to(i.identity, getdatabaseencoding()), NULL,
+  left(encode(sha256(convert_to(coalesce(g.def::text, ''), getdatabaseencoding())), 'hex'), 16)
+FROM g CROSS JOIN LATERAL pg_catalog.pg_identify_object(g.classid, g.objid, 0) AS i
+ORDER BY 1, 2, 3 LIMIT $1

@@ -78,7 +78,7 @@ pub mod witness;
 
 pub use connect::{Connection, connect};
 pub use coordinator::{Coordinator, LockPatience};
-pub use dump::{DumpEnd, DumpOrder, DumpProcess, Print};
+pub use dump::{DumpEnd, DumpOrder, DumpProcess, Ended, Print};
 pub use error::{PgError, sanitise};
 pub use preflight::{Preflight, preflight};
 pub use step::{Observer, Silent, Step};

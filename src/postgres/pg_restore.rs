@@ -121,6 +121,14 @@ fn options(order: &RestoreOrder<'_>) -> String {
         }
         _ => {}
     }
+    // From the rows of its catalogue on timescaledb would make on each chunk what the dump makes there too: indexes, triggers. This
+    // is its own switch for restores.
+    let entries = &order.toc.entries;
+    let has =
+        |name: &str| (entries.iter()).any(|e| e.desc == "EXTENSION" && e.tag.display() == name);
+    if order.superuser && order.section != Section::PreData && has("timescaledb") {
+        options.push_str(" -c timescaledb.restoring=on");
+    }
     if order.superuser && order.logged {
         // The database may say otherwise, and says so before its data is loaded.
         options.push_str(
@@ -135,17 +143,65 @@ fn options(order: &RestoreOrder<'_>) -> String {
 mod tests {
     use super::*;
     use crate::manifest::Name;
+    use crate::postgres::toc::Entry;
 
-    #[test]
-    fn only_a_superuser_asks_for_what_only_a_superuser_may_set() {
-        let target = crate::postgres::scratch::target(Path::new("/s"), "postgres", "shop");
-        let toc = Toc {
+    /// A table of contents with these extensions.
+    fn holding(extensions: &[&str]) -> Toc {
+        let entry = |name: &&str| Entry {
+            dump_id: 1,
+            has_data: false,
+            desc: "EXTENSION".to_owned(),
+            namespace: Name::default(),
+            tag: Name::Text((*name).to_owned()),
+            owner: Name::default(),
+            definition: Name::default(),
+            access_method: None,
+            tablespace: None,
+            loaded_through: None,
+            marks: None,
+            dependencies: Vec::new(),
+        };
+        Toc {
             format: (1, 16),
             server_version: String::new(),
             dump_version: String::new(),
             database: Name::Text("shop".to_owned()),
-            entries: Vec::new(),
+            entries: extensions.iter().map(entry).collect(),
+        }
+    }
+
+    #[test]
+    fn g4_an_extension_that_would_act_on_what_is_restored_is_told_of_the_restore() {
+        let target = crate::postgres::scratch::target(Path::new("/s"), "postgres", "shop");
+        let asked = |extensions: &[&str], section, superuser| {
+            options(&RestoreOrder {
+                target: &target,
+                program: Path::new("pg_restore"),
+                major: 17,
+                dump: Path::new("dump"),
+                toc: &holding(extensions),
+                list: Path::new("list"),
+                section,
+                jobs: 1,
+                scratch: Path::new("/x"),
+                application_name: "test",
+                superuser,
+                logged: true,
+            })
+            .contains("timescaledb.restoring=on")
         };
+        for section in [Section::Data, Section::PostData] {
+            assert!(asked(&["hstore", "timescaledb"], section, true));
+            assert!(!asked(&["timescaledb"], section, false));
+            assert!(!asked(&["hstore"], section, true));
+        }
+        assert!(!asked(&["timescaledb"], Section::PreData, true));
+    }
+
+    #[test]
+    fn only_a_superuser_asks_for_what_only_a_superuser_may_set() {
+        let target = crate::postgres::scratch::target(Path::new("/s"), "postgres", "shop");
+        let toc = holding(&[]);
         let asked = |superuser, logged, major| {
             options(&RestoreOrder {
                 target: &target,

@@ -30,8 +30,8 @@ use crate::postgres::content::LineKey;
 use crate::postgres::copying::{self, Underway};
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, Preflight, Print, Programs, Step,
-    Target, TocParser, census, left_out, preflight, witness,
+    Coordinator, DumpOrder, DumpProcess, Ended, LockPatience, Observer, Preflight, Print, Programs,
+    Step, Target, TocParser, census, left_out, preflight, witness,
 };
 
 /// Bytes read from pg_dump at once.
@@ -137,6 +137,7 @@ pub async fn run(
 
     let pooled = found.pooler != Pooler::None;
     let print = Print::of_session(coordinator.client(), &found.encoding, pooled).await?;
+    let heard = coordinator.heard();
     let order = DumpOrder {
         target: &plan.target,
         tool: &tool,
@@ -144,7 +145,7 @@ pub async fn run(
         application_name: &plan.application_name,
         pooled,
         print: &print,
-        heard: coordinator.heard(),
+        heard: &heard,
         scratch: &plan.scratch,
     };
     let dump = DumpProcess::spawn(&order)?;
@@ -173,7 +174,7 @@ pub async fn run(
     };
     let both = async { tokio::try_join!(stream(dump, &underway, open, observer), counting) };
     let read = tokio::select! {
-        both = both => both.map(|((), contents)| contents),
+        both = both => both,
         lost = copying::watch(&coordinator, &underway, observer) => Err(lost.into()),
     };
     // The coordinator's own loss explains everything else that went wrong beside it (G2). After a failure it may
@@ -184,7 +185,10 @@ pub async fn run(
             .await
             .unwrap_or(Ok(()))?,
     }
-    let mut contents = read?;
+    let (dumped, mut contents) = read?;
+    for remark in dumped.judge(&coordinator.heard())?.remarks {
+        tracing::info!("pg_dump: {remark}");
+    }
     observer.reached(Step::DumpEnded).await;
     let no_toc = || Failure::Internal("the dump left no table of contents".to_owned());
     let toc = underway.toc.into_inner().ok_or_else(no_toc)?;
@@ -304,13 +308,13 @@ fn describe(
 }
 
 /// pg_dump's output through the reader of its table of contents into the store, until pg_dump has
-/// ended well.
+/// ended well. What it said is judged when our own session has read everything too.
 async fn stream(
     mut dump: DumpProcess,
     underway: &Underway,
     open: &mut Open,
     observer: &dyn Observer,
-) -> Result<(), Failure> {
+) -> Result<Ended, Failure> {
     let copied = copy(&mut dump, underway, open, observer).await;
     if let Err(failure @ (Failure::Codec(_) | Failure::Store(_))) = copied {
         // The store's fault: pg_dump would only tell of a broken pipe.
@@ -318,11 +322,12 @@ async fn stream(
         return Err(failure);
     }
     // What pg_dump says explains a stream that was cut better than the cut itself.
-    let end = dump.finish().await?;
-    for remark in end.remarks {
-        tracing::info!("pg_dump: {remark}");
+    let end = dump.ended().await?;
+    if let Err(cut) = copied {
+        end.judge(&[])?;
+        return Err(cut);
     }
-    copied
+    Ok(end)
 }
 
 async fn copy(

@@ -94,13 +94,14 @@ async fn begin(
     .await?;
     let mut print = like.map_or_else(|| Print::plain(""), Print::of);
     print.encoding.clone_from(&found.encoding);
+    let heard = coordinator.heard();
     let toc = table_of_contents(&DumpOrder {
         target: &subject.target,
         tool: &tool,
         snapshot: coordinator.snapshot(),
         application_name: &subject.application_name,
         pooled: found.pooler != Pooler::None,
-        heard: coordinator.heard(),
+        heard: &heard,
         print: &print,
         scratch: &subject.scratch,
     })

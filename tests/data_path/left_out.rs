@@ -155,6 +155,8 @@ async fn g4_a_row_of_the_extensions_own_that_was_changed_is_never_proven_in_sile
 #[case::label("ALTER TYPE config.state ADD VALUE 'mine'", &["type config.state"])]
 #[case::member("CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER EXTENSION lifeboat_config ADD FUNCTION mine()", &["function public.mine()"])]
 #[case::sequence("SELECT nextval('config.steps')", &["sequence config.steps"])]
+#[case::privileges_that_pass_for_the_scripts("REVOKE EXECUTE ON FUNCTION config.twice(int) FROM PUBLIC; ALTER EXTENSION lifeboat_config DROP FUNCTION config.twice(int); ALTER EXTENSION lifeboat_config ADD FUNCTION config.twice(int)", &["privileges of function config.twice(integer)"])]
+#[case::privileges_of_a_script_on_what_is_not_its_own("SET allow_system_table_mods = on; CREATE SCHEMA mine; GRANT USAGE ON SCHEMA mine TO PUBLIC; INSERT INTO pg_init_privs SELECT oid, tableoid, 0, 'e', nspacl FROM pg_namespace WHERE nspname = 'mine'", &["privileges of schema mine"])]
 #[case::table("CREATE TABLE mine (a int PRIMARY KEY); ALTER EXTENSION lifeboat_config ADD TABLE mine", &["table public.mine"])]
 #[tokio::test(flavor = "multi_thread")]
 async fn g4_what_is_put_on_an_extension_is_never_proven_in_silence(
@@ -175,6 +177,17 @@ async fn g4_a_policy_on_an_extensions_table_is_never_proven_in_silence() {
     let names = ["policy mine on config.jobs", "table config.jobs"];
     not_proven(&drilled(&made, &[]).await, &names);
     proven(&drilled(&made, &["mine on config.jobs", "config.jobs"]).await);
+}
+
+/// P10: privileges that somebody gives or revokes on an extension's objects are in a dump.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_privileges_that_a_dump_holds_are_proven(#[values(15, 17)] major: i32) {
+    let sql = "CREATE ROLE app SUPERUSER; CREATE ROLE reader; SET ROLE app; CREATE EXTENSION lifeboat_config; CREATE EXTENSION pg_stat_statements; \
+        REVOKE EXECUTE ON FUNCTION config.twice(int) FROM PUBLIC; GRANT SELECT (what) ON config.jobs TO reader WITH GRANT OPTION; \
+        GRANT USAGE ON SEQUENCE config.steps TO reader; REVOKE SELECT ON pg_stat_statements FROM PUBLIC;";
+    let made = backup(major, &[], sql).await;
+    proven(&drilled(&made, &[]).await);
 }
 
 /// P10: of extensions that nobody touched nothing is said.
@@ -323,13 +336,18 @@ async fn g3_a_remark_of_the_server_is_not_damage(
     proven(&drilled(&made, &[]).await);
 }
 
-/// G3: a login's small talk is none either, whatever is said.
+/// G3: a login's small talk is none either, whatever is said; nor that somebody had no room for what is no row.
+#[rstest]
+#[case::small_talk("01000")]
+#[case::of_what_an_extension_writes_down("53200")]
 #[tokio::test(flavor = "multi_thread")]
-async fn g3_what_a_server_warns_of_at_login_is_not_damage() {
-    let sql = "CREATE TABLE t (a int); CREATE FUNCTION hello() RETURNS event_trigger LANGUAGE plpgsql AS \
-        $$ BEGIN RAISE WARNING 'the password of this role expires soon' USING DETAIL = 'in a day'; RAISE NOTICE 'hello'; END $$; \
-        CREATE EVENT TRIGGER hello ON login EXECUTE FUNCTION hello(); ALTER EVENT TRIGGER hello ENABLE ALWAYS;";
-    let made = backup(17, &[], sql).await;
+async fn g3_what_a_server_warns_of_at_login_is_not_damage(#[case] code: &str) {
+    let sql = format!(
+        "CREATE TABLE t (a int); CREATE FUNCTION hello() RETURNS event_trigger LANGUAGE plpgsql AS \
+        $$ BEGIN RAISE WARNING 'the password of this role expires soon' USING DETAIL = 'in a day', ERRCODE = '{code}'; RAISE NOTICE 'hello'; END $$; \
+        CREATE EVENT TRIGGER hello ON login EXECUTE FUNCTION hello(); ALTER EVENT TRIGGER hello ENABLE ALWAYS;"
+    );
+    let made = backup(17, &[], &sql).await;
     proven(&drilled(&made, &[]).await);
 }
 
