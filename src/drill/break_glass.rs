@@ -1,8 +1,5 @@
 //! When the script that restores without Lifeboat is drilled too, and what stands in the status of it. Pure.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use super::conclude::Ended;
 use super::conditions::with;
 use super::decide::Case;
@@ -10,6 +7,7 @@ use crate::api::condition::{BREAK_GLASS, Truth, cut};
 use crate::api::restore_drill::{BreakGlass, BreakGlassOutcome, RunningDrill, Verdict};
 use crate::api::{Reason, RestoreDrill, RestoreDrillStatus};
 use crate::cluster::decision::Notice;
+use crate::schedule::utc_month;
 
 /// Whether a run tries it: each one until it passed once in the month in which the run began.
 pub(super) fn due(drill: &RestoreDrill, run: &RunningDrill) -> bool {
@@ -19,14 +17,9 @@ pub(super) fn due(drill: &RestoreDrill, run: &RunningDrill) -> bool {
         BreakGlass::Monthly => {
             let last = drill.status.as_ref().and_then(|s| s.break_glass.as_ref());
             let passed = last.filter(|last| last.result == Verdict::Passed);
-            passed.is_none_or(|last| month(last.finished_at) != month(run.started_at))
+            passed.is_none_or(|last| utc_month(last.finished_at) != utc_month(run.started_at))
         }
     }
-}
-
-fn month(at: Timestamp) -> (i16, i8) {
-    let at = at.to_zoned(TimeZone::UTC);
-    (at.year(), at.month())
 }
 
 impl Case<'_> {

@@ -1,6 +1,7 @@
 //! `docs/break-glass.sh` as a child: the script that somebody runs who has no Lifeboat, on a copy of a backup.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -57,14 +58,12 @@ pub async fn run(order: &ScriptOrder<'_>) -> Result<ScriptSaid, PgError> {
     let script = order.scratch.join("break-glass.sh");
     std::fs::write(&script, SCRIPT).map_err(|e| failed("write break-glass.sh", e))?;
     let files = Files::write(order.target, order.scratch)?;
-    let mut folders: Vec<PathBuf> = order
-        .programs
-        .iter()
-        .filter_map(|program| program.parent().map(Path::to_owned))
-        .collect();
-    folders.extend(std::env::split_paths(MINIMAL_PATH));
-    let path = std::env::join_paths(folders)
-        .map_err(|e| failed("name the folders of psql", std::io::Error::other(e)))?;
+    let mut path = OsString::new();
+    for folder in order.programs.iter().filter_map(|program| program.parent()) {
+        path.push(folder);
+        path.push(":");
+    }
+    path.push(MINIMAL_PATH);
     let mut command = Command::new("bash");
     // Nothing in the copy is encrypted: no key is read.
     command.arg(&script).arg(order.copy).arg("/dev/null");

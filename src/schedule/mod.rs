@@ -16,7 +16,7 @@ use thiserror::Error;
 pub use cron::Cron;
 pub use due::{Due, Owed, Tiers, due_between, latest_until, longest_gap, next_after, shortest_gap};
 pub use spread::{default_spread, spread};
-pub use zone::Zone;
+pub use zone::{Zone, utc_month};
 
 /// When to look whether a Job that was created has appeared, should its watch be late.
 pub const START_LOOK: Duration = Duration::from_secs(60);

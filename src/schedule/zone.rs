@@ -63,3 +63,10 @@ impl Zone {
         }
     }
 }
+
+/// Year and month of a time, in UTC.
+#[must_use]
+pub fn utc_month(at: Timestamp) -> (i16, i8) {
+    let at = at.to_zoned(TimeZone::UTC);
+    (at.year(), at.month())
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::archive::{Archive, Fetched};
@@ -176,6 +177,18 @@ fn named(difference: &Difference) -> ProofDifference {
     }
 }
 
+/// What the script reads of a manifest.
+#[derive(Serialize)]
+struct Listing {
+    objects: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    name: &'static str,
+    sha256: String,
+}
+
 /// Lays a copy of the backup out, decrypted and decompressed: every digest of it was checked when it was fetched.
 fn copy(volume: &Path, archive: &Archive, fetched: &Fetched) -> Result<Copy, Failure> {
     let failed = |e: std::io::Error| {
@@ -196,11 +209,13 @@ fn copy(volume: &Path, archive: &Archive, fetched: &Fetched) -> Result<Copy, Fai
     let mut objects = Vec::new();
     for (name, bytes) in files {
         std::fs::write(copy.0.join(name), &bytes).map_err(failed)?;
-        objects.push(serde_json::json!({ "name": name, "sha256": hex(&Sha256::digest(&bytes)) }));
+        objects.push(Listed {
+            name,
+            sha256: hex(&Sha256::digest(&bytes)),
+        });
     }
-    // The script reads nothing else of it. Of the dump, which is large, the digest is known to be right.
-    let manifest = serde_json::json!({ "objects": objects });
-    let manifest = serde_json::to_vec_pretty(&manifest).map_err(json)?;
+    // Of the dump, which is large, the digest is known to be right.
+    let manifest = serde_json::to_vec_pretty(&Listing { objects }).map_err(json)?;
     std::fs::write(copy.0.join("manifest.json"), manifest).map_err(failed)?;
     std::os::unix::fs::symlink(&fetched.dump, copy.0.join("dump.pgc")).map_err(failed)?;
     Ok(copy)
