@@ -248,4 +248,6 @@ fn the_script_has_as_many_lines_as_its_page_says() {
     let lines = read("break-glass.sh").lines().count();
     let says = format!("[break-glass.sh](break-glass.sh) has {lines} lines");
     assert!(read("break-glass.md").contains(&says), "{says}");
+    let says = format!("[{lines} lines of shell](docs/break-glass.md)");
+    assert!(read("../README.md").contains(&says), "{says}");
 }
