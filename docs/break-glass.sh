@@ -14,7 +14,7 @@ with_lines() { # for psql: the lines of its standard input in the table `line`, 
 from_json() { # what the query $1 says of the JSON `doc` in standard input, whose words beyond ASCII it does not need
   LC_ALL=C tr -d '\200-\377' | psql -XAtq -d "$database" -v ON_ERROR_STOP=1 -f <(with_lines "with it as (select string_agg(line, e'\\n' order by n)::json as doc from line) $1;")
 }
-from_json "select o->>'sha256' || '  ' || (o->>'name') from it, json_array_elements(doc->'objects') o" <manifest.json | sha256sum --check --quiet
+from_json "select o->>'sha256' || '  ' || (o->>'name') from it, json_array_elements(doc->'objects') o" <manifest.json | sha256sum -c | { grep -v ': OK$' || :; } >&2
 opened() { # $1 and its pieces $1.0002, $1.0003 …, decrypted and decompressed as the name says
   cat "$1" "$1".[0-9][0-9][0-9][0-9] | case $1 in *.age) age -d -i "$key" ;; *) cat ;; esac |
     case $1 in *.zst | *.zst.age) zstd -dc ;; *) cat ;; esac
