@@ -50,7 +50,9 @@ def stock_state(errors, lost, printed, more, dump):
 def untold(row):
     """What a restore lost and the backup did not say that it leaves out."""
     told = [note.split(" is not in the backup")[0] for note in row.get("notes") or [] if " is not in the backup" in note]
-    return [line for line in row.get("restoreLost") or [] if line.split(": ")[0].split(" ", 1)[-1] not in told]
+    heads = {line: line.split(": ")[0] for line in row.get("restoreLost") or []}
+    # A table is told by its name, everything else with its kind.
+    return [line for line, head in heads.items() if head not in told and head.split(" ", 1)[-1] not in told]
 
 
 def wrong(row):

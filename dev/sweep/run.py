@@ -204,6 +204,8 @@ def main():
             row.update(one(mill, recipe, fill, args.drills))
             with open(results, "a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
+        # What was done before may have been judged by an older rule.
+        row["wrong"] = judge.wrong(row)
         rows.append(row)
         word = f"  <== {row['wrong']}" if row["wrong"] else f"  {row['message']}" if row["verdict"] == "NotUsed" else ""
         print(f"{args.major} {row['name']:34} {row['verdict']:13} stock: {row['stock']:17} {row['seconds']:6} s{word}", flush=True)

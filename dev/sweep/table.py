@@ -59,6 +59,7 @@ def take(rows, path):
         if found["verdict"] == "NotUsed" and found["message"].startswith("made, and"):
             continue
         row = {column: clean(found.get(column, "")) for column in COLUMNS}
+        row["wrong"] = judge.wrong(found)
         row["lost"] = clean(judge.sentence(found), 400)
         row["message"] = clean(found.get("message", ""), 200) if found["verdict"] not in (judge.PROVEN,) else ""
         rows[row["name"], row["major"]] = row

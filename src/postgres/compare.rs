@@ -213,12 +213,7 @@ fn surroundings(expected: &Contents, found: &Contents, result: &mut Comparison) 
     let roles: BTreeMap<&str, &[String]> = definitions(found);
     for (name, was) in definitions(expected) {
         let Some(is) = roles.get(name) else {
-            result.differs(
-                "role",
-                name.to_owned(),
-                "named by the database",
-                "not named",
-            );
+            result.differs("role", name.to_owned(), "there", "missing");
             continue;
         };
         let said = |all: &[String]| -> Vec<String> {

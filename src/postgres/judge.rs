@@ -156,8 +156,9 @@ pub fn of_extension(error: Judged, extension: &Versions<'_>) -> Judged {
     }
     let why = match error.error.sqlstate.as_str() {
         "23505" => format!(
-            "CREATE EXTENSION {name} {was} makes rows of this table that the dump holds too, so a restore with stock tools is \
-             refused here as well and loses the others: empty the table after CREATE EXTENSION and load its rows then"
+            "CREATE EXTENSION {name} {was}, or that of another extension which uses it, makes rows of this table that the dump \
+             holds too, so a restore with stock tools is refused here as well and loses the others: empty the table after CREATE \
+             EXTENSION and load its rows then"
         ),
         _ => format!(
             "extension {name} {was} makes this table otherwise than it is at the source, where somebody changed it: a restore \

@@ -9,6 +9,7 @@ use crate::api::Reason;
 use crate::manifest::Contents;
 use crate::postgres::compare::{Comparison, compare};
 use crate::postgres::content::LineKey;
+use crate::postgres::globals::roles_called;
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
     Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgError, Print, Programs, Target,
@@ -72,6 +73,9 @@ pub async fn observe(
         }
     };
     witness::record(&mut contents, &toc)?;
+    // What belonged to a role because it made an extension belongs to whoever restored: the role is there, and nothing names it.
+    let names: Vec<String> = recorded.roles.iter().map(|r| r.name.clone()).collect();
+    contents.roles = roles_called(&subject.target, &subject.application_name, &names).await?;
     coordinator.prove().await?;
     coordinator.finish().await?;
     Ok(contents)

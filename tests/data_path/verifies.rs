@@ -18,7 +18,7 @@ use crate::whole::{Key, contents, copy};
 
 /// What a schema may hold besides rows.
 pub const SCHEMA: &str = "\
-    CREATE ROLE shop_reader; CREATE ROLE shop_app; CREATE ROLE shop_group; GRANT shop_group TO shop_app; CREATE SCHEMA shop; \
+    CREATE ROLE shop_dba SUPERUSER; SET ROLE shop_dba; CREATE EXTENSION pg_trgm; RESET ROLE; CREATE ROLE shop_reader; CREATE ROLE shop_app; CREATE ROLE shop_group; GRANT shop_group TO shop_app; CREATE SCHEMA shop; \
     CREATE TABLE shop.times (at timestamptz DEFAULT '2000-01-01', b bytea DEFAULT '\\x00ff'); \
     CREATE TABLE shop.days (at timestamptz) PARTITION BY RANGE (at); CREATE TABLE shop.day PARTITION OF shop.days FOR VALUES FROM ('2024-01-01') TO ('2024-01-02'); \
     CREATE TABLE shop.\"DATABASE shop\" (a int); CREATE TABLE shop.twice (a int); INSERT INTO shop.twice VALUES (1), (1); \
