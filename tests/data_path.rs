@@ -29,6 +29,8 @@ mod cuts;
 mod definitions;
 #[path = "data_path/drills.rs"]
 mod drills;
+#[path = "data_path/extensions.rs"]
+mod extensions;
 #[path = "data_path/hashes.rs"]
 mod hashes;
 #[path = "data_path/kinds.rs"]

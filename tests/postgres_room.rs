@@ -19,6 +19,7 @@ mod looks;
 #[path = "postgres_room/network.rs"]
 mod network;
 #[path = "support/pg.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
 mod pg;
 #[path = "support/pgbouncer.rs"]
 mod pgbouncer;

@@ -98,7 +98,10 @@ pub(super) fn tables<'a>(
                         found: format!("{} ({other})", differs.found),
                         ..differs
                     }),
-                    None => result.differences.push(differs),
+                    None => result.differences.push(Difference {
+                        found: format!("{}{}", differs.found, of_text(now)),
+                        ..differs
+                    }),
                 }
             }
             (Some(_), None) => {
@@ -196,6 +199,16 @@ impl Whole {
 
 fn sum(hex: &str) -> Option<u128> {
     u128::from_str_radix(hex, 16).ok()
+}
+
+/// What explains it without a fault of the backup: a type whose text does not give its value back, as that of some numbers.
+fn of_text(now: &Relation) -> String {
+    let Some(extension) = now.types_of.first() else {
+        return String::new();
+    };
+    format!(
+        " (a column has a type of extension {extension}: where the text of a type does not give its value back, no dump holds the value)"
+    )
 }
 
 fn rows(relation: &Relation) -> String {

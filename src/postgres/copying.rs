@@ -137,11 +137,7 @@ mod tests {
             tag: name(tag),
             owner: name("o"),
             definition: Name::Text(String::new()),
-            access_method: None,
-            tablespace: None,
-            loaded_through: None,
-            marks: None,
-            dependencies: Vec::new(),
+            ..Entry::default()
         };
         let relation = |tag: &str, rows| Relation {
             schema: name("public"),

@@ -123,7 +123,7 @@ async fn in_parts(
 
     observer.reached(Step::LoadingSchema).await;
     let late_roles = roles(order, session, &mut loaded).await?;
-    parts.pre_data(&mut loaded).await?;
+    parts.pre_data(session, &mut loaded).await?;
     let (early, late) = properties(order);
     statements(order, session, &early, &mut loaded).await?;
     let versions = versions(session).await?;

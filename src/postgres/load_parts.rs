@@ -13,7 +13,8 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::error::PgError;
 use super::judge::{Judged, judge};
-use super::load::{LoadOrder, Loaded};
+use super::load::{LoadOrder, Loaded, Roles};
+use super::load_wrappers::{give_back, in_the_way, note, silence, unreachable};
 use super::pg_restore::{RestoreOrder, Section, restore};
 use super::restore_words::{MAX_ERRORS, Said};
 use super::toc::{Entry, SEQUENCE_SET};
@@ -48,11 +49,42 @@ impl<'a> Parts<'a> {
     }
 
     /// Definitions of what holds data: they hang on each other.
-    pub(super) async fn pre_data(&self, loaded: &mut Loaded) -> Result<(), PgError> {
+    pub(super) async fn pre_data(
+        &self,
+        session: &Connection,
+        loaded: &mut Loaded,
+    ) -> Result<(), PgError> {
         let all = self.wanted(|_| true);
         let errors = self.one_by_one(Section::PreData, &all).await?;
-        loaded.errors.extend(errors);
+        let errors = self.unasked(session, errors, loaded).await?;
+        let entries = &self.order.toc.entries;
+        loaded.errors.extend(in_the_way(entries, errors));
         Ok(())
+    }
+
+    /// In a scratch server foreign servers whose wrapper could not connect are made without asking it, and all that failed with
+    /// them is made once more.
+    async fn unasked(
+        &self,
+        session: &Connection,
+        mut errors: Vec<Judged>,
+        loaded: &mut Loaded,
+    ) -> Result<Vec<Judged>, PgError> {
+        let servers = unreachable(&self.order.toc.entries, &errors);
+        let ours = self.superuser && self.order.roles == Roles::Scratch;
+        if !ours || servers.is_empty() || errors.len() >= MAX_ERRORS {
+            return Ok(errors);
+        }
+        let failed = self.wanted(|e| errors.iter().any(|said| said.dump_id == Some(e.dump_id)));
+        let silenced = silence(session, &servers).await?;
+        let again = self.one_by_one(Section::PreData, &failed).await?;
+        give_back(session, &silenced).await?;
+        let refused = unreachable(&self.order.toc.entries, &again);
+        let made = servers.iter().filter(|server| !refused.contains(server));
+        loaded.notes.extend(made.map(|server| note(server)));
+        errors.retain(|e| !e.of_server);
+        errors.extend(again);
+        Ok(errors)
     }
 
     /// Data.
@@ -263,11 +295,8 @@ mod tests {
             tag: Name::Text(format!("i{dump_id}")),
             owner: Name::Text("o".to_owned()),
             definition: Name::default(),
-            access_method: None,
-            tablespace: None,
-            loaded_through: None,
             marks: table.map(str::to_owned),
-            dependencies: Vec::new(),
+            ..Entry::default()
         };
         let entries = [
             entry(1, Some("a")),

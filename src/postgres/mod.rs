@@ -44,6 +44,7 @@ mod libpq;
 pub mod load;
 mod load_parts;
 mod load_statements;
+mod load_wrappers;
 pub mod local;
 pub mod locales;
 mod locks;

@@ -155,11 +155,7 @@ mod tests {
             tag: Name::Text((*name).to_owned()),
             owner: Name::default(),
             definition: Name::default(),
-            access_method: None,
-            tablespace: None,
-            loaded_through: None,
-            marks: None,
-            dependencies: Vec::new(),
+            ..Entry::default()
         };
         Toc {
             format: (1, 16),

@@ -207,11 +207,7 @@ mod tests {
             tag: name(tag),
             owner: name("o"),
             definition: Name::default(),
-            access_method: None,
-            tablespace: None,
-            loaded_through: None,
-            marks: None,
-            dependencies: Vec::new(),
+            ..Entry::default()
         };
         Toc {
             format: (1, 16),

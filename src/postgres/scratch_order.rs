@@ -16,7 +16,7 @@ use crate::manifest::Contents;
 
 /// What everything runs with: nothing outlives it, so nothing is made durable; nobody else comes, and
 /// nothing runs by itself (G30).
-const FIXED: [(&str, &str); 20] = [
+const FIXED: [(&str, &str); 22] = [
     ("listen_addresses", ""),
     ("unix_socket_permissions", "0700"),
     ("fsync", "off"),
@@ -37,6 +37,8 @@ const FIXED: [(&str, &str); 20] = [
     ("log_checkpoints", "off"),
     ("cron.launch_active_jobs", "off"),
     ("pg_partman_bgw.interval", "2147483"),
+    ("powa.frequency", "-1"),
+    ("timescaledb.max_background_workers", "0"),
 ];
 /// How the log is written: nobody has a say in it, because it is read for SQLSTATEs (G27).
 const LOGGED: [(&str, &str); 4] = [

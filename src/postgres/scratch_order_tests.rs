@@ -81,7 +81,7 @@ fn a_setting_is_written_so_that_the_server_reads_it_as_it_is() {
 }
 
 #[test]
-fn pg_cron_can_be_made_in_the_database_that_is_restored_and_runs_no_job() {
+fn pg_cron_can_be_made_in_the_database_that_is_restored_and_nothing_runs_by_itself() {
     let of = |extension: &str| {
         let contents = Contents {
             extensions: vec![(extension.to_owned(), "1.6".to_owned())],
@@ -94,6 +94,10 @@ fn pg_cron_can_be_made_in_the_database_that_is_restored_and_runs_no_job() {
     assert_eq!(settings["cron.database_name"], "shop");
     assert_eq!(settings["cron.launch_active_jobs"], "off");
     assert!(!of("hstore").contains_key("cron.database_name"));
+    // They are set whatever is preloaded: a library that is not there leaves them alone.
+    for name in ["timescaledb.max_background_workers", "powa.frequency"] {
+        assert!(of("hstore").contains_key(name));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::toc::SEQUENCE_SET;
 use crate::manifest::Name;
 
 /// One entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Its number.
     pub dump_id: i64,

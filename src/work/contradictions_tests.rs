@@ -26,10 +26,7 @@ fn entry(desc: &str, schema: &str, tag: &str) -> Entry {
         owner: name("shop"),
         definition: name("CREATE SOMETHING;"),
         access_method: (desc == "TABLE").then(|| "heap".to_owned()),
-        tablespace: None,
-        loaded_through: None,
-        marks: None,
-        dependencies: Vec::new(),
+        ..Entry::default()
     }
 }
 

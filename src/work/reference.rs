@@ -156,11 +156,8 @@ mod tests {
             tag: name(tag),
             owner: name("o"),
             definition: Name::default(),
-            access_method: None,
-            tablespace: None,
-            loaded_through: None,
-            marks: None,
             dependencies: dependencies.to_vec(),
+            ..Entry::default()
         };
         let entries = [
             entry(1, "SCHEMA", "s", &[]),

@@ -21,19 +21,28 @@ pub struct Server {
 
 /// Folder with the programs of a major: `PG15_ROOT`, or where `make images` puts it.
 pub fn host_bin(major: i32) -> PathBuf {
-    let root = std::env::var_os(format!("PG{major}_ROOT")).map_or_else(
+    programs(&format!("PG{major}_ROOT"), &format!("pg{major}"))
+}
+
+/// The same of PostgreSQL 17 with extensions of Debian.
+pub fn with_extensions() -> PathBuf {
+    programs("PG17_EXTENSIONS_ROOT", "pg17-extensions")
+}
+
+fn programs(variable: &str, name: &str) -> PathBuf {
+    let root = std::env::var_os(variable).map_or_else(
         || {
             let home =
                 || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
             let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-            cache.join(format!("lifeboat/roots/pg{major}"))
+            cache.join(format!("lifeboat/roots/{name}"))
         },
         PathBuf::from,
     );
     let bin = root.join("host-bin");
     assert!(
         bin.join("postgres").exists(),
-        "{} has no PostgreSQL {major}: run `make images`",
+        "{} has no PostgreSQL: run `make images`",
         root.display()
     );
     bin
@@ -51,7 +60,12 @@ pub fn free_port() -> u16 {
 impl Server {
     /// Starts one with more settings, each `name=value`.
     pub fn start(major: i32, settings: &[&str]) -> Self {
-        let bin = host_bin(major);
+        Self::with(&host_bin(major), major, settings)
+    }
+
+    /// Starts one of these programs.
+    pub fn with(bin: &Path, major: i32, settings: &[&str]) -> Self {
+        let bin = bin.to_owned();
         let dir = tempfile::Builder::new()
             .prefix("lb-pg")
             .tempdir_in("/tmp")
