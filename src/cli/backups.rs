@@ -287,8 +287,17 @@ pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
 
 /// Text from a manifest on one line of a terminal: whoever can write the bucket can write it.
 pub(super) fn plain(text: &str) -> String {
+    first(text, 200)
+}
+
+/// A sentence of a drill, as long as they are: its remedy or fingerprint stands at the end.
+pub(super) fn sentence(text: &str) -> String {
+    first(text, 2_000)
+}
+
+fn first(text: &str, most: usize) -> String {
     text.chars()
-        .take(200)
+        .take(most)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }

@@ -204,7 +204,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         Verdict::Passed if proof.proves => match &proof.break_glass {
             Some(script) if script.result != Verdict::Passed => Err(format!(
                 "the backup is proven, but not the way to restore it without Lifeboat: {}",
-                backups::plain(&script.message)
+                backups::sentence(&script.message)
             )
             .into()),
             _ => Ok(()),
@@ -215,7 +215,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
             Err(format!(
                 "{result}: {}: {}",
                 proof.reason,
-                backups::plain(&proof.message)
+                backups::sentence(&proof.message)
             )
             .into())
         }
@@ -243,7 +243,7 @@ fn text(proof: &Proof) -> String {
             error.judged.as_str(),
             error.sqlstate,
             backups::plain(&error.entry),
-            backups::plain(&error.message)
+            backups::sentence(&error.message)
         );
     }
     for check in &proof.checks {
@@ -255,10 +255,10 @@ fn text(proof: &Proof) -> String {
         let _ = writeln!(out, "{} {word}: {}", check.name, backups::plain(&says));
     }
     for note in &proof.notes {
-        let _ = writeln!(out, "note: {}", backups::plain(note));
+        let _ = writeln!(out, "note: {}", backups::sentence(note));
     }
     for what in &proof.not_compared {
-        let _ = writeln!(out, "not compared: {}", backups::plain(what));
+        let _ = writeln!(out, "not compared: {}", backups::sentence(what));
     }
     out.push_str(&phases(&proof.phases));
     let equal = proof.tables.iter().filter(|t| t.equal).count();
@@ -303,7 +303,7 @@ fn break_glass(out: &mut String, script: &BreakGlassProof) {
         "break-glass: {} after {:.1} s: {}",
         script.result.as_str(),
         script.seconds,
-        backups::plain(&script.message)
+        backups::sentence(&script.message)
     );
 }
 

@@ -157,7 +157,7 @@ fn text(restored: &Restored, target: &str) -> String {
             out,
             "refused: {}: {}",
             backups::plain(&error.entry),
-            backups::plain(&error.message)
+            backups::sentence(&error.message)
         );
     }
     if restored.errors.len() > MAX_LINES {
@@ -166,10 +166,10 @@ fn text(restored: &Restored, target: &str) -> String {
     }
     differences::add(&mut out, &comparison.differences, "RESTORED");
     for note in &comparison.notes {
-        let _ = writeln!(out, "note: {}", backups::plain(note));
+        let _ = writeln!(out, "note: {}", backups::sentence(note));
     }
     for what in &comparison.not_compared {
-        let _ = writeln!(out, "not compared: {}", backups::plain(what));
+        let _ = writeln!(out, "not compared: {}", backups::sentence(what));
     }
     out.push_str(&phases(&restored.phases));
     let rows = usize::try_from(comparison.rows).unwrap_or_default();

@@ -130,13 +130,17 @@ fn text(backup: &Backup, comparison: &Comparison) -> String {
         let _ = writeln!(out, "damaged: {fault}");
     }
     for note in &comparison.notes {
-        let _ = writeln!(out, "note: {}", backups::plain(note));
+        let _ = writeln!(out, "note: {}", backups::sentence(note));
     }
     for what in &comparison.not_compared {
-        let _ = writeln!(out, "not compared: {}", backups::plain(what));
+        let _ = writeln!(out, "not compared: {}", backups::sentence(what));
     }
     for what in &comparison.undecided {
-        let _ = writeln!(out, "cannot be told: {}", backups::plain(&what.sentence()));
+        let _ = writeln!(
+            out,
+            "cannot be told: {}",
+            backups::sentence(&what.sentence())
+        );
     }
     let rows = usize::try_from(comparison.rows).unwrap_or_default();
     let _ = writeln!(

@@ -42,3 +42,9 @@ CREATE VIEW vu AS SELECT i FROM bt UNION SELECT 1 UNION ALL (SELECT 2 INTERSECT 
 CREATE VIEW vext AS SELECT EXTRACT(year FROM t) y, t AT TIME ZONE 'UTC' z, SUBSTRING(c FROM 1 FOR 2) s, TRIM(c) tr, OVERLAY(c PLACING 'x' FROM 1) o, POSITION('a' IN c) p FROM ev;
 CREATE TABLE prt (i int, s int) PARTITION BY RANGE ((i+1), s); CREATE TABLE prt1 PARTITION OF prt FOR VALUES FROM (1,2) TO (3,4);
 CREATE TABLE excl (r int4range, i int, EXCLUDE USING gist (r WITH &&) WHERE (i BETWEEN 1 AND 2 AND i > 0));
+-- A minus before a constant with a cast.
+CREATE TABLE neg (a int DEFAULT -1::int CHECK (a > -1::int), b numeric DEFAULT -1.5::numeric, c bigint CHECK (c > -3000000000::bigint), d int CHECK (d >= -2147483648::bigint), g int GENERATED ALWAYS AS (coalesce(a, -1::int)) STORED);
+CREATE INDEX ON neg ((a * -1::int)) WHERE a <> -1::int;
+CREATE VIEW negv AS SELECT -1::int AS c, -1::int, -1.5::numeric AS n, -1::smallint AS s, - 1::numeric AS m, ARRAY[-1::int, 2] AS r FROM neg WHERE a IN (-1::int, -2::int);
+CREATE FUNCTION negf(a int DEFAULT -1::int) RETURNS int BEGIN ATOMIC SELECT -1::int + a; END;
+CREATE FUNCTION negr() RETURNS int RETURN -1::int;

@@ -1,19 +1,51 @@
 //! Expressions that the server prints in another way once it has read them back. Each rule here rewrites an expression into
 //! one that PostgreSQL's parser reads as the same tree; literals are never looked into. Pure.
 
+use std::borrow::Cow;
+
 use super::words::{Word, find, join, split};
 
 /// Every rule, from the innermost brackets outwards.
 pub(super) fn alike(words: Vec<Word<'_>>) -> Vec<Word<'_>> {
-    let inner = words.into_iter().map(|word| match word {
-        Word::Group(kind, inside) => match casts(alike(inside)) {
-            // What a cast became may be the whole group: `((ARRAY[…])::text[])` is read as `(ARRAY[…])`.
-            inside if kind == b'(' => Word::Group(kind, flat(inside)),
-            inside => Word::Group(kind, inside),
-        },
-        word => word,
-    });
-    unnamed(casts(inner.collect()))
+    let mut inner = Vec::with_capacity(words.len());
+    for word in words {
+        match word {
+            Word::Group(kind, inside) => match casts(alike(inside)) {
+                // What a cast became may be the whole group: `((ARRAY[…])::text[])` is read as `(ARRAY[…])`.
+                inside if kind == b'(' => match negative(&inside) {
+                    Some(constant) => inner.extend(constant),
+                    None => inner.push(Word::Group(kind, flat(inside))),
+                },
+                inside => inner.push(Word::Group(kind, inside)),
+            },
+            word => inner.push(word),
+        }
+    }
+    unnamed(casts(inner))
+}
+
+/// A minus before a bare number is part of the constant for the parser, of the type that its value has: `(- 1)` is
+/// `'-1'::integer`.
+fn negative<'a>(words: &[Word<'_>]) -> Option<[Word<'a>; 3]> {
+    let (minus, number) = words.split_first()?;
+    // `1.5` is three words.
+    if !minus.is("-") || ![1, 3].contains(&number.len()) {
+        return None;
+    }
+    let number: Option<Vec<&[u8]>> = number.iter().map(Word::text).collect();
+    let number = String::from_utf8(number?.concat()).ok()?;
+    let digits = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if !digits || !number.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let text = format!("-{number}");
+    let of = match text.parse::<i64>() {
+        Ok(value) if i32::try_from(value).is_ok() => "integer",
+        Ok(_) => "bigint",
+        Err(_) => "numeric",
+    };
+    let literal = Word::One(Cow::Owned(format!("'{text}'").into_bytes()));
+    Some([literal, Word::one("::"), Word::one(of)])
 }
 
 /// `((a AND b) AND c)` is `(a AND b AND c)`: the parser makes one list of both, and BETWEEN and comparisons of rows begin
@@ -248,6 +280,11 @@ mod tests {
         "((s)::text = ANY (ARRAY[('a'::character varying)::text, ('b, ]'::character varying)::text]))"
     )]
     #[case("ANY (ARRAY['a', 'b']::text[])", "ANY (ARRAY['a'::text, 'b'::text])")]
+    #[case(
+        "CHECK ((a > (- 1))), COALESCE(a, (- 1.5)) AS c, (- 3000000000)",
+        "CHECK ((a > '-1'::integer)), COALESCE(a, '-1.5'::numeric) AS c, '-3000000000'::bigint"
+    )]
+    #[case("(- 2147483648)", "'-2147483648'::integer")]
     fn g23_two_ways_to_print_one_expression_are_alike(#[case] one: &str, #[case] other: &str) {
         let (one, other) = both(one, other);
         assert_eq!(one, other);
@@ -261,6 +298,11 @@ mod tests {
     #[case("SELECT 'x'::text AS text", "SELECT 'x::text AS text'")]
     #[case("SELECT a::text AS text", "SELECT a::text")]
     #[case("f('x::text AS text')", "f('x::text')")]
+    #[case("(- 1)", "'-1'::bigint")]
+    #[case("(- a)", "'-a'::integer")]
+    #[case("(- 1 - 5)", "'-1-5'::integer")]
+    #[case("(a - 1)", "a '-1'::integer")]
+    #[case("(- '1'::smallint)", "'-1'::smallint")]
     #[case("(ARRAY['a'])::text[]", "(ARRAY['b'])::text[]")]
     #[case("(ARRAY['a'::text])::int[]", "ARRAY['a'::text]")]
     #[case(
