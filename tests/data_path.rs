@@ -55,8 +55,12 @@ mod mutations;
 #[path = "support/pg.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod pg;
+#[path = "support/pgbouncer.rs"]
+mod pgbouncer;
 #[path = "data_path/pod.rs"]
 mod pod;
+#[path = "data_path/pooled.rs"]
+mod pooled;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "data_path/rehearsals.rs"]
@@ -72,10 +76,14 @@ mod s3_server;
 mod sealed;
 #[path = "data_path/shell.rs"]
 mod shell;
+#[path = "data_path/spoil_cases.rs"]
+mod spoil_cases;
 #[path = "data_path/spoil_contents.rs"]
 mod spoil_contents;
 #[path = "data_path/spoil_dump.rs"]
 mod spoil_dump;
+#[path = "data_path/spoil_held.rs"]
+mod spoil_held;
 #[path = "data_path/spoil_more.rs"]
 mod spoil_more;
 #[path = "data_path/spoil_rest.rs"]

@@ -186,7 +186,7 @@ reasons! {
     NoRoom,
     /// The scratch server did not start, or went away.
     ServerFailed,
-    /// The source database could be reached from the drill's pod.
+    /// The source database could be reached from the drill's pod; at a shell, the scratch server could not be cut off from the network.
     NotIsolated,
     /// A drill passed and is much slower, or scores less, than those before it.
     RegressionDetected,

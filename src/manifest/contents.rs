@@ -73,6 +73,9 @@ pub struct Contents {
     /// How many objects of other kinds: `constraints`, `indexes`, `triggers`, `policies`,
     /// `functions`, `types`, `largeObjects`.
     pub census: std::collections::BTreeMap<String, i64>,
+    /// Names of the indexes that it counts as invalid. Read from the database that is held against a backup, and not recorded.
+    #[serde(skip)]
+    pub invalid_indexes: Vec<Name>,
     /// Rows of extensions' configuration tables that lie outside the extension's filter: no dump holds them (G4).
     #[serde(
         rename = "beyondFilter",
@@ -134,6 +137,19 @@ impl Contents {
     pub fn of_extensions(&self) -> std::collections::BTreeSet<(&Name, &Name)> {
         let owned = self.relations.iter().filter(|r| r.extension.is_some());
         owned.map(|r| (&r.schema, &r.name)).collect()
+    }
+
+    /// How many indexes are not in the dump because they are not valid, of those that the census counts: it leaves the system's
+    /// own schemas out.
+    #[must_use]
+    pub fn left_out_indexes(&self) -> i64 {
+        let names = self.left_out.iter().filter(|l| l.schema == Name::default());
+        let indexes = names.filter(|l| {
+            let name = l.name.display();
+            let index = name.strip_prefix("index ");
+            index.is_some_and(|name| !name.starts_with("information_schema."))
+        });
+        i64::try_from(indexes.count()).unwrap_or(i64::MAX)
     }
 }
 

@@ -173,18 +173,26 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
         "relations[].loadedThrough[]",
         Here("the dump's COPY statements"),
     ),
-    ("relations[].extension", Drill("the restored database")),
+    (
+        "relations[].extension",
+        Here("extensions; which of them, the restored database"),
+    ),
     (
         "relations[].lines[]",
         Here("hash, which is their sum, and rows, which is their number"),
     ),
     (
         "leftOut[].schema",
-        Here("what the dump holds: every table is there or left out"),
+        Here(
+            "relations in contents.json, and what the dump holds: every table is there or left out",
+        ),
     ),
     (
         "leftOut[].name",
-        Here("what the dump holds: every table is there or left out"),
+        Here(
+            "relations in contents.json, and what the dump holds: every table is there or left out; tablespaces of entries; of what \
+             no relation is, only the source's catalogue knew the name, and indexes are counted in census.invalidIndexes",
+        ),
     ),
     (
         "leftOut[].why",
@@ -194,14 +202,17 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
         "leftOut[].rows",
         Here("relations[].rows, where none of its rows are in the dump"),
     ),
-    ("beyondFilter[].schema", Drill("the restored database")),
-    ("beyondFilter[].name", Drill("the restored database")),
+    (
+        "beyondFilter[].schema",
+        Here("relations[].extension: it is a table of one"),
+    ),
+    (
+        "beyondFilter[].name",
+        Here("relations[].extension: it is a table of one"),
+    ),
     ("beyondFilter[].rows", Drill("the restored database")),
     ("beyondFilter[].hash", Drill("the restored database")),
-    (
-        "extensionObjects[].extension",
-        Drill("the restored database"),
-    ),
+    ("extensionObjects[].extension", Here("extensions")),
     ("extensionObjects[].kind", Drill("the restored database")),
     ("extensionObjects[].name", Drill("the restored database")),
     ("extensionObjects[].on", Drill("the restored database")),

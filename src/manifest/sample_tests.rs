@@ -115,6 +115,16 @@ fn relation(text: &str, kind: char, rows: Option<i64>) -> Relation {
     }
 }
 
+fn table_of_postgis(text: &str) -> Member {
+    Member {
+        extension: "postgis".to_owned(),
+        kind: "table".to_owned(),
+        name: name(&format!("public.{text}")),
+        on: None,
+        fingerprint: "fedcba9876543210".to_owned(),
+    }
+}
+
 /// Without what the dump says: its entries and sequences.
 pub(crate) fn contents() -> Contents {
     let mut part = relation("orders_2026", 'r', Some(2));
@@ -157,17 +167,22 @@ pub(crate) fn contents() -> Contents {
         }],
         beyond: vec![Beyond {
             schema: name("public"),
-            name: name("config"),
+            name: name("spatial"),
             rows: 2,
             hash: Some("ef".repeat(16)),
         }],
-        members: Some(vec![Member {
-            extension: "postgis".to_owned(),
-            kind: "index".to_owned(),
-            name: name("public.config_by_day"),
-            on: Some(name("public.config")),
-            fingerprint: "0123456789abcdef".to_owned(),
-        }]),
+        members: Some(vec![
+            Member {
+                extension: "postgis".to_owned(),
+                kind: "index".to_owned(),
+                name: name("public.config_by_day"),
+                on: Some(name("public.config")),
+                fingerprint: "0123456789abcdef".to_owned(),
+            },
+            table_of_postgis("lookup"),
+            table_of_postgis("spatial"),
+        ]),
+        invalid_indexes: Vec::new(),
         census: BTreeMap::from([("indexes".to_owned(), 3), ("largeObjects".to_owned(), 2)]),
         extensions: vec![text(("postgis", "3.5"))],
         settings: settings.into_iter().map(text).collect(),

@@ -1,5 +1,4 @@
-//! The census: what the catalogue says is there, and how many rows, under the dump's snapshot (G3).
-//! A witness that is not the stream.
+//! The census: what the catalogue says is there, and how many rows, under the dump's snapshot (G3). A witness beside the stream.
 
 use std::collections::HashMap;
 
@@ -68,6 +67,7 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
     let mut contents = Contents {
         format: FORMAT_VERSION,
         census: counts::objects(client).await?,
+        invalid_indexes: counts::invalid_indexes(client).await?,
         extensions: facts::extensions(client).await?,
         settings: facts::settings(client).await?,
         roles: super::globals::roles(client).await?,

@@ -67,9 +67,8 @@ pub(super) fn members(expected: &Contents, found: &Contents, result: &mut Compar
             let on = m.on.as_ref();
             on.is_some_and(|on| had.contains(on) != has.contains(on))
         };
-        if left.map(|m| &m.fingerprint) == right.map(|m| &m.fingerprint)
-            || left.or(right).is_some_and(lone)
-        {
+        let text = |m: Option<&Member>| m.map(|m| (m.fingerprint.clone(), m.on.clone()));
+        if text(left) == text(right) || left.or(right).is_some_and(lone) {
             continue;
         }
         let by = match key.2.as_str() {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
 use super::error::PgError;
+use crate::manifest::Name;
 
 /// What pg_dump never dumps: the system's schemas.
 const OF_USERS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
@@ -36,6 +37,30 @@ fn own(table: &str, column: &str, also: &str) -> String {
     )
 }
 
+const INVALID: &str = "AND NOT x.indisvalid";
+/// Most indexes that are named.
+const NAMED: i64 = 100;
+
+/// Names of the indexes that are counted as invalid: what is counted alone cannot be looked for.
+///
+/// # Errors
+/// Those of a query.
+pub(super) async fn invalid_indexes(client: &Client) -> Result<Vec<Name>, PgError> {
+    let failed = |e: tokio_postgres::Error| PgError::query("read the invalid indexes", &e);
+    let own = no_extensions("indrelid", "0");
+    let sql = format!(
+        "SELECT pg_catalog.convert_to(n.nspname::text || '.' || i.relname::text, pg_catalog.getdatabaseencoding()) \
+         FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid JOIN pg_catalog.pg_class c ON c.oid = x.indrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {OF_USERS} {INVALID} {own} ORDER BY 1 LIMIT {NAMED}"
+    );
+    let rows = client.query(&sql, &[]).await.map_err(failed)?;
+    let read = |bytes: Vec<u8>| Name::from_bytes(&bytes);
+    let names = rows
+        .iter()
+        .map(|row| row.try_get(0).map(read).map_err(failed));
+    names.collect()
+}
+
 /// How many there are.
 ///
 /// # Errors
@@ -59,7 +84,7 @@ pub(super) async fn objects(client: &Client) -> Result<BTreeMap<String, i64>, Pg
         ("indexes", on_relation("pg_index", "indrelid", "")),
         (
             "invalidIndexes",
-            on_relation("pg_index", "indrelid", "AND NOT x.indisvalid"),
+            on_relation("pg_index", "indrelid", INVALID),
         ),
         ("largeObjects", objects.to_owned()),
         ("policies", on_relation("pg_policy", "polrelid", "")),

@@ -120,6 +120,11 @@ pub(super) fn table(
                 .push(Difference::new("columns", name, columns(was), found));
         }
         (Some(lines), Some(now)) => match missing(lines, now) {
+            // The same rows have the same bytes.
+            0 if more == 0 && was.bytes != is.bytes => {
+                let text = |table: &Relation| format!("{} bytes", table.bytes.unwrap_or_default());
+                result.differs("content", name, text(was), text(is));
+            }
             0 => equal(result, more),
             gone => {
                 let what = if more == 0 { "content" } else { "rows" };

@@ -79,6 +79,9 @@ pub struct Loaded {
     pub notes: Vec<String>,
     /// Extensions, in the source's own version, whose triggers changed what was loaded into their tables, or may have.
     pub triggered: BTreeSet<String>,
+    /// How many rows came into an extension's table out of the dump, by schema and name; without those that a trigger may have had a
+    /// hand in.
+    pub came: BTreeMap<(Name, Name), i64>,
 }
 
 /// What a drill does not restore, because it would reach out to another server (G30): it is compared as text only.
@@ -131,7 +134,7 @@ async fn in_parts(
 
     observer.reached(Step::LoadingData).await;
     {
-        let data = parts.data(&mut loaded);
+        let data = parts.data(session, &mut loaded);
         tokio::select! {
             ended = data => ended?,
             never = watch(order, session, observer) => match never {},
@@ -146,6 +149,9 @@ async fn in_parts(
         .map(|error| by_extension(order, parts, &versions, error))
         .collect();
     loaded.triggered = triggered(session).await?;
+    if !loaded.triggered.is_empty() {
+        loaded.came.clear();
+    }
     loaded.triggered.retain(|name| {
         let mut recorded = order.contents.extensions.iter();
         recorded.any(|(of, was)| of == name && versions.get(name) == Some(was))

@@ -2,8 +2,9 @@
 //!
 //! Tables that extensions own have their foreign keys and triggers from CREATE EXTENSION on, so they are loaded first, one by
 //! one, as pg_dump has ordered them; all others get theirs after their rows, and are loaded beside each other. Two indexes
-//! that each take a second lock of their table would wait for each other: all but one of them are made before the rest. Triggers
-//! of partitions that are only switched otherwise than their parents' come last.
+//! that each take a second lock of their table would wait for each other: all but one of them are made before the rest. Indexes
+//! of partitions that have partitions are attached one by one, and foreign keys come after them. Triggers of partitions that are
+//! only switched otherwise than their parents' come last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,6 +16,7 @@ use super::error::PgError;
 use super::judge::{Judged, judge};
 use super::load::{LoadOrder, Loaded, Roles};
 use super::load_wrappers::{give_back, in_the_way, note, silence, unreachable};
+use super::names::quote_ident;
 use super::pg_restore::{RestoreOrder, Section, restore};
 use super::restore_words::{MAX_ERRORS, Said};
 use super::toc::{Entry, SEQUENCE_SET};
@@ -88,12 +90,46 @@ impl<'a> Parts<'a> {
     }
 
     /// Data.
-    pub(super) async fn data(&self, loaded: &mut Loaded) -> Result<(), PgError> {
+    pub(super) async fn data(
+        &self,
+        session: &Connection,
+        loaded: &mut Loaded,
+    ) -> Result<(), PgError> {
         let first = self.wanted(|e| self.is_of_extension(e));
         let rest = self.wanted(|e| !self.is_of_extension(e));
+        let before = self.counted(session, &first).await;
         let errors = self.one_by_one(Section::Data, &first).await?;
         loaded.errors.extend(errors);
+        let after = self.counted(session, &first).await;
+        loaded
+            .came
+            .extend(after.into_iter().filter_map(|(name, is)| {
+                let came = is - before.get(&name)?;
+                Some((name, came))
+            }));
         self.beside(Section::Data, &rest, loaded).await
+    }
+
+    /// Rows of the tables whose data these entries are. Where that cannot be told, it is not.
+    async fn counted(&self, session: &Connection, ids: &[i64]) -> BTreeMap<(Name, Name), i64> {
+        let mut counted = BTreeMap::new();
+        let entries = self.order.toc.entries.iter();
+        // Rows that go in through another table may land in any of its partitions.
+        let tables = entries.filter(|e| {
+            ids.contains(&e.dump_id) && e.desc == "TABLE DATA" && e.loaded_through.is_none()
+        });
+        for entry in tables {
+            let (Name::Text(schema), Name::Text(name)) = (&entry.namespace, &entry.tag) else {
+                continue;
+            };
+            let (schema, table) = (quote_ident(schema), quote_ident(name));
+            let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {schema}.{table}");
+            let row = session.client.query_one(&sql, &[]).await;
+            if let Ok(Ok(rows)) = row.map(|row| row.try_get(0)) {
+                counted.insert((entry.namespace.clone(), entry.tag.clone()), rows);
+            }
+        }
+        counted
     }
 
     /// Indexes, constraints, triggers, refreshes.
@@ -103,6 +139,7 @@ impl<'a> Parts<'a> {
         loaded: &mut Loaded,
     ) -> Result<(), PgError> {
         let first = marking(&self.order.toc.entries);
+        let nested = nested(&self.order.toc.entries);
         let mut last = self.wanted(switches_a_trigger);
         let alone = self.wanted(|e| first.contains(&e.dump_id));
         let errors = self.one_by_one(Section::PostData, &alone).await?;
@@ -110,9 +147,18 @@ impl<'a> Parts<'a> {
         let again: BTreeSet<i64> = errors.iter().filter_map(|e| e.dump_id).collect();
         let rest = self.wanted(|e| {
             let first = first.contains(&e.dump_id) && !again.contains(&e.dump_id);
-            !first && !switches_a_trigger(e)
+            // A foreign key may want an index that is valid only when all its parts are.
+            let after = !nested.is_empty() && (nested.contains(&e.dump_id) || is_foreign_key(e));
+            !first && !after && !switches_a_trigger(e)
         });
         self.beside(Section::PostData, &rest, loaded).await?;
+        if !nested.is_empty() {
+            let attached = self.wanted(|e| nested.contains(&e.dump_id));
+            let errors = self.one_by_one(Section::PostData, &attached).await?;
+            loaded.errors.extend(errors);
+            let keys = self.wanted(is_foreign_key);
+            self.beside(Section::PostData, &keys, loaded).await?;
+        }
         if last.is_empty() {
             return Ok(());
         }
@@ -229,6 +275,29 @@ fn switches_a_trigger(entry: &Entry) -> bool {
     entry.desc == "TRIGGER" && !entry.definition.display().contains("CREATE ")
 }
 
+fn is_foreign_key(entry: &Entry) -> bool {
+    entry.desc == "FK CONSTRAINT"
+}
+
+/// Attachments of an index to one that is attached to another itself. The server looks whether that makes the one at the top
+/// valid, and lets go of its lock before it commits: of two at once neither sees the other, and the top stays invalid for ever.
+fn nested(entries: &[Entry]) -> BTreeSet<i64> {
+    let mut pairs = Vec::new();
+    let mut children = BTreeSet::new();
+    for entry in entries.iter().filter(|e| e.desc == "INDEX ATTACH") {
+        let sql = entry.definition.display();
+        // `ALTER INDEX s.parent ATTACH PARTITION s.child;`
+        let sql = sql.trim_end().trim_end_matches(';');
+        let parent = sql.strip_prefix("ALTER INDEX ").unwrap_or(sql);
+        if let Some((parent, child)) = parent.split_once(" ATTACH PARTITION ") {
+            children.insert(child.to_owned());
+            pairs.push((entry.dump_id, parent.to_owned()));
+        }
+    }
+    let inner = pairs.into_iter().filter(|(_, of)| children.contains(of));
+    inner.map(|(id, _)| id).collect()
+}
+
 /// How far partitions are below the table at the top, by schema and name.
 type Depths = Vec<(String, String, i32)>;
 
@@ -285,19 +354,40 @@ fn read_log(log: Option<&Path>, from: u64) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn of_indexes_that_mark_one_table_all_but_the_last_come_first() {
-        let entry = |dump_id, table: Option<&str>| Entry {
+    fn entry(dump_id: i64, desc: &str, definition: &str, marks: Option<&str>) -> Entry {
+        Entry {
             dump_id,
             has_data: false,
-            desc: "INDEX".to_owned(),
+            desc: desc.to_owned(),
             namespace: Name::Text("public".to_owned()),
             tag: Name::Text(format!("i{dump_id}")),
             owner: Name::Text("o".to_owned()),
-            definition: Name::default(),
-            marks: table.map(str::to_owned),
+            definition: Name::Text(definition.to_owned()),
+            marks: marks.map(str::to_owned),
             ..Entry::default()
+        }
+    }
+
+    #[test]
+    fn attachments_that_reach_up_are_told_from_those_to_the_top() {
+        let attach = |id, parent: &str, child: &str| {
+            let sql = format!("ALTER INDEX {parent} ATTACH PARTITION {child};\n");
+            entry(id, "INDEX ATTACH", &sql, None)
         };
+        let entries = [
+            attach(1, "s.top", "s.mid"),
+            attach(2, "s.mid", "s.\"a b\""),
+            attach(3, "s.top", "s.leaf"),
+            attach(4, "s.\"a b\"", "s.c"),
+            entry(5, "INDEX", "CREATE INDEX mid ON s.t (a);\n", None),
+        ];
+        assert_eq!(nested(&entries), BTreeSet::from([2, 4]));
+        assert_eq!(nested(&entries[2..3]), BTreeSet::new());
+    }
+
+    #[test]
+    fn of_indexes_that_mark_one_table_all_but_the_last_come_first() {
+        let entry = |dump_id, table| entry(dump_id, "INDEX", "", table);
         let entries = [
             entry(1, Some("a")),
             entry(2, None),

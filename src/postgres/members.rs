@@ -7,7 +7,7 @@ use super::error::PgError;
 use crate::manifest::{Member, Name};
 
 /// Most objects that are recorded: postgis has about a thousand.
-pub(super) const MOST: usize = 20_000;
+pub(crate) const MOST: usize = 20_000;
 
 /// Every object of an extension, and what stands on its tables and views.
 ///

@@ -81,6 +81,7 @@ pub use connect::{Connection, connect};
 pub use coordinator::{Coordinator, LockPatience};
 pub use dump::{DumpEnd, DumpOrder, DumpProcess, Ended, Print};
 pub use error::{PgError, sanitise};
+pub(crate) use members::MOST as MOST_MEMBERS;
 pub use preflight::{Preflight, preflight};
 pub use step::{Observer, Silent, Step};
 pub use target::Target;

@@ -1,14 +1,14 @@
 //! The parts of a backup against each other: a manifest, contents or roles that lie about the dump are told before
 //! any of them is believed (P10). Pure. [`crate::manifest::held`] lists every field and what it is held against.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::counts::counts;
+use super::left_out::{left_out, of_extensions, relations_of_extensions};
 use crate::api::rules::major_of;
 use crate::manifest::{Contents, Lies, Manifest, Name, ObjectRole, ProofDifference, Relation};
-use crate::postgres::census::NOT_COUNTED;
 use crate::postgres::toc::Entry;
 use crate::postgres::{Toc, globals, witness};
 
@@ -132,15 +132,20 @@ fn recorded(contents: &Contents, lies: &mut Lies) {
             format!("a hash of {}", full(table)),
         );
     }
-    let mut rows: BTreeMap<(&Name, &Name), &Relation> = BTreeMap::new();
+    let mut names: BTreeSet<(&Name, &Name)> = BTreeSet::new();
     for relation in &contents.relations {
-        let twice = rows.insert((&relation.schema, &relation.name), relation);
-        lies.must(twice.is_none(), &full(relation), "twice", "once");
+        let once = names.insert((&relation.schema, &relation.name));
+        lies.must(once, &full(relation), "twice", "once");
+        let whole =
+            relation.rows.is_some() && relation.columns.is_some() && relation.bytes.is_some();
+        let object = format!("hash of {}", full(relation));
+        let rule = "without rows, columns or bytes";
+        lies.must(relation.hash.is_none() || whole, &object, "there", rule);
         lines_add_up(relation, lies);
     }
-    for relation in rows.values() {
-        left_out(contents, relation, lies);
-    }
+    left_out(contents, lies);
+    of_extensions(contents, lies);
+    relations_of_extensions(contents, lies);
     for role in &contents.roles {
         // Statements stand line by line, so a name of several lines is in none.
         let name = format!("\"{}\"", role.name.replace('"', "\"\""));
@@ -153,22 +158,6 @@ fn recorded(contents: &Contents, lies: &mut Lies) {
         let real = !source.host.is_empty() && source.host.chars().all(plain) && source.port > 0;
         let says = format!("{}:{}", source.host, source.port);
         lies.must(real, "source", says, "no server can be reached there");
-    }
-}
-
-/// Of a table whose rows are not in the dump, what is left out says how many they are. It may be named there for other
-/// reasons too.
-fn left_out(contents: &Contents, relation: &Relation, lies: &mut Lies) {
-    let whole = relation.hash.is_none() && contents.line_key.is_some();
-    if !whole || !matches!(relation.kind, 'r' | 'f') {
-        return;
-    }
-    let all = contents.left_out.iter();
-    let mine = all.filter(|l| (&l.schema, &l.name) == (&relation.schema, &relation.name));
-    let says: Vec<i64> = mine.map(|left| left.rows).collect();
-    let is = relation.rows.unwrap_or(NOT_COUNTED);
-    if let (Some(first), false) = (says.first(), says.contains(&is)) {
-        lies.differs(&format!("rows left out of {}", full(relation)), first, is);
     }
 }
 

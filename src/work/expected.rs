@@ -86,6 +86,33 @@ pub(super) fn changed_by_triggers(
             _ => comparison.differences.push(difference),
         }
     }
+    more_than_recorded(comparison, expected, loaded);
+}
+
+/// Rows of an extension's tables that are more than the backup has may be the extension's own, unless the dump itself brought them
+/// (G4).
+pub(super) fn more_than_recorded(
+    comparison: &mut Comparison,
+    expected: &Contents,
+    loaded: &Loaded,
+) {
+    let owned = expected.relations.iter().filter(|r| r.extension.is_some());
+    for table in owned {
+        let key = (table.schema.clone(), table.name.clone());
+        let (Some(was), Some(came)) = (table.rows, loaded.came.get(&key)) else {
+            continue;
+        };
+        let name = format!("{}.{}", table.schema.display(), table.name.display());
+        let told = comparison.differences.iter().any(|d| d.object == name);
+        if *came > was && !told {
+            comparison.differences.push(Difference {
+                what: "rows".to_owned(),
+                object: name,
+                expected: format!("{was} rows"),
+                found: format!("{came} rows out of the dump"),
+            });
+        }
+    }
 }
 
 /// The superuser of the source, if it may not log in there, does in a scratch server: it is the one that restores (G17).

@@ -16,6 +16,7 @@ mod expected;
 pub mod failure;
 pub mod human;
 mod kept_away;
+mod left_out;
 pub mod migration;
 pub mod pick;
 pub mod pins;

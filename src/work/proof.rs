@@ -120,7 +120,7 @@ impl Facts {
         let note = match reaches {
             Reaches::Nothing => return,
             Reaches::Unwanted => {
-                "NotIsolated: the scratch server could not be cut off from the network here (no namespaces for this user), so nothing that fills materialized views or reaches foreign servers was restored"
+                "NotIsolated: the scratch server could not be cut off from the network here (no namespaces for this user): without --network=host no materialized view is filled and no foreign server restored"
             }
             Reaches::Allowed => {
                 "NotIsolated: the scratch server had this machine's network (--network=host)"

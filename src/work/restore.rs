@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::archive::{Archive, agree};
+use super::expected::more_than_recorded;
 use super::failure::Failure;
 use super::verify::{Subject, observe};
 use crate::api::Reason;
@@ -72,7 +73,7 @@ pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failu
         .await?;
     phases.push(phase("fetch", began));
     agree(&fetched.contradictions)?;
-    let loaded = load(
+    let mut loaded = load(
         &LoadOrder {
             target: &subject.target,
             program,
@@ -93,10 +94,11 @@ pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failu
         observer,
     )
     .await?;
-    phases.extend(loaded.phases);
+    phases.append(&mut loaded.phases);
     let began = Instant::now();
     let now = observe(subject, &archive.contents, observer).await?;
     let mut comparison = compare(&archive.contents, &now);
+    more_than_recorded(&mut comparison, &archive.contents, &loaded);
     comparison.settle(&std::collections::BTreeSet::new());
     comparison.notes.extend(loaded.notes);
     phases.push(phase("verify", began));

@@ -252,6 +252,9 @@ fn remedy(reason: Reason) -> &'static str {
         Reason::ExtensionVersion => {
             "; name an image with the source's version in spec.postgres.image, or bring the source to this version (ALTER EXTENSION … UPDATE)"
         }
+        Reason::NotIsolated => {
+            "; drill where this user may have namespaces, or with --network=host"
+        }
         _ => "",
     }
 }

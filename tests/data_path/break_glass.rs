@@ -86,8 +86,11 @@ async fn answer(server: &Server, dbname: &str, sql: &str) -> String {
 /// A CHECK that hangs on the database's time zone, a materialized view under forced row security, an event trigger that
 /// forbids what a restore does, triggers that partitions alone have switched, settings that would end the restore.
 #[rstest]
+#[case(13)]
 #[case(15)]
 #[case(17)]
+#[case(18)]
+#[case(19)]
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_break_glass_restores_what_a_drill_does(#[case] major: i32) {
     let source = Server::start(major, &["timezone=Asia/Kathmandu"]);
@@ -123,8 +126,11 @@ async fn p1_break_glass_restores_what_a_drill_does(#[case] major: i32) {
 
 /// What exists stays as it is: attributes, passwords, and a membership that was taken away since.
 #[rstest]
+#[case(13)]
 #[case(15)]
 #[case(17)]
+#[case(18)]
+#[case(19)]
 #[tokio::test(flavor = "multi_thread")]
 async fn break_glass_leaves_roles_that_exist_alone_and_names_them(#[case] major: i32) {
     let server = Server::start(major, &[]);

@@ -366,3 +366,15 @@ pub fn alike(dump: &Dump) -> (i64, i64) {
     };
     (id("orders"), id("archive"))
 }
+
+/// Entries of large objects of which some have bytes.
+pub fn filled_objects(dump: &Dump) -> Vec<i64> {
+    let blocks = dump.blocks.iter().filter_map(|block| match block {
+        Block::Objects { id, objects } => {
+            let filled = objects.iter().any(|(_, bytes)| !bytes.is_empty());
+            filled.then_some(*id)
+        }
+        Block::Rows { .. } => None,
+    });
+    blocks.collect()
+}

@@ -334,6 +334,31 @@ async fn p10_triggers_that_partitions_alone_have_switched_come_back(#[values(15,
     whole(&made.restored(server.target("shop"), Roles::Create).await);
 }
 
+/// A server that takes long to commit, as one under load does. Up to 16 one of two sessions that attach indexes to partitions of one
+/// table lets go of the table at the top before it has committed, and the other does not see what it did.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_indexes_of_partitions_of_partitions_are_valid_after_a_restore(
+    #[values(15, 17)] major: i32,
+) {
+    let sql = "CREATE TABLE top (a int, b int, c text) PARTITION BY LIST (a); \
+        CREATE TABLE m1 PARTITION OF top FOR VALUES IN (1) PARTITION BY LIST (b); CREATE TABLE m2 PARTITION OF top FOR VALUES IN (2) PARTITION BY LIST (b); \
+        CREATE TABLE z1 PARTITION OF m1 DEFAULT; CREATE TABLE z2 PARTITION OF m2 DEFAULT; \
+        INSERT INTO top SELECT 1 + n % 2, n / 2, md5(n::text) FROM generate_series(1, 40000) AS n; \
+        CREATE INDEX ON top (b, c); CREATE INDEX ON top (c, b); CREATE INDEX ON top (c); CREATE INDEX ON top ((c || b::text)); \
+        CREATE INDEX ON top (c, a); CREATE INDEX ON top (c, a, b); ALTER TABLE top ADD PRIMARY KEY (a, b); \
+        CREATE TABLE refers (a int, b int, FOREIGN KEY (a, b) REFERENCES top); INSERT INTO refers VALUES (1, 7);";
+    let made = Made::of(major, &[], sql).await;
+    made.proven().await;
+    let slow = ["fsync=on", "commit_delay=100000", "commit_siblings=0"];
+    let server = Server::start(major, &slow);
+    server
+        .database("shop", "TEMPLATE template0 LOCALE 'C'")
+        .await;
+    whole(&made.restored(server.target("shop"), Roles::Create).await);
+    assert!(!server.log().contains("deadlock"), "{}", server.log());
+}
+
 /// A membership that was revoked since the backup does not come back with a restore.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

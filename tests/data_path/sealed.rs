@@ -90,12 +90,6 @@ impl Backup {
 }
 
 impl Sealed {
-    /// What tells it from others.
-    pub fn print(&self) -> String {
-        let objects: Vec<String> = self.objects.iter().map(|(_, bytes)| hex(bytes)).collect();
-        format!("{:?} {objects:?}", self.manifest)
-    }
-
     /// A store with nothing else in it.
     pub async fn store(&self) -> Arc<dyn ObjectStore> {
         let store = Memory::new();

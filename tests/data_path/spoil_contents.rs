@@ -4,8 +4,8 @@ use lifeboat::manifest::{
     Collation, Contents, LeftOut, Name, Relation, Role, SchemaEntry, Sequence, Source,
 };
 
-use crate::mutations::Spoil;
 use crate::sealed::Chance;
+use crate::spoil_cases::Spoil;
 
 /// Each by what it changes, and its name.
 pub const OF_THE_CONTENTS: &[(&str, &str, Spoil)] = &[
@@ -20,7 +20,7 @@ pub const OF_THE_CONTENTS: &[(&str, &str, Spoil)] = &[
         named(table)
     }),
     ("count", "bytes of a table", |b, c| {
-        let table = table(&mut b.contents, c, |_| true);
+        let table = table(&mut b.contents, c, is_hashed);
         table.bytes = table.bytes.map(|bytes| bytes + c.step());
         named(table)
     }),
@@ -51,12 +51,12 @@ pub const OF_THE_CONTENTS: &[(&str, &str, Spoil)] = &[
         objects.bytes.to_string()
     }),
     ("hash", "of a table", |b, c| {
-        let table = table(&mut b.contents, c, |_| true);
+        let table = table(&mut b.contents, c, is_hashed);
         table.hash = table.hash.as_ref().map(|hash| c.other_hex(hash));
         named(table)
     }),
     ("hash", "of a table missing", |b, c| {
-        let table = table(&mut b.contents, c, |_| true);
+        let table = table(&mut b.contents, c, is_hashed);
         table.hash = None;
         named(table)
     }),
@@ -321,6 +321,11 @@ fn another(name: &Name, chance: &mut Chance) -> Name {
         empty if empty.is_empty() => text("more"),
         name => Name::Text(chance.other(&name)),
     }
+}
+
+/// Of one whose rows are in no dump there is nothing to say otherwise.
+fn is_hashed(relation: &Relation) -> bool {
+    relation.hash.is_some()
 }
 
 fn has_columns(relation: &Relation) -> bool {

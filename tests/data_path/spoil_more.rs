@@ -1,7 +1,7 @@
 //! What restores without an error and is something else: the finer words of definitions. And what a server does not take.
 
-use crate::mutations::Spoil;
 use crate::sealed::{Backup, Chance};
+use crate::spoil_cases::Spoil;
 use crate::spoil_dump::replace;
 
 /// What they need beside the schema of the other tests.

@@ -2,8 +2,8 @@
 
 use lifeboat::manifest::{Manifest, ObjectRole};
 
-use crate::mutations::Spoil;
 use crate::sealed::{Backup, Chance};
+use crate::spoil_cases::Spoil;
 
 /// Each by what it changes, and its name.
 pub const OF_THE_ROLES: &[(&str, &str, Spoil)] = &[
@@ -73,7 +73,7 @@ pub const OF_THE_ROLES: &[(&str, &str, Spoil)] = &[
 ];
 
 /// Changes a manifest and says how.
-type Lie = fn(&mut Manifest, &mut Chance) -> String;
+pub type Lie = fn(&mut Manifest, &mut Chance) -> String;
 
 /// Each by what it changes, and its name.
 pub const OF_THE_MANIFEST: &[(&str, &str, Lie)] = &[

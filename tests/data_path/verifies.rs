@@ -171,6 +171,12 @@ async fn p10_a_restored_database_is_equal_and_each_change_is_named(#[case] major
     }
     let again = restored.verify().await;
     assert_eq!(told(&again), [""; 0], "{again:#?}");
+    // One is not valid in the source either; that one is not in the dump.
+    let session = restored.server.session("shop").await;
+    let sql = "CREATE UNIQUE INDEX CONCURRENTLY late ON shop.twice (a)";
+    assert!(session.client.batch_execute(sql).await.is_err());
+    let late = restored.verify().await;
+    assert_eq!(told(&late), ["invalid indexes shop.late"], "{late:#?}");
 }
 
 /// The commands as a person types them, on one server: back up, restore, verify, change, verify.

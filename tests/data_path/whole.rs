@@ -64,8 +64,10 @@ pub fn break_glass(server: &Server, dbname: &str, folder: &Path, key: &Path) -> 
         std::iter::once(server.bin.clone())
             .chain(["/usr/local/bin", "/usr/bin", "/bin"].map(Into::into)),
     );
+    // Since 18 psql takes no plain space in it.
     let uri = format!(
-        "postgresql:///{dbname}?host={}&port={}&user=postgres",
+        "postgresql:///{}?host={}&port={}&user=postgres",
+        dbname.replace(' ', "%20"),
         server.dir.path().display(),
         server.port
     );

@@ -257,6 +257,8 @@ fn contents() -> impl Strategy<Value = Contents> {
                 relations,
                 left_out,
                 census,
+                // Not recorded.
+                invalid_indexes: Vec::new(),
                 extensions,
                 settings,
                 line_key: content.0,
