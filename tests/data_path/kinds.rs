@@ -351,6 +351,9 @@ async fn g18_an_extension_that_only_a_provider_has_is_left_out(
     for (extension, _) in &mut backup.contents.extensions {
         *extension = extension.replace("hstore", name);
     }
+    for member in backup.contents.members.iter_mut().flatten() {
+        member.extension = member.extension.replace("hstore", name);
+    }
     backup.told();
     made.store = backup.seal().store().await;
     let proof = drilled(&made, MAJORS[0], &host_bin(MAJORS[0])).await;
