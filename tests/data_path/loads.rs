@@ -228,7 +228,7 @@ async fn p10_statistics_that_cannot_be_made_judge_nothing(#[values(15, 17)] majo
 #[rstest]
 #[case::rows_that_it_makes_too(
     "INSERT INTO makes.again VALUES (1, 'mine');",
-    &["TABLE DATA makes.again", "lifeboat_makes 1.0 makes rows", "stock tools", "empty the table"]
+    &["TABLE DATA makes.again", "lifeboat_makes 1.0, or that of another extension which uses it, makes rows", "stock tools", "empty the table"]
 )]
 #[case::a_column_of_ones_own(
     "DELETE FROM makes.again; ALTER TABLE makes.again ADD COLUMN mine int;",
