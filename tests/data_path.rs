@@ -31,6 +31,8 @@ mod definitions;
 mod drills;
 #[path = "data_path/extensions.rs"]
 mod extensions;
+#[path = "data_path/generated.rs"]
+mod generated;
 #[path = "data_path/hashes.rs"]
 mod hashes;
 #[path = "data_path/kinds.rs"]

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Accept {
     /// Tables of extensions, as `schema.table`, whose rows no dump holds: pg_dump leaves out what an extension does not mark as
-    /// its configuration. Others with rows raise `ExtensionDataNotDumped`.
+    /// its configuration. Others with rows raise `ExtensionDataNotDumped`, and a drill that finds them lost proves nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 3, max = 300)))]
     pub extension_data: Vec<String>,
     /// What else no dump holds, by the name that the alert `NotDumped` or the drill gives it, for example `tablespace fast` or
-    /// `index public.orders_by_day`. Of what a drill finds on an extension's objects, and is named here or in `extensionData`, a
-    /// backup is proven all the same.
+    /// `index public.orders_by_day`. Where a drill finds nothing lost but what is named here or in `extensionData`, the backup is
+    /// proven all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 3, max = 300)))]
     pub not_dumped: Vec<String>,

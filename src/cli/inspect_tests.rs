@@ -100,6 +100,7 @@ async fn without_an_identity_the_manifest_is_shown_and_with_it_the_tables() {
             loaded_through: None,
             extension: None,
             lines: None,
+            generated: None,
             types_of: Vec::new(),
         }],
         left_out: vec![LeftOut {

@@ -259,10 +259,25 @@ pub struct Relation {
     /// The extension may add rows of its own, so a sum alone could not tell whether one is missing (G4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Vec<String>>,
+    /// Of a table with stored generated columns, whose values no dump holds (G21); absent in backups of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<Generated>,
     /// Extensions whose types its columns have: another version may write their values otherwise (G18). Read from the database
     /// that is held against a backup, and not recorded.
     #[serde(skip)]
     pub types_of: Vec<String>,
+}
+
+/// Values of a table's stored generated columns: a restore computes them anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Generated {
+    /// Those columns, in the order in which they are hashed.
+    pub columns: Vec<Name>,
+    /// Sum of the hashes of lines that hold the table's other columns and these after them, 32 hex digits (G21); absent where no
+    /// query on the table can be planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
 /// Rows of an extension's configuration table that lie outside the extension's filter.
@@ -311,7 +326,22 @@ pub struct LeftOut {
     pub rows: i64,
 }
 
+/// What is no loss: a restored index is a valid one, a tablespace is a place, and what every new database has is there again.
+const NO_LOSS: [&str; 4] = [
+    "extension plpgsql",
+    "index ",
+    "schema public",
+    "tablespace ",
+];
+
 impl LeftOut {
+    /// Whether what is no relation is missing in a restored database, or otherwise there.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        let name = self.name.display();
+        !NO_LOSS.iter().any(|kind| name.starts_with(kind))
+    }
+
     /// `schema.name`, or what it is called where it has no schema of its own.
     #[must_use]
     pub fn display(&self) -> String {

@@ -182,6 +182,11 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
         Here("hash, which is their sum, and rows, which is their number"),
     ),
     (
+        "relations[].generated.columns[]",
+        Drill("the restored table"),
+    ),
+    ("relations[].generated.hash", Drill("the restored rows")),
+    (
         "leftOut[].schema",
         Here(
             "relations in contents.json, and what the dump holds: every table is there or left out",

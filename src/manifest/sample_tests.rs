@@ -111,6 +111,7 @@ fn relation(text: &str, kind: char, rows: Option<i64>) -> Relation {
         loaded_through: None,
         extension: None,
         lines: None,
+        generated: None,
         types_of: Vec::new(),
     }
 }
@@ -135,6 +136,11 @@ pub(crate) fn contents() -> Contents {
     let sum = 0x7777_7777_7777_7777_7777_7777_7777_7777_u128
         .wrapping_add(0x9999_9999_9999_9999_9999_9999_9999_9999);
     config.hash = Some(format!("{sum:032x}"));
+    let mut customers = relation("customers", 'r', Some(8));
+    customers.generated = Some(Generated {
+        columns: vec![name("search")],
+        hash: Some("ab".repeat(16)),
+    });
     let mut lookup = relation("lookup", 'r', Some(5));
     (lookup.hash, lookup.bytes, lookup.columns) = (None, None, None);
     lookup.extension = Some("postgis".to_owned());
@@ -152,7 +158,7 @@ pub(crate) fn contents() -> Contents {
     Contents {
         format: 1,
         relations: vec![
-            relation("customers", 'r', Some(8)),
+            customers,
             lookup,
             relation("orders", 'p', None),
             part,

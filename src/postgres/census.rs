@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use tokio_postgres::Row;
-
-use super::content::{self, Content, LineKey, Rows};
+use super::content::{self, Content, Generation, LineKey, Read, Rows};
 use super::coordinator::Coordinator;
 use super::counts;
 use super::error::PgError;
@@ -12,19 +10,13 @@ use super::facts;
 use super::left_out::left_out;
 use super::members::members;
 use super::money;
-use super::names::{NAME_BYTES, raw_ident, statement_bytes, text_of};
+use super::names::{raw_ident, text_of};
+use super::relations::{relations, why};
 use super::step::{Observer, Step};
 use crate::api::Reason;
-use crate::manifest::{Beyond, Contents, FORMAT_VERSION, LargeObjects, LeftOut, Name, Relation};
-
-/// Why data is not in the dump, as `leftOut` says it.
-mod why {
-    pub const EXTENSION: &str =
-        "extension table outside its configuration list: pg_dump does not dump it";
-    pub const FOREIGN: &str = "foreign table: its data lies on another server";
-    pub const UNLOGGED: &str = "unlogged table: it cannot be read on a standby";
-    pub const SYSTEM: &str = "table in information_schema: pg_dump does not dump it";
-}
+use crate::manifest::{
+    Beyond, Contents, FORMAT_VERSION, Generated, LargeObjects, LeftOut, Name, Relation,
+};
 
 /// Most lines of an extension's table whose hashes are kept one by one (G4); of a database that is held against a backup
 /// more, because a newer extension may have brought more.
@@ -43,7 +35,7 @@ pub struct Census {
     empty: Vec<(usize, u32)>,
 }
 
-/// A table whose data is in the dump.
+/// A table whose rows are read.
 #[derive(Debug)]
 struct Table {
     /// Its place among the relations.
@@ -52,6 +44,10 @@ struct Table {
     schema: Vec<u8>,
     name: Vec<u8>,
     filter: String,
+    /// Queries on it can be planned.
+    planned: bool,
+    /// Its rows are in the dump; else all of them are beyond it.
+    dumped: bool,
 }
 
 /// Reads the catalogue and counts the rows of every table, on the coordinator's connection and
@@ -76,18 +72,26 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
         ..Contents::default()
     };
     for (at, one) in found.into_iter().enumerate() {
-        let rows = if one.kind == 'r' {
-            let rows = one.count(coordinator).await?;
+        let (rows, planned) = if one.kind == 'r' {
+            let counted = one.count(coordinator).await?;
             coordinator.quiet()?;
-            rows
+            counted
         } else {
-            None
+            (None, true)
         };
         if let Some(why) = one.left_out {
             // An extension's table without rows loses nothing.
             if why == why::EXTENSION && rows == Some(0) {
                 empty.push((at, one.oid));
             } else {
+                if why == why::EXTENSION {
+                    contents.beyond.push(Beyond {
+                        schema: one.schema.clone(),
+                        name: one.name.clone(),
+                        rows: rows.unwrap_or_default(),
+                        hash: None,
+                    });
+                }
                 contents.left_out.push(LeftOut {
                     schema: one.schema.clone(),
                     name: one.name.clone(),
@@ -106,13 +110,16 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
                 hash: None,
             });
         }
-        if one.kind == 'r' && one.left_out.is_none() {
+        let told = one.left_out == Some(why::EXTENSION) && rows != Some(0);
+        if one.kind == 'r' && (one.left_out.is_none() || told) {
             tables.push(Table {
                 at,
                 oid: one.oid,
                 schema: one.in_statement.0,
                 name: one.in_statement.1,
                 filter: one.filter,
+                planned,
+                dumped: one.left_out.is_none(),
             });
         }
         contents.relations.push(Relation {
@@ -126,6 +133,7 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
             loaded_through: None,
             extension: one.extension,
             lines: None,
+            generated: None,
             types_of: types_of.remove(&one.oid).unwrap_or_default(),
         });
     }
@@ -177,12 +185,16 @@ impl Census {
             let mut columns = columns.get(&table.oid).cloned().unwrap_or_default();
             let relation = contents.relations.get(table.at);
             let was = relation.and_then(|r| recorded.get(&(&r.schema, &r.name)));
-            if was.is_some_and(|was| was.hash.is_none()) {
+            if table.dumped && was.is_some_and(|was| was.hash.is_none()) {
                 continue;
             }
-            if let Some(order) = was.and_then(|was| was.columns.as_deref()) {
-                columns.sort_by_key(|c| order.iter().position(|name| *name == c.name));
+            if let Some(was) = was {
+                let generated = was.generated.iter().flat_map(|g| &g.columns);
+                let order: Vec<&Name> = was.columns.iter().flatten().chain(generated).collect();
+                columns.sort_by_key(|c| order.iter().position(|name| **name == c.name));
             }
+            let generated = columns.iter().filter(|c| c.generated == Generation::Stored);
+            let generated: Vec<Name> = generated.map(|c| c.name.clone()).collect();
             let (schema, name) = (text_of(&table.schema)?, text_of(&table.name)?);
             let quoted = format!(
                 "{}.{}",
@@ -198,18 +210,25 @@ impl Census {
                     true => KEPT,
                     false => 0,
                 },
+                generated: table.planned && !generated.is_empty(),
             };
-            let (found, lines) = content::hash(client, &rows, key).await?;
+            let Read {
+                content: found,
+                lines,
+                whole,
+            } = content::hash(client, &rows, key).await?;
             coordinator.quiet()?;
             let beyond = match table.filter.is_empty() {
-                true => None,
+                true if table.dumped => None,
+                true => Some(found),
                 false => {
                     let all = Rows {
                         filter: "",
                         keep: 0,
+                        generated: false,
                         ..rows
                     };
-                    let (all, _) = content::hash(client, &all, key).await?;
+                    let all = content::hash(client, &all, key).await?.content;
                     coordinator.quiet()?;
                     Some(all.without(found))
                 }
@@ -225,11 +244,17 @@ impl Census {
                 witness(Some(recorded.rows), beyond, &quoted)?;
                 recorded.hash = Some(beyond.to_hex());
             }
-            let stored = columns.iter().filter(|c| !c.generated);
-            relation.columns = Some(stored.map(|c| c.name.clone()).collect());
+            if !table.dumped {
+                continue;
+            }
+            relation.columns = Some(content::dumped(&columns));
             relation.bytes = i64::try_from(found.bytes).ok();
             relation.hash = Some(found.to_hex());
             relation.lines = lines;
+            relation.generated = (!generated.is_empty()).then(|| Generated {
+                columns: generated,
+                hash: whole.map(Content::to_hex),
+            });
             done = done.saturating_add(found.rows);
             // Beside a dump it is the dump's own rows that are shown.
             if like.is_some() {
@@ -239,9 +264,8 @@ impl Census {
         for (at, oid) in self.empty {
             if let Some(relation) = contents.relations.get_mut(at) {
                 let none = Content::default();
-                let columns = columns.get(&oid).into_iter().flatten();
-                let stored = columns.filter(|c| !c.generated);
-                relation.columns = Some(stored.map(|c| c.name.clone()).collect());
+                let columns = columns.get(&oid).map(Vec::as_slice);
+                relation.columns = Some(content::dumped(columns.unwrap_or_default()));
                 relation.bytes = Some(0);
                 relation.hash = Some(none.to_hex());
                 relation.lines = Some(Vec::new());
@@ -290,111 +314,4 @@ fn witness(counted: Option<i64>, read: Content, what: &str) -> Result<(), PgErro
             number(rows)
         ),
     ))
-}
-
-/// A relation while its rows are not counted yet.
-struct Found {
-    schema: Name,
-    name: Name,
-    quoted: Vec<u8>,
-    /// Schema and name as they can stand in a statement.
-    in_statement: (Vec<u8>, Vec<u8>),
-    oid: u32,
-    kind: char,
-    extension: Option<String>,
-    /// The extension's own filter.
-    filter: String,
-    left_out: Option<&'static str>,
-}
-
-impl Found {
-    /// Rows that the dump holds, or would hold; `None` where they cannot be read.
-    async fn count(&self, coordinator: &Coordinator) -> Result<Option<i64>, PgError> {
-        if self.left_out == Some(why::UNLOGGED) {
-            return Ok(None);
-        }
-        self.count_where(coordinator, &self.filter).await.map(Some)
-    }
-
-    /// All of its rows, whatever the extension's filter.
-    async fn count_all(&self, coordinator: &Coordinator) -> Result<i64, PgError> {
-        self.count_where(coordinator, "").await
-    }
-
-    async fn count_where(&self, coordinator: &Coordinator, filter: &str) -> Result<i64, PgError> {
-        let quoted = text_of(&self.quoted)?;
-        let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {quoted} {filter}");
-        let row = coordinator.client().query_one(&sql, &[]).await;
-        let count = row.and_then(|row| row.try_get(0));
-        count.map_err(|e| PgError::query(&format!("count the rows of {quoted}"), &e))
-    }
-}
-
-async fn relations(coordinator: &Coordinator) -> Result<Vec<Found>, PgError> {
-    let failed = |e: tokio_postgres::Error| PgError::query("read the census of relations", &e);
-    // Names come as bytes of the database's encoding, as they stand in the dump's own TOC (G6).
-    let sql = format!(
-        "SELECT pg_catalog.convert_to(n.nspname::text, pg_catalog.getdatabaseencoding()), \
-                pg_catalog.convert_to(c.relname::text, pg_catalog.getdatabaseencoding()), \
-                {NAME_BYTES}, c.relkind, c.relpersistence, e.extname::text, \
-                pg_catalog.array_position(e.extconfig, c.oid), \
-                e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)], n.nspname = 'information_schema', \
-                {}, {}, c.oid \
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
-              AND d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
-         LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
-         WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f') AND c.relpersistence <> 't' \
-           AND n.nspname !~ '^pg_' AND NOT (n.nspname = 'information_schema' AND c.oid < 16384) \
-         ORDER BY 1, 2",
-        statement_bytes("n.nspname"),
-        statement_bytes("c.relname")
-    );
-    let rows = coordinator
-        .client()
-        .query(&sql, &[])
-        .await
-        .map_err(failed)?;
-    let standby = coordinator.base().in_recovery;
-    rows.iter()
-        .map(|row| found(row, standby).map_err(failed))
-        .collect()
-}
-
-fn found(row: &Row, standby: bool) -> Result<Found, tokio_postgres::Error> {
-    let bytes = |at: usize| row.try_get::<_, Vec<u8>>(at);
-    let code = |at: usize| row.try_get::<_, i8>(at).map(letter);
-    let kind = code(3)?;
-    let unlogged = code(4)? == 'u';
-    let extension: Option<String> = row.try_get(5)?;
-    let configured = row.try_get::<_, Option<i32>>(6)?.is_some();
-    let filter: Option<String> = row.try_get(7)?;
-    let in_system_schema: bool = row.try_get(8)?;
-    let left_out = match kind {
-        'f' => Some(why::FOREIGN),
-        'r' if unlogged && standby => Some(why::UNLOGGED),
-        'r' if in_system_schema => Some(why::SYSTEM),
-        'r' if extension.is_some() && !configured => Some(why::EXTENSION),
-        _ => None,
-    };
-    Ok(Found {
-        schema: Name::from_bytes(&bytes(0)?),
-        name: Name::from_bytes(&bytes(1)?),
-        quoted: bytes(2)?,
-        in_statement: (bytes(9)?, bytes(10)?),
-        oid: row.try_get(11)?,
-        kind,
-        extension,
-        filter: if left_out.is_none() {
-            filter.unwrap_or_default()
-        } else {
-            String::new()
-        },
-        left_out,
-    })
-}
-
-/// A `"char"` of the catalogue.
-pub(super) fn letter(code: i8) -> char {
-    u8::try_from(code).map_or('?', char::from)
 }

@@ -50,6 +50,7 @@ pub fn compare_with(
     entries(both, &absent, reference, &mut result);
     census(expected, found, &mut result);
     surroundings(expected, found, &mut result);
+    compare_members::left_out(expected, &mut result);
     compare_members::beyond(expected, found, &mut result);
     compare_members::members(expected, found, &mut result);
     result

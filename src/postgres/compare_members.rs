@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::census::NOT_COUNTED;
 use super::compare_tables::full;
 use super::differences::{Comparison, Difference};
 use super::extensions::pairs;
 use super::members::MOST;
-use crate::manifest::{Beyond, Contents, Member, Name};
+use crate::manifest::{Beyond, Contents, LeftOut, Member, Name};
 
 /// Every database has it, and hardly anybody changes it.
 const PLPGSQL: &str = "plpgsql";
@@ -91,7 +92,44 @@ pub(super) fn members(expected: &Contents, found: &Contents, result: &mut Compar
     }
 }
 
-/// Rows outside the filter of an extension's configuration table: no dump holds them, and `CREATE EXTENSION` makes its own.
+/// What the backup says that it left out, unless it is told with the rows of extensions (G3).
+pub(super) fn left_out(expected: &Contents, result: &mut Comparison) {
+    let relation = |left: &LeftOut| {
+        let mut relations = expected.relations.iter();
+        relations.find(|r| (&r.schema, &r.name) == (&left.schema, &left.name))
+    };
+    for left in &expected.left_out {
+        match relation(left) {
+            // Its data lies on another server, and was never here.
+            Some(table) if table.kind == 'f' || table.extension.is_some() => {}
+            Some(_) => {
+                let rows = match left.rows {
+                    NOT_COUNTED => "rows that nobody could count".to_owned(),
+                    rows => count(rows, "rows"),
+                };
+                let found = format!("none ({})", left.why);
+                let lost = Difference::new("table", left.display(), rows, found);
+                result.lost.push(lost);
+            }
+            None if left.is_lost() => {
+                let found = format!("not as it was ({})", left.why);
+                let lost = Difference::new("object", left.display(), "what was there", found);
+                result.lost.push(lost);
+            }
+            None => {}
+        }
+    }
+}
+
+fn count(rows: i64, what: &str) -> String {
+    match rows {
+        1 => format!("1 {}", what.replacen("rows", "row", 1)),
+        rows => format!("{rows} {what}"),
+    }
+}
+
+/// Rows of an extension's tables that no dump holds, those outside the filter of a configuration table or all of a table outside
+/// its configuration list: `CREATE EXTENSION` makes its own (G4).
 pub(super) fn beyond(expected: &Contents, found: &Contents, result: &mut Comparison) {
     if expected.members.is_none() {
         // A backup of an earlier version, which is told with the objects.
@@ -103,6 +141,8 @@ pub(super) fn beyond(expected: &Contents, found: &Contents, result: &mut Compari
         all.map(|b| ((b.schema.clone(), b.name.clone()), b.clone()))
             .collect()
     };
+    let left_out = expected.left_out.iter().chain(&found.left_out);
+    let left_out: BTreeSet<_> = left_out.map(|l| (&l.schema, &l.name)).collect();
     let (recorded, now) = (of(expected), of(found));
     let keys: BTreeSet<_> = recorded.keys().chain(now.keys()).collect();
     for key in keys {
@@ -114,26 +154,43 @@ pub(super) fn beyond(expected: &Contents, found: &Contents, result: &mut Compari
         let Some((extension, hashed)) = relation(expected).or_else(|| relation(found)) else {
             continue;
         };
+        let (left, right) = (recorded.get(key), now.get(key));
+        let whole = left_out.contains(&(&key.0, &key.1));
+        let what = match whole {
+            true => "rows of",
+            false => "rows outside the filter of",
+        };
+        let text = |rows: Option<&Beyond>, what: &str| match rows {
+            Some(beyond) => count(beyond.rows, what),
+            None => format!("no {what}"),
+        };
+        let name = || full(&key.0, &key.1);
+        let was_there = text(left, "rows that were there");
         let version = is.get(extension.as_str());
         if version.is_none() || version != was.get(extension.as_str()) {
+            // Of rows within a filter the version is told; of these the dump has none, whatever another version makes.
+            if whole && left.is_some_and(|left| left.rows > 0) {
+                let found = format!("what another version of {extension} makes");
+                result
+                    .lost
+                    .push(Difference::new(what, name(), was_there, found));
+            }
             continue;
         }
-        let (left, right) = (recorded.get(key), now.get(key));
-        let hash = |rows: Option<&Beyond>| rows.and_then(|b| b.hash.clone()).filter(|_| hashed);
-        let rows = |rows: Option<&Beyond>| rows.map(|b| b.rows);
+        let hash = |rows: Option<&Beyond>| {
+            let hash = rows.and_then(|b| b.hash.clone());
+            hash.filter(|_| hashed || whole && expected.line_key.is_some())
+        };
+        let rows = |rows: Option<&Beyond>| rows.map(|b| b.rows).unwrap_or_default();
         if rows(left) == rows(right) && hash(left) == hash(right) {
             continue;
         }
-        let text = |rows: Option<&Beyond>, what: &str| match rows {
-            Some(Beyond { rows: 1, .. }) => format!("1 {what}"),
-            Some(Beyond { rows, .. }) => format!("{rows} {what}"),
-            None => format!("no {what}"),
-        };
-        result.lost.push(Difference::new(
-            "rows outside the filter of",
-            full(&key.0, &key.1),
-            text(left, "that were there"),
-            text(right, &format!("that CREATE EXTENSION {extension} made")),
-        ));
+        let made = text(
+            right,
+            &format!("rows that CREATE EXTENSION {extension} made"),
+        );
+        result
+            .lost
+            .push(Difference::new(what, name(), was_there, made));
     }
 }

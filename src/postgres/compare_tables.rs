@@ -34,6 +34,7 @@ pub(super) fn tables<'a>(
     let versions = Versions::of(expected, found);
     let mut absent = BTreeSet::new();
     let mut unhashed = 0_usize;
+    let mut unrecorded = 0_usize;
     let mut roots: BTreeMap<&(Name, Name), (Whole, Whole)> = BTreeMap::new();
     for (key, table) in &was {
         let name = full(key.0, key.1);
@@ -60,7 +61,7 @@ pub(super) fn tables<'a>(
             let (was, is) = roots.entry(root).or_default();
             was.add(table);
             is.add(now);
-            is.other_columns |= table.columns != now.columns;
+            is.other_columns |= other_columns(table, now);
             continue;
         }
         if left_out.contains(key) {
@@ -70,6 +71,10 @@ pub(super) fn tables<'a>(
             continue;
         }
         result.tables += 1;
+        if table.hash == now.hash {
+            let values = (generated(table), generated(now));
+            unrecorded += usize::from(!computed_alike(&name, values, result));
+        }
         if table.extension.is_some() && table.extension == now.extension {
             extensions::table(table, now, &versions, result);
             unhashed += usize::from(table.hash.is_none());
@@ -81,7 +86,7 @@ pub(super) fn tables<'a>(
                 result.differs("rows", name, rows(table), rows(now));
             }
             (Some(was), Some(is))
-                if was != is || table.columns != now.columns || table.bytes != now.bytes =>
+                if was != is || other_columns(table, now) || table.bytes != now.bytes =>
             {
                 let text = |r: &Relation| {
                     let columns = r.columns.as_ref().map_or(0, Vec::len);
@@ -149,9 +154,16 @@ pub(super) fn tables<'a>(
             };
             result.differs("content", name, text(was), text(is));
         } else {
+            let values = (was.generated(), is.generated());
+            unrecorded += usize::from(!computed_alike(&name, values, result));
             result.equal += was.parts;
             result.rows = result.rows.saturating_add(was.rows);
         }
+    }
+    if unrecorded > 0 {
+        result.not_compared.push(format!(
+            "the values of generated columns in {unrecorded} of the tables, which the backup does not record"
+        ));
     }
     if unhashed > 0 {
         let why = match expected.line_key {
@@ -172,6 +184,56 @@ pub(super) fn tables<'a>(
     absent
 }
 
+/// Whether others were hashed than were recorded. An earlier version did not record generated ones.
+fn other_columns(was: &Relation, is: &Relation) -> bool {
+    let generated = |table: &Relation| table.generated.as_ref().map(|g| g.columns.clone());
+    let recorded = generated(was).is_some();
+    was.columns != is.columns || recorded && generated(was) != generated(is)
+}
+
+/// A sum of lines with generated columns.
+enum Values {
+    /// There are no such columns.
+    None,
+    /// They could not be read, or an earlier version did not.
+    Unread,
+    Sum(u128),
+}
+
+fn generated(table: &Relation) -> Values {
+    match &table.generated {
+        None => Values::None,
+        Some(generated) => match generated.hash.as_deref().and_then(sum) {
+            Some(sum) => Values::Sum(sum),
+            None => Values::Unread,
+        },
+    }
+}
+
+/// Values of stored generated columns, where the others are equal (G21). No dump holds them: a restore computes them by the
+/// expression as it is now. Answers whether they were compared.
+fn computed_alike(name: &str, both: (Values, Values), result: &mut Comparison) -> bool {
+    match both {
+        (Values::None, Values::None) => true,
+        (Values::Sum(was), Values::Sum(is)) => {
+            if was != is {
+                let (was, is) = (
+                    format!("{was:032x}"),
+                    format!(
+                        "{is:032x}, computed anew (what they are computed from was changed since some rows were written; to write those rows again at the source makes it equal: UPDATE … SET column = column)"
+                    ),
+                );
+                let what = "values of generated columns of";
+                result
+                    .lost
+                    .push(Difference::new(what, name.to_owned(), was, is));
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Partitions together, where a row may come back in another of them (G25).
 #[derive(Default)]
 struct Whole {
@@ -181,9 +243,21 @@ struct Whole {
     hash: u128,
     unhashed: usize,
     other_columns: bool,
+    values: u128,
+    /// Parts with generated columns, and of those the ones whose values were not read.
+    generated: usize,
+    unread: usize,
 }
 
 impl Whole {
+    fn generated(&self) -> Values {
+        match (self.generated, self.unread) {
+            (0, _) => Values::None,
+            (_, 0) => Values::Sum(self.values),
+            _ => Values::Unread,
+        }
+    }
+
     fn add(&mut self, part: &Relation) {
         self.parts += 1;
         self.rows = self.rows.saturating_add(part.rows.unwrap_or_default());
@@ -193,6 +267,14 @@ impl Whole {
         match hash.and_then(sum) {
             Some(hash) => self.hash = self.hash.wrapping_add(hash),
             None => self.unhashed += 1,
+        }
+        match generated(part) {
+            Values::None => {}
+            Values::Unread => (self.generated, self.unread) = (self.generated + 1, self.unread + 1),
+            Values::Sum(values) => {
+                self.generated += 1;
+                self.values = self.values.wrapping_add(values);
+            }
         }
     }
 }

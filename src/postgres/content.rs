@@ -1,10 +1,4 @@
 //! The content hash of a table (G21): what a restore is compared with.
-//!
-//! Each line of its COPY text is hashed with a key that belongs to the backup alone (BLAKE3), the
-//! first 16 bytes are read as a little-endian number, and all are added up modulo 2^128. The sum
-//! does not depend on the order of the rows, so any copy of the table gives the same, and the sums
-//! of partitions add up to that of the whole. It proves against accident, not against somebody who
-//! can write the bucket.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -13,177 +7,16 @@ use futures::TryStreamExt;
 use tokio_postgres::Client;
 
 use super::error::PgError;
+pub use super::line_sum::{Content, LineKey, LineSum};
+use super::line_sum::{FirstColumns, length};
 use super::names::{raw_ident, statement_bytes, text_of};
+use super::relations::letter;
 use crate::manifest::Name;
 
 /// Bytes of a large object that are read at once.
 const PIECE: i32 = 1024 * 1024;
 /// Large objects whose numbers are read at once.
 const BATCH: i64 = 1_000;
-
-/// Key of the line hash: 32 random bytes, new for each backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LineKey([u8; 32]);
-
-impl LineKey {
-    /// From random bytes.
-    #[must_use]
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// As `contents.json` has it.
-    #[must_use]
-    pub fn to_hex(self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
-    }
-
-    /// From `contents.json`.
-    #[must_use]
-    pub fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0_u8; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return None;
-        }
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-        }
-        Some(Self(bytes))
-    }
-}
-
-/// What a pass over rows gave.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Content {
-    /// Rows.
-    pub rows: u64,
-    /// Bytes of their lines, newlines not counted.
-    pub bytes: u64,
-    sum: u128,
-}
-
-impl Content {
-    /// The sum as 32 hex digits.
-    #[must_use]
-    pub fn to_hex(self) -> String {
-        format!("{:032x}", self.sum)
-    }
-
-    /// Both together, as if they were one table.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            rows: self.rows.saturating_add(other.rows),
-            bytes: self.bytes.saturating_add(other.bytes),
-            sum: self.sum.wrapping_add(other.sum),
-        }
-    }
-
-    /// What is left of it without others that are part of it.
-    #[must_use]
-    pub fn without(self, part: Self) -> Self {
-        Self {
-            rows: self.rows.saturating_sub(part.rows),
-            bytes: self.bytes.saturating_sub(part.bytes),
-            sum: self.sum.wrapping_sub(part.sum),
-        }
-    }
-
-    fn add(&mut self, hash: &blake3::Hash, bytes: u64) -> u128 {
-        let mut low = [0_u8; 16];
-        for (to, from) in low.iter_mut().zip(hash.as_bytes()) {
-            *to = *from;
-        }
-        self.rows = self.rows.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(bytes);
-        let line = u128::from_le_bytes(low);
-        self.sum = self.sum.wrapping_add(line);
-        line
-    }
-}
-
-/// Adds up lines as they stream by, however the stream is cut.
-#[derive(Debug)]
-pub struct LineSum {
-    key: LineKey,
-    total: Content,
-    /// The lines' own hashes, where they are kept: at most so many.
-    kept: Option<(Vec<u128>, usize)>,
-    /// A line that has begun and not ended, and its length. It is never held: it may be 1 GiB long.
-    open: Option<(Box<blake3::Hasher>, u64)>,
-}
-
-impl LineSum {
-    /// Of no lines.
-    #[must_use]
-    pub fn new(key: LineKey) -> Self {
-        Self {
-            key,
-            total: Content::default(),
-            kept: None,
-            open: None,
-        }
-    }
-
-    /// Keeps the hashes of the lines too, unless there are more than so many.
-    #[must_use]
-    pub fn keeping(mut self, most: usize) -> Self {
-        self.kept = Some((Vec::new(), most));
-        self
-    }
-
-    fn add(&mut self, hash: &blake3::Hash, bytes: u64) {
-        let line = self.total.add(hash, bytes);
-        match &mut self.kept {
-            Some((lines, most)) if lines.len() < *most => lines.push(line),
-            Some(_) => self.kept = None,
-            None => {}
-        }
-    }
-
-    /// Takes the next bytes of the stream.
-    pub fn push(&mut self, mut bytes: &[u8]) {
-        while let Some(end) = memchr::memchr(b'\n', bytes) {
-            let (line, rest) = bytes.split_at(end);
-            bytes = rest.get(1..).unwrap_or_default();
-            let length = length(line);
-            match self.open.take() {
-                None => self.add(&blake3::keyed_hash(&self.key.0, line), length),
-                Some((mut hasher, before)) => {
-                    hasher.update(line);
-                    self.add(&hasher.finalize(), before.saturating_add(length));
-                }
-            }
-        }
-        if !bytes.is_empty() {
-            let (hasher, open) = self
-                .open
-                .get_or_insert_with(|| (Box::new(blake3::Hasher::new_keyed(&self.key.0)), 0));
-            hasher.update(bytes);
-            *open = open.saturating_add(length(bytes));
-        }
-    }
-
-    /// The sum of all lines; `None` if the last has no end.
-    #[must_use]
-    pub fn finish(self) -> Option<Content> {
-        self.lines().map(|(total, _)| total)
-    }
-
-    /// The sum, and the hashes of the lines where they were kept, ordered; `None` if the last has no end.
-    #[must_use]
-    pub fn lines(self) -> Option<(Content, Option<Vec<String>>)> {
-        let kept = self.kept.map(|(mut lines, _)| {
-            lines.sort_unstable();
-            lines.iter().map(|line| format!("{line:032x}")).collect()
-        });
-        self.open.is_none().then_some((self.total, kept))
-    }
-}
-
-fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
-}
 
 /// A column as COPY reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,8 +25,26 @@ pub struct Column {
     pub name: Name,
     /// Quoted for a session in the server's own encoding.
     quoted: String,
-    /// Computed from others when it is written or read: never in a dump.
-    pub generated: bool,
+    /// Whether it is computed from others.
+    pub generated: Generation,
+}
+
+/// How a column comes by its values. Those of generated ones are in no dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// As they were written.
+    None,
+    /// Computed when a row is written, and stored: a restore computes them anew.
+    Stored,
+    /// Computed when a row is read.
+    Virtual,
+}
+
+/// The names of those whose values a dump holds.
+#[must_use]
+pub fn dumped(columns: &[Column]) -> Vec<Name> {
+    let written = columns.iter().filter(|c| c.generated == Generation::None);
+    written.map(|c| c.name.clone()).collect()
 }
 
 /// The columns of every table by the table's oid, in the order in which they are hashed: their own,
@@ -208,7 +59,7 @@ pub async fn columns(
     let failed = |e: tokio_postgres::Error| PgError::query("read the columns", &e);
     let sql = format!(
         "SELECT a.attrelid, pg_catalog.convert_to(a.attname::text, pg_catalog.getdatabaseencoding()), {}, \
-               a.attgenerated <> '' \
+               a.attgenerated \
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
         LEFT JOIN pg_catalog.pg_attribute r ON c.relispartition AND r.attrelid = pg_catalog.pg_partition_root(c.oid) \
              AND r.attname = a.attname AND NOT r.attisdropped \
@@ -230,7 +81,11 @@ pub async fn columns(
         let column = Column {
             name: Name::from_bytes(&bytes),
             quoted: raw_ident(&text, encoding),
-            generated: row.try_get(3).map_err(failed)?,
+            generated: match letter(row.try_get(3).map_err(failed)?) {
+                's' => Generation::Stored,
+                'v' => Generation::Virtual,
+                _ => Generation::None,
+            },
         };
         let table: u32 = row.try_get(0).map_err(failed)?;
         all.entry(table).or_default().push(column);
@@ -262,18 +117,24 @@ pub struct Rows<'a> {
     pub filter: &'a str,
     /// Keep the hashes of the lines, unless there are more than so many.
     pub keep: usize,
+    /// Read stored generated columns too, after the others.
+    pub generated: bool,
 }
 
 impl Rows<'_> {
+    fn quoted(&self, generation: Generation) -> Vec<&str> {
+        let columns = self.columns.iter();
+        let some = columns.filter(|c| c.generated == generation);
+        some.map(|c| c.quoted.as_str()).collect()
+    }
+
     fn sql(&self) -> String {
-        let stored: Vec<&str> = self
-            .columns
-            .iter()
-            .filter(|c| !c.generated)
-            .map(|c| c.quoted.as_str())
-            .collect();
-        let list = stored.join(", ");
-        match (!self.filter.is_empty(), stored.is_empty()) {
+        let mut read = self.quoted(Generation::None);
+        if self.generated {
+            read.extend(self.quoted(Generation::Stored));
+        }
+        let list = read.join(", ");
+        match (!self.filter.is_empty() || self.generated, read.is_empty()) {
             // A table without columns has rows all the same: empty lines.
             (false, true) => format!("COPY {} TO STDOUT", self.table),
             (false, false) => format!("COPY {} ({list}) TO STDOUT", self.table),
@@ -285,15 +146,22 @@ impl Rows<'_> {
     }
 }
 
+/// What a table's rows gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Of the columns whose values a dump holds.
+    pub content: Content,
+    /// The hashes of the lines where they were kept, ordered.
+    pub lines: Option<Vec<String>>,
+    /// Of lines that hold the stored generated columns too, after the others, where they were read.
+    pub whole: Option<Content>,
+}
+
 /// Reads every row and adds it up.
 ///
 /// # Errors
 /// Those of a query; `ConnectionLost` if the stream ends within a line.
-pub async fn hash(
-    client: &Client,
-    rows: &Rows<'_>,
-    key: LineKey,
-) -> Result<(Content, Option<Vec<String>>), PgError> {
+pub async fn hash(client: &Client, rows: &Rows<'_>, key: LineKey) -> Result<Read, PgError> {
     let table = rows.table;
     let failed =
         |e: tokio_postgres::Error| PgError::query(&format!("hash the rows of {table}"), &e);
@@ -302,14 +170,29 @@ pub async fn hash(
     if rows.keep > 0 {
         sum = sum.keeping(rows.keep);
     }
+    let mut whole = rows.generated.then(|| LineSum::new(key));
+    let mut first = FirstColumns::new(rows.quoted(Generation::None).len());
     while let Some(chunk) = stream.try_next().await.map_err(failed)? {
-        sum.push(&chunk);
+        match &mut whole {
+            Some(whole) => {
+                whole.push(&chunk);
+                first.push(&chunk, &mut sum);
+            }
+            None => sum.push(&chunk),
+        }
     }
-    sum.lines().ok_or_else(|| {
+    let ended = || {
         PgError::later(
             crate::api::Reason::ConnectionLost,
             format!("failed to hash the rows of {table}: the stream ended within a row"),
         )
+    };
+    let (content, lines) = sum.lines().ok_or_else(ended)?;
+    let whole = whole.map(|whole| whole.finish().ok_or_else(ended));
+    Ok(Read {
+        content,
+        lines,
+        whole: whole.transpose()?,
     })
 }
 
@@ -349,7 +232,3 @@ pub async fn hash_large_objects(client: &Client, key: LineKey) -> Result<Content
         }
     }
 }
-
-#[cfg(test)]
-#[path = "content_tests.rs"]
-mod tests;

@@ -150,6 +150,7 @@ mod tests {
             loaded_through: None,
             extension: None,
             lines: None,
+            generated: None,
             types_of: Vec::new(),
         };
         let toc = Toc {

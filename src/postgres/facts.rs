@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::{Client, Row};
 
-use super::census::letter;
 use super::error::PgError;
 use super::extension_settings::extension_settings;
 use super::names::{NAME_BYTES, statement_bytes, text_of};
+use super::relations::letter;
 use crate::manifest::{Collation, LeftOut, Name};
 
 pub(super) async fn extensions(client: &Client) -> Result<Vec<(String, String)>, PgError> {

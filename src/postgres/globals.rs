@@ -9,6 +9,7 @@ use super::connect::connect;
 use super::error::PgError;
 use super::names::{quote_ident, quote_literal};
 use super::role_closure::{closure, lacking};
+use super::role_grants::grants;
 use super::target::Target;
 use crate::manifest::Role;
 
@@ -22,17 +23,6 @@ const ROLE: &str = "\
       WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass), \
     (SELECT pg_catalog.array_agg(l.label ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
       WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass)";
-
-const MEMBERSHIPS: &str = "\
-    SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option) \
-    FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid \
-    JOIN pg_catalog.pg_roles m ON m.oid = a.member WHERE m.oid = ANY ($1) GROUP BY 1, 2 ORDER BY 1, 2";
-
-const MEMBERSHIPS_16: &str = "\
-    SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option), \
-           pg_catalog.bool_or(a.inherit_option), pg_catalog.bool_or(a.set_option) \
-    FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid \
-    JOIN pg_catalog.pg_roles m ON m.oid = a.member WHERE m.oid = ANY ($1) GROUP BY 1, 2 ORDER BY 1, 2";
 
 /// Settings whose value is a list of quoted names: each must be quoted for itself.
 const LISTS: [&str; 7] = [
@@ -83,7 +73,7 @@ pub async fn globals(client: &Client) -> Result<Globals, PgError> {
             without.push(row.try_get::<_, String>(1).map_err(failed)?);
         }
     }
-    memberships(client, &oids, &mut statements)
+    grants(client, &oids, &mut statements)
         .await
         .map_err(failed)?;
     let lacks = lacking(client, &without, readable.is_some()).await?;
@@ -143,9 +133,9 @@ async fn described(client: &Client, rows: &[Row]) -> Result<Vec<Role>, PgError> 
         });
     }
     let mut sql = String::new();
-    memberships(client, &oids, &mut sql).await.map_err(failed)?;
+    grants(client, &oids, &mut sql).await.map_err(failed)?;
     for line in lines(&sql) {
-        // GRANT "group" TO "member" WITH …
+        // GRANT "group" TO "member" WITH …, GRANT SET ON PARAMETER "setting" TO "role" …
         for role in &mut roles {
             let member = format!(" TO {}", quote_ident(&role.name));
             let after = line.split_once(&member).map(|(_, after)| after);
@@ -270,40 +260,8 @@ fn role(
     Ok(())
 }
 
-async fn memberships(
-    client: &Client,
-    oids: &[u32],
-    sql: &mut String,
-) -> Result<(), tokio_postgres::Error> {
-    let version = "SELECT pg_catalog.current_setting('server_version_num')::int";
-    let since_16 = client.query_one(version, &[]).await?.try_get::<_, i32>(0)? >= 160_000;
-    let asked = if since_16 {
-        MEMBERSHIPS_16
-    } else {
-        MEMBERSHIPS
-    };
-    for row in client.query(asked, &[&oids]).await? {
-        let (group, member): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        let admin: bool = row.try_get(2)?;
-        let with = if since_16 {
-            let (inherit, set): (bool, bool) = (row.try_get(3)?, row.try_get(4)?);
-            format!(" WITH ADMIN {admin}, INHERIT {inherit}, SET {set}").to_uppercase()
-        } else if admin {
-            " WITH ADMIN OPTION".to_owned()
-        } else {
-            String::new()
-        };
-        sql.push_str(&format!(
-            "GRANT {} TO {}{with};\n",
-            quote_ident(&group),
-            quote_ident(&member)
-        ));
-    }
-    Ok(())
-}
-
 /// `a.b` is two names.
-fn quote_setting(key: &str) -> String {
+pub(super) fn quote_setting(key: &str) -> String {
     key.split('.')
         .map(quote_ident)
         .collect::<Vec<_>>()

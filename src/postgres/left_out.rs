@@ -1,5 +1,5 @@
-//! What of a user's own no dump holds, besides rows (G3): objects in the system's schemas, triggers of constraints that are
-//! switched off, indexes that are not valid, tablespaces.
+//! What of a user's own no dump holds, besides rows (G3): objects in the system's schemas, changes to the system's own, triggers
+//! of constraints that are switched off, indexes that are not valid, tablespaces.
 
 use tokio_postgres::{Client, Row};
 
@@ -22,6 +22,17 @@ fn reason(why: &str, relations: i64) -> String {
         "notValid" => {
             "the index is not valid, as one is that CREATE INDEX CONCURRENTLY could not finish: pg_dump leaves it out".to_owned()
         }
+        "changed" => {
+            "it is the system's own and was changed, or its comment was: pg_dump dumps nothing of it, and a restore has it as a new server has it".to_owned()
+        }
+        "comment" => "its comment: pg_dump dumps none of the rule that makes a view".to_owned(),
+        "renamed" => {
+            "it is the schema public under another name: a dump takes the privileges for granted that public came with, and a restore makes a schema without them".to_owned()
+        }
+        "validated" => {
+            "it is validated and the constraint that it inherits is not: a dump does not say so, and a restore has it not validated".to_owned()
+        }
+        "dropped" => "it was dropped, and a dump does not say so: a restore has it".to_owned(),
         _ => format!(
             "a restore puts the {relations} tables and indexes that lie in it, and what follows the database, into the server's default"
         ),

@@ -16,7 +16,50 @@ WITH s AS (
  UNION ALL SELECT 'pg_catalog.pg_ts_config'::regclass, x.oid FROM s JOIN pg_catalog.pg_ts_config x ON x.cfgnamespace = s.oid
  UNION ALL SELECT 'pg_catalog.pg_ts_dict'::regclass, x.oid FROM s JOIN pg_catalog.pg_ts_dict x ON x.dictnamespace = s.oid
  UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::regclass, x.oid FROM s JOIN pg_catalog.pg_statistic_ext x ON x.stxnamespace = s.oid
+), told (classid, objid) AS (
+  SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'
+), i (xid) AS (
+  -- The views of information_schema are the last that initdb makes, but for plpgsql.
+  SELECT max(xmin::text::bigint) FROM pg_catalog.pg_rewrite WHERE oid < 16384
+), changed (classid, objid) AS (
+  -- Rows that initdb wrote have one of its few hundred transactions as xmin, for good. One that was changed since has another; so
+  -- has one whose privileges were, which a dump holds: of what has privileges, only what never had any.
+  SELECT 'pg_catalog.pg_ts_config'::regclass::oid, x.oid FROM i, pg_catalog.pg_ts_config x WHERE x.oid < 16384 AND (x.xmin::text::bigint > i.xid
+    -- Each has as many kinds of words as the parser has that are no white space.
+    OR EXISTS (SELECT FROM pg_catalog.pg_ts_config_map m WHERE m.mapcfg = x.oid AND m.xmin::text::bigint > i.xid)
+    OR 19 <> (SELECT count(*) FROM pg_catalog.pg_ts_config_map m WHERE m.mapcfg = x.oid))
+ UNION SELECT 'pg_catalog.pg_ts_dict'::regclass, x.oid FROM i, pg_catalog.pg_ts_dict x WHERE x.oid < 16384 AND x.xmin::text::bigint > i.xid
+ UNION SELECT 'pg_catalog.pg_operator'::regclass, x.oid FROM i, pg_catalog.pg_operator x WHERE x.oid < 16384 AND x.xmin::text::bigint > i.xid
+ UNION SELECT 'pg_catalog.pg_opclass'::regclass, x.oid FROM i, pg_catalog.pg_opclass x WHERE x.oid < 16384 AND x.xmin::text::bigint > i.xid
+ UNION SELECT 'pg_catalog.pg_opfamily'::regclass, x.oid FROM i, pg_catalog.pg_opfamily x WHERE x.oid < 16384 AND x.xmin::text::bigint > i.xid
+ UNION SELECT 'pg_catalog.pg_conversion'::regclass, x.oid FROM i, pg_catalog.pg_conversion x WHERE x.oid < 16384 AND x.xmin::text::bigint > i.xid
+ UNION SELECT 'pg_catalog.pg_cast'::regclass, x.oid FROM i, pg_catalog.pg_cast x WHERE x.oid < 16384 AND x.xmin::text::bigint > i.xid
+ UNION SELECT 'pg_catalog.pg_proc'::regclass, x.oid FROM i, pg_catalog.pg_proc x WHERE x.oid < 16384
+    AND (x.proowner <> 10 OR x.proacl IS NULL AND x.xmin::text::bigint > i.xid)
+ UNION SELECT 'pg_catalog.pg_type'::regclass, x.oid FROM i, pg_catalog.pg_type x WHERE x.oid < 16384
+    AND (x.typowner <> 10 OR x.typacl IS NULL AND x.xmin::text::bigint > i.xid)
+ UNION SELECT 'pg_catalog.pg_language'::regclass, x.oid FROM i, pg_catalog.pg_language x WHERE NOT x.lanispl
+    AND (x.lanacl IS NOT NULL OR x.xmin::text::bigint > i.xid)
+ UNION SELECT 'pg_catalog.pg_class'::regclass, x.oid FROM pg_catalog.pg_class x WHERE x.oid < 16384
+    AND (x.relowner <> 10 OR x.relkind = 'r' AND x.reloptions IS NOT NULL)
+ UNION SELECT 'pg_catalog.pg_namespace'::regclass, x.oid FROM s JOIN pg_catalog.pg_namespace x USING (oid) WHERE x.nspowner <> 10
+ -- Comments on the system's own, but for that on public, which a dump holds.
+ UNION SELECT x.classoid, x.objoid FROM i, pg_catalog.pg_description x WHERE x.objoid < 16384 AND x.xmin::text::bigint > i.xid
+    AND (x.classoid, x.objoid) <> ('pg_catalog.pg_namespace'::regclass, 2200) AND x.classoid <> 'pg_catalog.pg_extension'::regclass
 ), f (classid, objid, why, relations) AS (
+  SELECT classid, objid, 'changed', 0::bigint FROM changed WHERE (classid, objid) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
+  SELECT 'pg_catalog.pg_rewrite'::regclass::oid, x.oid, 'comment', 0 FROM pg_catalog.pg_description d
+    JOIN pg_catalog.pg_rewrite x ON x.oid = d.objoid AND d.classoid = 'pg_catalog.pg_rewrite'::regclass
+    WHERE x.rulename = '_RETURN' AND x.ev_class >= 16384 AND ('pg_catalog.pg_class'::regclass, x.ev_class) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
+  SELECT 'pg_catalog.pg_namespace'::regclass::oid, oid, 'renamed', 0 FROM pg_catalog.pg_namespace WHERE oid = 2200 AND nspname <> 'public'
+ UNION ALL
+  SELECT 'pg_catalog.pg_constraint'::regclass::oid, x.oid, 'validated', 0 FROM pg_catalog.pg_constraint x
+    JOIN pg_catalog.pg_inherits i ON i.inhrelid = x.conrelid
+    JOIN pg_catalog.pg_constraint u ON u.conrelid = i.inhparent AND u.contype = x.contype AND (u.conname = x.conname OR u.contype = 'n' AND u.conkey = x.conkey)
+    WHERE x.contype IN ('c', 'n') AND x.coninhcount > 0 AND x.convalidated AND NOT u.convalidated AND ('pg_catalog.pg_class'::regclass, x.conrelid) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
   SELECT classid, objid, 'system', 0::bigint FROM own WHERE objid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
     WHERE d.classid = own.classid AND d.objid = own.objid AND d.deptype IN ('e', 'i'))
  UNION ALL
@@ -49,4 +92,6 @@ WITH s AS (
 )
 SELECT i.type, convert_to(i.identity, getdatabaseencoding()), f.why, f.relations
 FROM f CROSS JOIN LATERAL pg_catalog.pg_identify_object(f.classid, f.objid, 0) AS i
-ORDER BY f.why, i.type, i.identity COLLATE "C" LIMIT $1
+UNION ALL SELECT 'schema', 'public', 'dropped', 0 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')
+UNION ALL SELECT 'extension', 'plpgsql', 'dropped', 0 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'plpgsql')
+ORDER BY 3, 1, 2 LIMIT $1

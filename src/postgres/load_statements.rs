@@ -90,6 +90,9 @@ pub(super) fn role_statements(
             made.kept.push((group.to_owned(), member.to_owned()));
             continue;
         }
+        if !scratch && privilege_on_setting(line).is_some_and(|role| there.contains(role)) {
+            continue;
+        }
         let entry = line.split(" WITH ").next().unwrap_or(line);
         let entry = entry.split(" SET ").next().unwrap_or(entry);
         let entry = entry.split(" IS ").next().unwrap_or(entry).to_owned();
@@ -121,6 +124,13 @@ fn membership(line: &str) -> Option<(&str, &str)> {
     let (group, rest) = quoted(line.strip_prefix("GRANT ")?)?;
     let (member, _) = quoted(rest.strip_prefix(" TO ")?)?;
     Some((group, member))
+}
+
+/// `GRANT SET ON PARAMETER "work_mem" TO "role" WITH GRANT OPTION` → `"role"`
+fn privilege_on_setting(line: &str) -> Option<&str> {
+    let (_, rest) = line.strip_prefix("GRANT ")?.split_once(" ON PARAMETER ")?;
+    let (_, role) = rest.split_once(" TO ")?;
+    quoted(role).map(|(role, _)| role)
 }
 
 /// A name in quotes, and what follows it.

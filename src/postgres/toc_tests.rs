@@ -126,6 +126,7 @@ fn each_table_of_the_census_stands_in_the_dump_or_among_what_was_left_out() {
         loaded_through: None,
         extension: None,
         lines: None,
+        generated: None,
         types_of: Vec::new(),
     };
     let mut contents = Contents {

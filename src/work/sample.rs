@@ -79,6 +79,7 @@ mod tests {
                 .then(|| (Name::from_bytes(b"public"), Name::from_bytes(b"root"))),
             extension: None,
             lines: None,
+            generated: None,
             types_of: Vec::new(),
         };
         Contents {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lifeboat::api::restore_drill::Verdict;
 use lifeboat::codec::read_pieces;
-use lifeboat::manifest::{Contents, ObjectRole, Proof};
+use lifeboat::manifest::{Contents, LeftOut, ObjectRole, Proof};
 use lifeboat::objects::{Memory, ObjectStore};
 use lifeboat::postgres::Silent;
 use lifeboat::postgres::preflight::preflight;
@@ -18,7 +18,7 @@ use crate::drills::{Folders, drill_plan, run_file, shown};
 use crate::pg::Server;
 use crate::runs::{FIRST, manifest, plan};
 
-struct Made {
+pub struct Made {
     store: Arc<dyn ObjectStore>,
     prefix: String,
     major: i32,
@@ -27,7 +27,7 @@ struct Made {
 }
 
 /// A backup of a database in which these statements were run.
-async fn backup(major: i32, settings: &[&str], sql: &str) -> Made {
+pub async fn backup(major: i32, settings: &[&str], sql: &str) -> Made {
     let source = Server::start(major, settings);
     source
         .database("shop", "TEMPLATE template0 LOCALE 'C'")
@@ -52,7 +52,7 @@ async fn backup_of(source: &Server, major: i32) -> Made {
 }
 
 /// What the backup says of itself.
-async fn contents(made: &Made) -> Contents {
+pub async fn contents(made: &Made) -> Contents {
     let manifest = manifest(made.store.as_ref(), &made.prefix).await.unwrap();
     let objects = manifest.objects.into_iter();
     let objects: Vec<_> = objects.filter(|o| o.role == ObjectRole::Contents).collect();
@@ -61,20 +61,20 @@ async fn contents(made: &Made) -> Contents {
     serde_json::from_slice(&bytes.unwrap()).unwrap()
 }
 
-async fn drilled(made: &Made, accepted: &[&str]) -> Proof {
+pub async fn drilled(made: &Made, accepted: &[&str]) -> Proof {
     let folders = Folders::new();
     let mut plan = drill_plan(made.store.clone(), &made.prefix, made.major, &folders);
     plan.accepted = accepted.iter().map(|name| (*name).to_owned()).collect();
     drill(&plan, &Silent).await.unwrap().proof
 }
 
-fn proven(proof: &Proof) {
+pub fn proven(proof: &Proof) {
     assert_eq!(proof.result, Verdict::Passed, "{}", shown(proof));
     assert!(proof.proves, "{}", shown(proof));
 }
 
 /// Equal as far as there is something to compare, and not proven, for these reasons and no other.
-fn not_proven(proof: &Proof, names: &[&str]) {
+pub fn not_proven(proof: &Proof, names: &[&str]) {
     assert_eq!(proof.result, Verdict::Passed, "{}", shown(proof));
     assert_eq!(proof.reason, "Partial", "{}", shown(proof));
     assert!(!proof.proves, "{}", shown(proof));
@@ -103,6 +103,18 @@ async fn g4_an_empty_table_that_an_extension_keeps_for_itself_is_proven(
     assert_eq!(jobs.hash.as_deref(), Some("0".repeat(32).as_str()));
     assert_eq!(jobs.columns.as_ref().map(Vec::len), Some(2));
     assert!(contents.left_out.is_empty() && made.told.is_empty());
+}
+
+/// G4: rows of a table that an extension keeps for itself are in no dump: one that has others than CREATE EXTENSION makes is never
+/// proven in silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn g4_rows_that_an_extension_keeps_for_itself_are_never_proven_in_silence() {
+    let sql = "CREATE EXTENSION lifeboat_config; INSERT INTO config.jobs VALUES (1);";
+    let made = backup(17, &[], sql).await;
+    let left = contents(&made).await.left_out;
+    assert_eq!(left.first().map(|l| l.rows), Some(1));
+    not_proven(&drilled(&made, &[]).await, &["config.jobs"]);
+    proven(&drilled(&made, &["config.jobs"]).await);
 }
 
 const PLACES: &str = "config.places";
@@ -224,6 +236,33 @@ async fn p10_many_extensions_that_nobody_touched_are_proven(#[values(15, 17)] ma
     &["table constraint known on public.c"],
     "switched off"
 )]
+#[case::changed_of_the_system(
+    "ALTER TEXT SEARCH CONFIGURATION english ALTER MAPPING FOR word WITH simple; \
+     ALTER TEXT SEARCH CONFIGURATION german DROP MAPPING FOR email; \
+     ALTER TEXT SEARCH DICTIONARY french_stem (StopWords); \
+     CREATE ROLE reader; GRANT USAGE ON LANGUAGE sql TO reader; \
+     ALTER FUNCTION pg_catalog.pg_sleep(double precision) COST 7; \
+     COMMENT ON TYPE pg_catalog.int8 IS 'mine'; COMMENT ON SCHEMA public IS 'mine'; \
+     GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO reader; REVOKE EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) FROM reader; \
+     GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) TO reader; ANALYZE; VACUUM FREEZE;",
+    &["text search configuration pg_catalog.english", "text search configuration pg_catalog.german",
+      "text search dictionary pg_catalog.french_stem", "language sql", "function pg_catalog.pg_sleep(double precision)", "type bigint"],
+    "the system's own"
+)]
+#[case::comment_of_a_views_rule(
+    "CREATE VIEW v AS SELECT 1 AS a; COMMENT ON RULE \"_RETURN\" ON v IS 'mine';",
+    &["rule \"_RETURN\" on public.v"],
+    "its comment"
+)]
+#[case::validated(
+    "CREATE TABLE p (a int); INSERT INTO p VALUES (-1); CREATE TABLE c () INHERITS (p); \
+     ALTER TABLE p ADD CONSTRAINT positive CHECK (a > 0) NOT VALID; ALTER TABLE c VALIDATE CONSTRAINT positive;",
+    &["table constraint positive on public.c"],
+    "is validated"
+)]
+#[case::public_dropped("DROP SCHEMA public CASCADE; CREATE SCHEMA app; CREATE TABLE app.t (a int);", &["schema public"], "was dropped")]
+#[case::plpgsql_dropped("DROP EXTENSION plpgsql;", &["extension plpgsql"], "was dropped")]
+#[case::public_renamed("ALTER SCHEMA public RENAME TO app; CREATE SCHEMA public;", &["schema app"], "under another name")]
 #[tokio::test(flavor = "multi_thread")]
 async fn g3_what_no_dump_holds_is_left_out_with_its_reason(
     #[case] sql: &str,
@@ -244,7 +283,14 @@ async fn left_out(made: &Made, names: &[&str], why: &str) {
     let is: BTreeSet<String> = left.iter().map(|l| l.name.display()).collect();
     assert_eq!(is, wanted.iter().map(|n| (*n).to_owned()).collect());
     assert!(left.iter().all(|l| l.why.contains(why)), "{left:?}");
-    let proof = drilled(made, &[]).await;
+    let loses = |left: &&LeftOut| left.is_lost();
+    let lost: Vec<String> = left.iter().filter(loses).map(LeftOut::display).collect();
+    let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+    let mut proof = drilled(made, &[]).await;
+    if !lost.is_empty() {
+        not_proven(&proof, &lost);
+        proof = drilled(made, &lost).await;
+    }
     proven(&proof);
     for name in names {
         let noted = proof.notes.iter().any(|note| note.contains(name));
@@ -302,8 +348,8 @@ async fn g3_a_table_in_information_schema_is_not_held_against_the_backup_that_le
     let sql = "CREATE TABLE t (a int); CREATE TABLE information_schema.mine (a int); INSERT INTO information_schema.mine VALUES (1);";
     let made = backup(17, &[], sql).await;
     assert_eq!(made.told, ["table information_schema.mine"]);
-    let proof = drilled(&made, &[]).await;
-    proven(&proof);
+    not_proven(&drilled(&made, &[]).await, &["information_schema.mine"]);
+    proven(&drilled(&made, &["table information_schema.mine"]).await);
     let contents = contents(&made).await;
     let left = contents.left_out.iter();
     let left: Vec<(String, i64)> = left.map(|l| (l.name.display(), l.rows)).collect();

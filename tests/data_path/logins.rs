@@ -126,3 +126,40 @@ async fn g15_a_server_with_thousands_of_logins_fits_into_a_backup_and_it_says_wh
     );
     assert!(found.sql.len() < 200_000);
 }
+
+/// G15: privileges on settings belong to the server, as roles do, and come back with those.
+#[rstest]
+#[case(15)]
+#[case(18)]
+#[tokio::test(flavor = "multi_thread")]
+async fn g15_privileges_of_roles_on_settings_come_back(#[case] major: i32) {
+    let server = Server::start(major, &[]);
+    server.database("shop", "").await;
+    let sql = "CREATE ROLE app; CREATE ROLE other; CREATE TABLE t (a int); GRANT SELECT ON t TO app; \
+        GRANT SET, ALTER SYSTEM ON PARAMETER log_min_duration_statement TO app WITH GRANT OPTION; \
+        GRANT SET ON PARAMETER my.own TO app; GRANT SET ON PARAMETER log_statement TO other";
+    server.sql("shop", sql).await;
+    let made_of = globals(&server, "postgres").await.sql;
+    let grants: Vec<&str> = made_of
+        .lines()
+        .filter(|l| l.contains(" ON PARAMETER "))
+        .collect();
+    assert_eq!(
+        grants,
+        [
+            "GRANT ALTER SYSTEM ON PARAMETER \"log_min_duration_statement\" TO \"app\" WITH GRANT OPTION;",
+            "GRANT SET ON PARAMETER \"log_min_duration_statement\" TO \"app\" WITH GRANT OPTION;",
+            "GRANT SET ON PARAMETER \"my\".\"own\" TO \"app\";",
+        ]
+    );
+    let store: Arc<dyn ObjectStore> = Arc::new(Memory::new());
+    let scratch = tempfile::tempdir().unwrap();
+    let plan = plan(server.target("shop"), major, store.clone(), FIRST, &scratch);
+    let backup = make(&plan, &Silent).await.unwrap();
+    drop(server);
+    let folders = Folders::new();
+    let plan = drill_plan(store, &backup.prefix, major, &folders);
+    let proof = drill(&plan, &Silent).await.unwrap().proof;
+    assert_eq!(proof.result, Verdict::Passed, "{}", shown(&proof));
+    assert!(proof.proves, "{}", shown(&proof));
+}

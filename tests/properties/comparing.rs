@@ -39,6 +39,7 @@ fn recorded(tables: u8, seed: u64) -> Contents {
         loaded_through: None,
         extension: None,
         lines: None,
+        generated: None,
         types_of: Vec::new(),
     };
     let entry = |n: u8| SchemaEntry {

@@ -179,6 +179,7 @@ fn contents() -> impl Strategy<Value = Contents> {
             loaded_through: None,
             extension,
             lines: None,
+            generated: None,
             types_of: Vec::new(),
         });
     let entry = (text(), name(), name(), name(), name(), of(text())).prop_map(

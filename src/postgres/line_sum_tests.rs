@@ -57,6 +57,24 @@ proptest! {
     }
 
     #[test]
+    fn g21_the_first_columns_of_lines_are_the_same_however_the_stream_is_cut(
+        rows in proptest::collection::vec(proptest::collection::vec("[a-z\\\\]{0,5}", 4), 0..10),
+        wanted in 0_usize..5,
+        cut in 1_usize..17,
+    ) {
+        let text = |rows: &[Vec<String>], columns: usize| -> String {
+            let line = |row: &Vec<String>| format!("{}\n", row.iter().take(columns).cloned().collect::<Vec<_>>().join("\t"));
+            rows.iter().map(line).collect()
+        };
+        let mut first = FirstColumns::new(wanted);
+        let mut found = LineSum::new(KEY);
+        for piece in text(&rows, 4).as_bytes().chunks(cut) {
+            first.push(piece, &mut found);
+        }
+        prop_assert_eq!(found.finish(), sum(&[text(&rows, wanted).as_bytes()]));
+    }
+
+    #[test]
     fn g25_sums_of_parts_are_the_sum_of_the_whole(
         lines in proptest::collection::vec("[a-z]{0,9}", 0..20),
         at in 0_usize..20,
