@@ -45,7 +45,7 @@ WITH s AS (
  UNION SELECT 'pg_catalog.pg_namespace'::regclass, x.oid FROM s JOIN pg_catalog.pg_namespace x USING (oid) WHERE x.nspowner <> 10
  -- Comments on the system's own, but for that on public, which a dump holds.
  UNION SELECT x.classoid, x.objoid FROM i, pg_catalog.pg_description x WHERE x.objoid < 16384 AND x.xmin::text::bigint > i.xid
-    AND (x.classoid, x.objoid) <> ('pg_catalog.pg_namespace'::regclass, 2200) AND x.classoid <> 'pg_catalog.pg_extension'::regclass
+    AND (x.classoid, x.objoid) <> ('pg_catalog.pg_namespace'::regclass, 2200) AND x.classoid NOT IN ('pg_catalog.pg_extension'::regclass, 'pg_catalog.pg_largeobject'::regclass)
 ), f (classid, objid, why, relations) AS (
   SELECT classid, objid, 'changed', 0::bigint FROM changed WHERE (classid, objid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL

@@ -97,6 +97,7 @@ async fn said(case: Case, sound: &Sound, socket: PathBuf, major: i32) -> Said {
     if !case.alone {
         plan.server = Place::Running(socket);
     }
+    plan.accepted = crate::spoil_held::LOST.map(str::to_owned).into();
     let mut lies = Vec::new();
     let (reason, proved, damaged, shown) = match drill(&plan, &Silent).await {
         Err(failure) => (

@@ -1,6 +1,6 @@
 //! What may be wrong with what no dump holds: what extensions own, and what was left out. And with where things lie.
 
-use lifeboat::manifest::{Beyond, LeftOut, Member, Name};
+use lifeboat::manifest::{Beyond, Generated, LeftOut, Member, Name};
 
 use crate::custom_format::Dump;
 use crate::pg::Server;
@@ -20,9 +20,17 @@ const HELD: &str = "\
     CREATE EXTENSION lifeboat_config; INSERT INTO config.places VALUES (1000, 'mine'), (1001, 'yours'), (2000, 'theirs'); \
     INSERT INTO config.jobs VALUES (1, 'done'), (2, 'new'); \
     CREATE TABLE shop.elsewhere (a int CONSTRAINT filled NOT NULL, b int NOT NULL) TABLESPACE fast; INSERT INTO shop.elsewhere VALUES (1, 2); \
+    CREATE TABLE shop.billed (net int, gross int GENERATED ALWAYS AS (2 * net) STORED, note text); INSERT INTO shop.billed VALUES (1), (2); \
     CREATE INDEX elsewhere_b ON shop.elsewhere (b) TABLESPACE fast; \
     CREATE TABLE shop.unwatched (id int CONSTRAINT known REFERENCES shop.customers); ALTER TABLE shop.unwatched DISABLE TRIGGER ALL; \
     SET allow_system_table_mods = on; CREATE FUNCTION pg_catalog.mine(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; RESET allow_system_table_mods";
+
+/// What of it somebody accepted, by name: the true backup is proven, and what is said besides is not.
+pub const LOST: [&str; 3] = [
+    "config.jobs",
+    "function pg_catalog.mine(integer)",
+    "table constraint known on shop.unwatched",
+];
 
 /// Makes it. What may not run beside something else runs alone.
 pub async fn make(server: &Server) {
@@ -87,17 +95,26 @@ pub const OF_EXTENSIONS: &[(&str, &str, Spoil)] = &[
         lines[at].clone()
     }),
     ("beyond the filter", "another number", |b, c| {
-        let beyond = &mut b.contents.beyond[0];
+        let beyond = beyond(b, "places");
         beyond.rows += c.step();
         format!("{beyond:?}")
     }),
+    (
+        "beyond the filter",
+        "another number than is left out",
+        |b, c| {
+            let beyond = beyond(b, "jobs");
+            beyond.rows += c.step();
+            format!("{beyond:?}")
+        },
+    ),
     ("beyond the filter", "another hash", |b, c| {
-        let beyond = &mut b.contents.beyond[0];
+        let beyond = beyond(b, "places");
         beyond.hash = beyond.hash.as_ref().map(|hash| c.other_hex(hash));
         format!("{beyond:?}")
     }),
     ("beyond the filter", "no hash", |b, _| {
-        b.contents.beyond[0].hash = None;
+        beyond(b, "places").hash = None;
         String::new()
     }),
     ("beyond the filter", "nothing", |b, _| {
@@ -106,11 +123,11 @@ pub const OF_EXTENSIONS: &[(&str, &str, Spoil)] = &[
     }),
     ("beyond the filter", "of another table", |b, c| {
         let names = ["jobs", "placed"];
-        b.contents.beyond[0].name = text(c.of::<&str>(&names));
+        beyond(b, "places").name = text(c.of::<&str>(&names));
         format!("{:?}", b.contents.beyond)
     }),
     ("beyond the filter", "of one more table", |b, c| {
-        let tables = [("config", "jobs"), ("shop", "orders")];
+        let tables = [("config", "placed"), ("shop", "orders")];
         let (schema, name) = *c.of(&tables);
         b.contents.beyond.push(Beyond {
             schema: text(schema),
@@ -119,6 +136,24 @@ pub const OF_EXTENSIONS: &[(&str, &str, Spoil)] = &[
             hash: Some("7".repeat(32)),
         });
         name.to_owned()
+    }),
+    ("generated values", "another hash", |b, c| {
+        let generated = generated(b);
+        generated.hash = generated.hash.as_ref().map(|hash| c.other_hex(hash));
+        format!("{generated:?}")
+    }),
+    ("generated values", "no hash", |b, _| {
+        generated(b).hash = None;
+        String::new()
+    }),
+    ("generated values", "none", |b, _| {
+        relation(b, "billed").generated = None;
+        String::new()
+    }),
+    ("generated values", "of another column", |b, c| {
+        let names = ["net", "note", "tax"];
+        generated(b).columns = vec![text(c.of::<&str>(&names))];
+        format!("{:?}", generated(b))
     }),
     ("extension object", "removed", |b, c| {
         let members = members(b);
@@ -334,6 +369,16 @@ fn named<'a>(backup: &'a mut Backup, chance: &mut Chance) -> &'a mut LeftOut {
     let mut all: Vec<&mut LeftOut> = all.filter(|l| is_known(l)).collect();
     let at = chance.below(all.len());
     all.swap_remove(at)
+}
+
+/// What of an extension's table no dump holds.
+fn beyond<'a>(backup: &'a mut Backup, table: &str) -> &'a mut Beyond {
+    let mut all = backup.contents.beyond.iter_mut();
+    all.find(|b| b.name == text(table)).unwrap()
+}
+
+fn generated(backup: &mut Backup) -> &mut Generated {
+    relation(backup, "billed").generated.as_mut().unwrap()
 }
 
 fn text(name: &str) -> Name {
