@@ -31,12 +31,16 @@ mod definitions;
 mod drills;
 #[path = "data_path/extensions.rs"]
 mod extensions;
+#[path = "data_path/fields.rs"]
+mod fields;
 #[path = "data_path/generated.rs"]
 mod generated;
 #[path = "data_path/hashes.rs"]
 mod hashes;
 #[path = "data_path/kinds.rs"]
 mod kinds;
+#[path = "data_path/leaves.rs"]
+mod leaves;
 #[path = "data_path/left_out.rs"]
 mod left_out;
 #[path = "data_path/lies.rs"]

@@ -291,8 +291,8 @@ mod tests {
             role: ObjectRole::Dump,
             bytes: 3,
             raw_bytes: 3,
-            sha256: String::new(),
-            raw_sha256: None,
+            sha256: "5e".repeat(32),
+            raw_sha256: Some("6f".repeat(32)),
         };
         let made = "shop.orders/20261121T020000Z-0123456789ab";
         // A copy in another folder says where it is, not where it was made.

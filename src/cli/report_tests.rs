@@ -232,8 +232,8 @@ async fn p10_a_backup_that_lost_an_object_since_is_no_longer_the_newest_proven()
         role: ObjectRole::Dump,
         bytes: 3,
         raw_bytes: 3,
-        sha256: String::new(),
-        raw_sha256: None,
+        sha256: "5e".repeat(32),
+        raw_sha256: Some("6f".repeat(32)),
     };
     let json = made(NEW, vec![object]).to_json().unwrap();
     place.put(&format!("{NEW}/manifest.json"), &json);

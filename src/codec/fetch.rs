@@ -15,6 +15,7 @@ use bytes::{Buf, Bytes};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use super::read::is_content;
 use super::{CodecError, Identities, hex, steps_of};
 use crate::manifest::ObjectInfo;
 use crate::objects::{ObjectStore, join};
@@ -77,13 +78,8 @@ async fn fetch_by(
     // A piece that is damaged explains why it could not be decrypted.
     read?;
     let (bytes, found) = decoded?;
-    match &first.raw_sha256 {
-        Some(expected) if *expected != found => Err(CodecError::Damaged {
-            name: first.name.clone(),
-            what: format!("its content has SHA-256 {found}, the manifest says {expected}"),
-        }),
-        _ => Ok(bytes),
-    }
+    is_content(pieces, bytes, &found)?;
+    Ok(bytes)
 }
 
 /// Reads the pieces and holds each against the manifest.

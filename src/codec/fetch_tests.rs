@@ -120,6 +120,30 @@ async fn a_damaged_piece_is_named(
     assert!(error.contains(&made.pieces[piece].name), "{error}");
 }
 
+/// What comes out is what the manifest says, however it is read: its digest, and its bytes too.
+#[rstest]
+#[case::bytes(|piece: &mut ObjectInfo| piece.raw_bytes += 1, "300017 bytes, the manifest says 300018")]
+#[case::fewer_than_nothing(|piece: &mut ObjectInfo| piece.raw_bytes = -1, "300017 bytes, the manifest says -1")]
+#[case::a_digest(|piece: &mut ObjectInfo| piece.raw_sha256 = Some("5e".repeat(32)), "the manifest says 5e5e")]
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_not_what_the_manifest_says_is_damaged(
+    #[case] change: fn(&mut ObjectInfo),
+    #[case] what: &str,
+) {
+    let mut made = made(Some(1)).await;
+    change(&mut made.pieces[0]);
+    let fetched = made.fetch().await.unwrap_err().to_string();
+    let (store, identities) = (made.store.as_ref(), made.identities.as_ref());
+    let read = crate::codec::read_pieces(store, PREFIX, &made.pieces, Some(identities), 1 << 20);
+    let read = read.await.unwrap_err().to_string();
+    for error in [fetched, read] {
+        assert!(
+            error.contains(what) && error.contains(&made.pieces[0].name),
+            "{error}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_piece_of_another_backup_and_a_missing_one_are_named() {
     let (made, other) = (made(None).await, made(None).await);

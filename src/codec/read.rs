@@ -51,13 +51,37 @@ pub async fn read_pieces(
     };
     let raw = decode(&first.name, stored.freeze(), identities, max_bytes)?;
     let found = hex(&Sha256::digest(&raw));
-    match &first.raw_sha256 {
-        Some(expected) if *expected != found => Err(CodecError::Damaged {
-            name: first.name.clone(),
-            what: format!("its content has SHA-256 {found}, the manifest says {expected}"),
-        }),
-        _ => Ok(raw),
+    is_content(pieces, crate::objects::size(raw.len()), &found)?;
+    Ok(raw)
+}
+
+/// Whether what came out of the pieces is what the manifest says of it: that of the whole stands on the first of them.
+pub(super) fn is_content(
+    pieces: &[ObjectInfo],
+    bytes: u64,
+    sha256: &str,
+) -> Result<(), CodecError> {
+    let Some(first) = pieces.first() else {
+        return Ok(());
+    };
+    let damaged = |what: String| CodecError::Damaged {
+        name: first.name.clone(),
+        what,
+    };
+    let expected = first.raw_sha256.as_deref().unwrap_or(sha256);
+    if expected != sha256 {
+        return Err(damaged(format!(
+            "its content has SHA-256 {sha256}, the manifest says {expected}"
+        )));
     }
+    let says = pieces.iter().map(|piece| piece.raw_bytes);
+    let says = says.fold(0, i64::saturating_add);
+    if u64::try_from(says).ok() != Some(bytes) {
+        return Err(damaged(format!(
+            "its content has {bytes} bytes, the manifest says {says}"
+        )));
+    }
+    Ok(())
 }
 
 /// Reads the bytes as stored and holds them against the manifest.

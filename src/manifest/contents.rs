@@ -153,6 +153,36 @@ impl Contents {
     }
 }
 
+/// The last of what is left out, where not all of it is named.
+pub const MORE: &str = "more";
+/// What a constraint is called among what is left out, before its name and that of its table.
+pub const TABLE_CONSTRAINT: &str = "table constraint ";
+/// Most triggers that a constraint has: two on each of the tables of a foreign key.
+const TRIGGERS_OF_ONE: i64 = 4;
+
+impl Contents {
+    /// Whether everything that no dump holds is named: earlier versions looked for less, and no more are named than so many.
+    #[must_use]
+    pub fn names_left_out(&self) -> bool {
+        let more = |l: &LeftOut| l.schema == Name::default() && l.name.display() == MORE;
+        self.members.is_some() && !self.left_out.iter().any(more)
+    }
+
+    /// How many triggers of constraints may be switched off without that the dump says so: those of the constraints that are
+    /// named as left out.
+    #[must_use]
+    pub fn most_left_out_triggers(&self) -> i64 {
+        let names = self.left_out.iter().filter(|l| l.schema == Name::default());
+        if !self.names_left_out() {
+            return i64::MAX;
+        }
+        let names = names.map(|l| l.name.display());
+        let constraints = names.filter(|n| n.starts_with(TABLE_CONSTRAINT));
+        let count = i64::try_from(constraints.count()).unwrap_or(i64::MAX);
+        count.saturating_mul(TRIGGERS_OF_ONE)
+    }
+}
+
 /// One entry of the dump's table of contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

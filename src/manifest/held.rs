@@ -78,7 +78,7 @@ pub const MANIFEST: &[(&str, Held)] = &[
     ("engine", Here("the only one that there is")),
     (
         "server.version",
-        Here("settings.server_version in contents.json"),
+        Here("settings.server_version in contents.json, in its number"),
     ),
     (
         "server.major",
@@ -145,7 +145,10 @@ pub const MANIFEST: &[(&str, Held)] = &[
         "objects[].bytes",
         Here("counts.storedBytes, and the object in the store"),
     ),
-    ("objects[].sha256", Drill("the bytes in the store")),
+    (
+        "objects[].sha256",
+        Drill("the bytes in the store; it must read as a digest"),
+    ),
     (
         "objects[].rawBytes",
         Here("counts.rawBytes, and the bytes that come out of the object"),
@@ -167,8 +170,14 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
         Here("counts.rows in manifest.json, and the restored rows"),
     ),
     ("relations[].columns[]", Drill("the restored table")),
-    ("relations[].bytes", Drill("the restored rows")),
-    ("relations[].hash", Drill("the restored rows")),
+    (
+        "relations[].bytes",
+        Drill("the restored rows; none where rows is 0"),
+    ),
+    (
+        "relations[].hash",
+        Drill("the restored rows; it must read as a hash, and be that of nothing where rows is 0"),
+    ),
     (
         "relations[].loadedThrough[]",
         Here("the dump's COPY statements"),
@@ -196,7 +205,8 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
         "leftOut[].name",
         Here(
             "relations in contents.json, and what the dump holds: every table is there or left out; tablespaces of entries; of what \
-             no relation is, only the source's catalogue knew the name, and indexes are counted in census.invalidIndexes",
+             no relation is, only the source's catalogue knew the name; indexes are counted in census.indexes and census.invalidIndexes, \
+             a constraint is one of a table in relations",
         ),
     ),
     (
@@ -229,6 +239,14 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
         "census.largeObjects",
         Here("largeObjects.count, counts.largeObjects in manifest.json and the dump"),
     ),
+    (
+        "census.disabledTriggers",
+        Drill("the restored database, but for census.leftOutTriggers"),
+    ),
+    (
+        "census.leftOutTriggers",
+        Here("census.disabledTriggers, and the constraints among leftOut; the restored database"),
+    ),
     ("census.*", Drill("the restored database")),
     (
         "extensions[][]",
@@ -236,7 +254,9 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
     ),
     (
         "settings.server_version",
-        Here("server.version in manifest.json"),
+        Here(
+            "server.version in manifest.json, which has the number and not what a distribution adds to it",
+        ),
     ),
     (
         "settings.server_encoding",
@@ -261,6 +281,14 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
     (
         "settings.bootstrap_role",
         Drill("the owners in the dump: who is not there owns nothing"),
+    ),
+    (
+        "settings.quote_all_identifiers",
+        Drill("the definitions, which are printed with it again"),
+    ),
+    (
+        "settings.standard_conforming_strings",
+        Drill("the definitions, which are printed with it again"),
     ),
     (
         "settings.*",

@@ -153,6 +153,8 @@ pub(crate) fn contents() -> Contents {
         ("locale_provider", "c"),
         ("locale", "C"),
         ("bootstrap_role", "postgres"),
+        ("quote_all_identifiers", "off"),
+        ("standard_conforming_strings", "on"),
     ];
     let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     Contents {
@@ -189,7 +191,12 @@ pub(crate) fn contents() -> Contents {
             table_of_postgis("spatial"),
         ]),
         invalid_indexes: Vec::new(),
-        census: BTreeMap::from([("indexes".to_owned(), 3), ("largeObjects".to_owned(), 2)]),
+        census: BTreeMap::from([
+            ("disabledTriggers".to_owned(), 1),
+            ("indexes".to_owned(), 3),
+            ("largeObjects".to_owned(), 2),
+            ("leftOutTriggers".to_owned(), 0),
+        ]),
         extensions: vec![text(("postgis", "3.5"))],
         settings: settings.into_iter().map(text).collect(),
         entries: Vec::new(),

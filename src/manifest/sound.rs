@@ -12,6 +12,8 @@ use crate::api::rules::major_of;
 
 /// Two machines whose clocks agree less than this have told the truth nevertheless: nobody is blamed for a clock.
 pub const CLOCKS: SignedDuration = SignedDuration::from_hours(24);
+/// Hex digits of a SHA-256.
+const SHA256: usize = 64;
 /// The only engine that there is.
 const ENGINE: &str = "PgDump";
 
@@ -64,6 +66,13 @@ impl Lies {
     }
 }
 
+/// Whether a text can be a hash of so many digits, as a backup writes it: another spelling of the same number is none.
+#[must_use]
+pub fn is_hash(text: &str, digits: usize) -> bool {
+    let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == digits && text.bytes().all(digit)
+}
+
 /// The last part of a path.
 #[must_use]
 pub fn last_of(path: &str) -> &str {
@@ -102,6 +111,7 @@ impl Manifest {
         self.server(&mut lies);
         self.base(&mut lies);
         self.sums(&mut lies);
+        self.digests(&mut lies);
         lies.all()
     }
 
@@ -255,6 +265,25 @@ impl Manifest {
             lies.must(suits, &object.name, role, "another file");
             let once = names.insert(&object.name);
             lies.must(once, &object.name, "twice", "once");
+        }
+    }
+
+    /// Its digests can be some. Whether they are those of the objects, the objects say.
+    fn digests(&self, lies: &mut Lies) {
+        let mut roles = Vec::new();
+        for object in &self.objects {
+            let sha256 = &object.sha256;
+            let rule = "no SHA-256: 64 hex digits";
+            lies.must(is_hash(sha256, SHA256), &object.name, sha256, rule);
+            let raw = object.raw_sha256.as_deref();
+            let real = raw.is_none_or(|raw| is_hash(raw, SHA256));
+            lies.must(real, &object.name, raw.unwrap_or_default(), rule);
+            // That of the whole stands on its first piece.
+            let first = !roles.contains(&object.role);
+            let there = raw.is_some() || !first;
+            let rule = "its content has a digest too";
+            lies.must(there, &object.name, "none", rule);
+            roles.push(object.role);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::sound::{Lies, is_run, last_of, late};
+use super::sound::{Lies, is_hash, is_run, last_of, late};
 use super::{Manifest, Proof, ProofDifference};
 use crate::api::Reason;
 use crate::api::restore_drill::Verdict;
@@ -21,6 +21,8 @@ pub const MAX_ANSWER: usize = 200;
 const TO_USE: [&str; 8] = [
     "schedule", "open", "server", "fetch", "schema", "data", "indexes", "analyze",
 ];
+/// Parts of the score, besides the checks.
+const PARTS: [&str; 4] = ["restore", "schema", "rows", "content"];
 /// Seconds that a measured time may differ from what it is made of; beside a tenth of it.
 const SLACK: f64 = 60.0;
 
@@ -282,6 +284,12 @@ impl Proof {
                 _ => {}
             }
         }
+        // Whole is only what was asked for in every part.
+        for what in PARTS.iter().filter(|_| self.proves) {
+            let mut parts = self.parts.iter();
+            let good = parts.any(|p| p.what == *what && p.passed == Some(true));
+            lies.must(good, "proves", "true", &format!("no {what}"));
+        }
         let mut left = checks.iter().filter(|(_, left)| !left.is_empty());
         if let (false, Some((name, _))) = (self.parts.is_empty(), left.next()) {
             lies.must(false, "checks", name, "no part of the score");
@@ -304,8 +312,7 @@ impl Proof {
                 let is = !spoiled.contains(name.as_str());
                 lies.differs(&name, word(table.equal), word(is));
             }
-            let hex = |h: &String| h.len() == 32 && h.bytes().all(|b| b.is_ascii_hexdigit());
-            let real = table.hash.as_ref().is_none_or(hex);
+            let real = table.hash.as_ref().is_none_or(|hash| is_hash(hash, 32));
             let none = || "none".to_owned();
             let hash = table.hash.clone().unwrap_or_else(none);
             lies.must(real, &name, hash, "no hash: 32 hex digits");

@@ -31,6 +31,8 @@ type Change = fn(&mut Proof);
 #[case::no_score("score: none", |p: &mut Proof| p.score = None)]
 #[case::a_part("rows: failed, but passed", |p: &mut Proof| p.parts[2].passed = Some(false))]
 #[case::a_weight("weight of rows", |p: &mut Proof| p.parts[2].weight = 1)]
+#[case::a_part_that_was_not_asked_for("no content", |p: &mut Proof| p.parts[3].passed = None)]
+#[case::a_part_that_is_missing("no content", |p: &mut Proof| { p.parts.remove(3); })]
 #[case::partly("proves", |p: &mut Proof| p.reason = "Partial".to_owned())]
 #[case::another_server("major of server.version", |p: &mut Proof| {
     p.server = Some(ScratchServer { version: "16.1".to_owned(), image: String::new() });

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::counts::counts;
 use super::left_out::{left_out, of_extensions, relations_of_extensions};
+use super::shapes::shapes;
 use crate::api::rules::major_of;
 use crate::manifest::{Contents, Lies, Manifest, Name, ObjectRole, ProofDifference, Relation};
 use crate::postgres::toc::Entry;
@@ -95,8 +96,12 @@ fn described(manifest: &Manifest, contents: &Contents, lies: &mut Lies) {
     }
     let is = major_of(setting("server_version")).unwrap_or_default();
     lies.differs("major of the server", server.major, is);
-    if let Some(data_at) = contents.data_at {
-        lies.differs("recovery point", manifest.data_at, data_at);
+    // Backups of earlier versions have it in the manifest alone.
+    if contents.data_at.is_some() || contents.members.is_some() {
+        let is = contents
+            .data_at
+            .map_or("none".to_owned(), |at| at.to_string());
+        lies.differs("recovery point", manifest.data_at, is);
     }
 }
 
@@ -143,6 +148,7 @@ fn recorded(contents: &Contents, lies: &mut Lies) {
         lies.must(relation.hash.is_none() || whole, &object, "there", rule);
         lines_add_up(relation, lies);
     }
+    shapes(contents, lies);
     left_out(contents, lies);
     of_extensions(contents, lies);
     relations_of_extensions(contents, lies);

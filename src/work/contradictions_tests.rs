@@ -170,11 +170,102 @@ type Change = fn(&mut Whole);
 #[case::nothing_left_out("things left out", |w: &mut Whole| w.contents.left_out.clear())]
 #[case::a_line("lines of public.spatial", |w: &mut Whole| { w.contents.relations[5].lines.as_mut().unwrap().pop(); })]
 #[case::a_hash_without_a_key("key of the hashes", |w: &mut Whole| w.contents.line_key = None)]
+#[case::no_recovery_point("recovery point", |w: &mut Whole| w.contents.data_at = None)]
+#[case::more_triggers_than_are_off("triggers left out", |w: &mut Whole| { w.contents.census.insert("leftOutTriggers".to_owned(), 1); })]
+#[case::a_constraint_of_no_table("left out", |w: &mut Whole| left_out(w, "table constraint known on public.nowhere"))]
+#[case::something_of_no_kind("left out", |w: &mut Whole| left_out(w, ""))]
+#[case::a_number_below_nothing("functions", |w: &mut Whole| { w.contents.census.insert("functions".to_owned(), -1); })]
+#[case::bytes_of_no_rows("hash of public.customers", |w: &mut Whole| {
+    w.contents.relations[0].rows = Some(0);
+    w.contents.relations[0].hash = Some("0".repeat(32));
+})]
 fn p10_a_lie_is_named(#[case] object: &str, #[case] change: Change) {
     let mut whole = whole();
     change(&mut whole);
     let lies = whole.lies();
     assert!(lies.iter().any(|lie| lie.object == object), "{lies:?}");
+}
+
+fn left_out(whole: &mut Whole, text: &str) {
+    whole.contents.left_out.push(crate::manifest::LeftOut {
+        schema: name(""),
+        name: name(text),
+        why: String::new(),
+        rows: 0,
+    });
+    whole.manifest.counts.left_out += 1;
+}
+
+/// A constraint whose triggers are switched off has at most four of them; names stand there as the server quotes them.
+#[test]
+fn triggers_of_constraints_that_are_left_out_contradict_nothing() {
+    let mut whole = whole();
+    whole.contents.relations[0].name = name("on \"sale");
+    left_out(
+        &mut whole,
+        "table constraint \"known on\" on public.\"on \"\"sale\"",
+    );
+    for (most, lies) in [(4, 0), (5, 1)] {
+        for kind in ["disabledTriggers", "leftOutTriggers"] {
+            whole.contents.census.insert(kind.to_owned(), most);
+        }
+        let found = documents(&whole.manifest, &whole.contents, AT, now());
+        assert_eq!(found.len(), lies, "{found:?}");
+    }
+}
+
+/// One number has one spelling, wherever a hash stands.
+#[rstest]
+fn p10_what_is_no_hash_is_told_before_a_server_is_there(
+    #[values(
+        "lineKey",
+        "relations/0/hash",
+        "relations/5/lines/0",
+        "beyondFilter/0/hash",
+        "extensionObjects/0/fingerprint",
+        "largeObjects/hash"
+    )]
+    place: &str,
+    #[values("X", "A", "+", "")] letter: &str,
+) {
+    let mut whole = whole();
+    let mut contents = serde_json::to_value(&whole.contents).unwrap();
+    let value = contents.pointer_mut(&format!("/{place}")).unwrap();
+    let hash = value.as_str().unwrap();
+    *value = format!("{letter}{}", &hash[1..]).into();
+    whole.contents = serde_json::from_value(contents).unwrap();
+    let lies = documents(&whole.manifest, &whole.contents, AT, now());
+    assert!(
+        lies.iter().any(|lie| lie.found.starts_with("no hash")),
+        "{lies:?}"
+    );
+}
+
+/// The same of the digests in a manifest, whose object may be damaged or not.
+#[rstest]
+fn p10_what_is_no_digest_is_told_before_a_server_is_there(
+    #[values("sha256", "rawSha256")] field: &str,
+    #[values("X", "A", "+", "")] letter: &str,
+) {
+    let whole = whole();
+    let mut manifest = serde_json::to_value(&whole.manifest).unwrap();
+    let value = manifest
+        .pointer_mut(&format!("/objects/1/{field}"))
+        .unwrap();
+    let digest = value.as_str().unwrap();
+    *value = format!("{letter}{}", &digest[1..]).into();
+    let manifest: Manifest = serde_json::from_value(manifest).unwrap();
+    let lies = manifest.contradictions(AT, now());
+    assert!(
+        lies.iter().any(|lie| lie.found.starts_with("no SHA-256")),
+        "{lies:?}"
+    );
+    let mut manifest = whole.manifest;
+    manifest.objects[1].raw_sha256 = None;
+    assert_eq!(
+        manifest.contradictions(AT, now())[0].object,
+        "globals.sql.zst.age"
+    );
 }
 
 /// A database of another encoding may be named by bytes that are no UTF-8, or read as others.

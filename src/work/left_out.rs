@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::manifest::{Contents, Lies, Name, Relation};
+use crate::manifest::{Contents, LeftOut, Lies, MORE, Name, Relation, TABLE_CONSTRAINT};
 use crate::postgres::MOST_MEMBERS;
 use crate::postgres::census::NOT_COUNTED;
 
@@ -27,6 +27,9 @@ pub(super) fn left_out(contents: &Contents, lies: &mut Lies) {
         let there = !relation || known.contains(&(&left.schema, &left.name));
         let rule = "no relation of the database";
         lies.must(there, "left out", left.display(), rule);
+        if !relation {
+            named(contents, left, lies);
+        }
         let object = format!("rows left out of {}", left.display());
         lies.must(
             relation || left.rows == 0,
@@ -45,7 +48,37 @@ pub(super) fn left_out(contents: &Contents, lies: &mut Lies) {
     let rule = format!("{} are not valid", is.copied().unwrap_or_default());
     let fits = says <= is.copied().unwrap_or_default();
     lies.must(fits, "indexes left out", says, &rule);
+    let all = contents.census.get("disabledTriggers").copied();
+    let says = contents.census.get("leftOutTriggers").copied();
+    let most = contents.most_left_out_triggers();
+    let most = most.min(all.unwrap_or_default());
+    let rule = format!("at most {most} are of constraints that are left out");
+    let fits = says.is_none_or(|says| says <= most);
+    let says = says.unwrap_or_default();
+    lies.must(fits, "triggers left out", says, &rule);
     tablespaces(contents, lies);
+}
+
+/// What is no relation is named with its kind, a constraint with its table too.
+fn named(contents: &Contents, left: &LeftOut, lies: &mut Lies) {
+    let Name::Text(name) = &left.name else { return };
+    let kind = name.split_once(' ').map(|(kind, _)| kind);
+    let real = name == MORE || kind.is_some_and(|kind| !kind.is_empty());
+    lies.must(real, "left out", name, "of no kind");
+    let plain = |name: &str| name.replace('"', "");
+    let own = |name: &&str| !name.contains(" on pg_") && !name.contains(" on information_schema.");
+    let Some(constraint) = name.strip_prefix(TABLE_CONSTRAINT).filter(own) else {
+        return;
+    };
+    let constraint = plain(constraint);
+    let mut relations = contents.relations.iter();
+    let there = relations.any(|r| constraint.ends_with(&format!(" on {}", plain(&full(r)))));
+    lies.must(there, "left out", name, "no table of the database");
+}
+
+/// Whether no census has it.
+fn is_of_system(name: &str) -> bool {
+    name.starts_with("pg_") || name.starts_with("information_schema.")
 }
 
 /// Of a table whose rows are not in the dump, what is left out says how many they are. It may be named there for other
@@ -140,7 +173,7 @@ pub(super) fn relations_of_extensions(contents: &Contents, lies: &mut Lies) {
         .filter(|m| m.on.is_none() && text(&m.name) && kinds.contains(&m.kind.as_str()));
     let is: BTreeSet<(String, &str)> = own
         .map(|m| (plain(m.name.display()), m.extension.as_str()))
-        .filter(|(name, _)| !name.starts_with("pg_") && !name.starts_with("information_schema."))
+        .filter(|(name, _)| !is_of_system(name))
         .collect();
     for (name, extension) in says.symmetric_difference(&is) {
         let object = format!("{name} of extension {extension}");
@@ -167,7 +200,7 @@ fn tablespaces(contents: &Contents, lies: &mut Lies) {
     let left = contents.left_out.iter().map(|l| plain(&l.name.display()));
     let left: BTreeSet<String> = left.collect();
     // Earlier versions did not look for them, and no more are named than so many.
-    if contents.members.is_none() || left.contains("more") {
+    if !contents.names_left_out() {
         return;
     }
     let entries = contents

@@ -28,6 +28,7 @@ pub mod restore;
 mod restored;
 mod sample;
 mod scratched;
+mod shapes;
 pub mod verdict;
 pub mod verify;
 

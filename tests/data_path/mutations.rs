@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use lifeboat::api::restore_drill::Verdict;
-use lifeboat::manifest::Beside;
+use lifeboat::manifest::{Beside, Proof};
 use lifeboat::postgres::Silent;
 use lifeboat::postgres::scratch::{Network, ScratchOrder, ScratchServer};
 use lifeboat::work::archive::Archive;
@@ -60,6 +60,7 @@ pub struct Said {
     pub what: &'static str,
     reason: String,
     pub wrong: Option<String>,
+    pub proof: Option<Proof>,
 }
 
 /// A drill waits more than it computes.
@@ -89,6 +90,7 @@ async fn said(case: Case, sound: &Sound, socket: PathBuf, major: i32) -> Said {
             what: case.what,
             reason: "contradicts itself".to_owned(),
             wrong: None,
+            proof: None,
         };
     }
     let folders = Folders::new();
@@ -98,7 +100,7 @@ async fn said(case: Case, sound: &Sound, socket: PathBuf, major: i32) -> Said {
         plan.server = Place::Running(socket);
     }
     plan.accepted = crate::spoil_held::LOST.map(str::to_owned).into();
-    let mut lies = Vec::new();
+    let (mut lies, mut said) = (Vec::new(), None);
     let (reason, proved, damaged, shown) = match drill(&plan, &Silent).await {
         Err(failure) => (
             failure.reason().as_str().to_owned(),
@@ -119,7 +121,9 @@ async fn said(case: Case, sound: &Sound, socket: PathBuf, major: i32) -> Said {
                 manifest: Some((&sealed.manifest, &proof.backup.manifest_sha256)),
                 now: lifeboat::work::clock::now(),
             });
-            (reason, proof.proves, damaged, shown)
+            let proves = proof.proves;
+            said = Some(proof);
+            (reason, proves, damaged, shown)
         }
     };
     let right = match case.must {
@@ -133,6 +137,7 @@ async fn said(case: Case, sound: &Sound, socket: PathBuf, major: i32) -> Said {
         what: case.what,
         wrong: (!right).then(|| format!("{}, {name}: {reason}\n{lies:?}\n{shown}", case.what)),
         reason,
+        proof: said,
     }
 }
 

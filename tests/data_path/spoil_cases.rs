@@ -81,6 +81,7 @@ pub enum Way {
     Parts(Spoil),
     Manifest(Lie),
     Damage(usize),
+    Sealed(Box<Sealed>),
 }
 
 /// One of the ways. It is done when its turn comes: a thousand backups do not fit in memory.
@@ -112,6 +113,7 @@ impl Case {
                 sealed
             }
             Way::Damage(n) => damaged(sound, *n, self.seed).1,
+            Way::Sealed(sealed) => sealed.as_ref().clone(),
         }
     }
 }

@@ -27,10 +27,12 @@ pub const OF_THE_CONTENTS: &[(&str, &str, Spoil)] = &[
     ("count", "of the census", |b, c| {
         let kinds = [
             "constraints",
+            "disabledTriggers",
             "functions",
             "indexes",
             "invalidIndexes",
             "largeObjects",
+            "leftOutTriggers",
             "policies",
             "triggers",
             "types",
