@@ -45,6 +45,8 @@ mod leaves;
 mod left_out;
 #[path = "data_path/lies.rs"]
 mod lies;
+#[path = "data_path/lived_in.rs"]
+mod lived_in;
 #[path = "data_path/loads.rs"]
 mod loads;
 #[path = "data_path/logins.rs"]

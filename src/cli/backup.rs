@@ -154,8 +154,12 @@ fn summary(manifest: &Manifest, place: &str, seconds: u64) {
         number(counts.large_objects, "large object")
     );
     if counts.left_out > 0 {
+        let open = match manifest.encryption.recipients.is_empty() {
+            true => "",
+            false => " --identity FILE",
+        };
         println!(
-            "  {} left out: `lifeboat inspect --identity FILE` says which and why",
+            "  {} left out: `lifeboat inspect{open}` says which and why",
             human::thousands(usize::try_from(counts.left_out).unwrap_or_default())
         );
     }

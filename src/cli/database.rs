@@ -32,7 +32,8 @@ pub struct MeansArgs {
 /// PostgreSQL's programs.
 #[derive(Debug, clap::Args)]
 pub struct ProgramsArgs {
-    /// Folder where PostgreSQL's programs are looked for first, then under /usr/lib/postgresql and its like, then on PATH. Each is looked for by itself.
+    /// Folder where PostgreSQL's programs are looked for first. It must hold pg_dump; what else it lacks, or has of another
+    /// major version, is looked for under /usr/lib/postgresql and its like, then on PATH.
     #[arg(long, value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
 }
@@ -73,10 +74,13 @@ impl ProgramsArgs {
         if let Some(folder) = &self.postgres_bin
             && !folder.join("pg_dump").is_file()
         {
-            let text = format!(
-                "--postgres-bin: there is no pg_dump in {}",
-                folder.display()
-            );
+            let name = folder.display();
+            let text = match folder.is_dir() {
+                true => format!(
+                    "--postgres-bin: there is no pg_dump in {name}; name the folder that has it, or leave the option out"
+                ),
+                false => format!("--postgres-bin: there is no folder {name}"),
+            };
             return Err(text.into());
         }
         Ok(super::postgres_folders(self.postgres_bin.clone()))

@@ -10,7 +10,7 @@ use super::inspect::read_identity;
 use super::restore::phases;
 use super::{CommandError, backups, differences};
 use crate::api::Reason;
-use crate::api::restore_drill::{AcceptedDefinition, Check, Compare, DrillMode, Select, Verdict};
+use crate::api::restore_drill::{Check, Compare, DrillMode, Select, Verdict};
 use crate::api::rules::is_locale;
 use crate::drill::validate::OWN_PARAMETERS;
 use crate::manifest::{BreakGlassProof, Proof, ProofDifference};
@@ -49,15 +49,8 @@ pub struct Args {
     /// the backup names. Repeat for several.
     #[arg(long, value_name = "NAME", value_parser = locale)]
     locale: Vec<String>,
-    /// What no dump holds and need not come back, by the name that the drill gives it, for example "index public.my_index": the
-    /// backup is proven all the same. Repeat for several.
-    #[arg(long, value_name = "NAME")]
-    accept_lost: Vec<String>,
-    /// A definition that the server prints otherwise than it was backed up (reason PrintedOtherwise), which you have read and
-    /// found equal: its name and fingerprint as the drill said them, for example 'VIEW public.totals=0123456789abcdef'. Repeat
-    /// for several.
-    #[arg(long, value_name = "NAME=FINGERPRINT", value_parser = accepted)]
-    accept: Vec<AcceptedDefinition>,
+    #[command(flatten)]
+    accept: differences::AcceptArgs,
     /// Folder in which the scratch server's data lies meanwhile. Default: the folder for temporary files.
     #[arg(long, value_name = "FOLDER")]
     work_dir: Option<PathBuf>,
@@ -98,17 +91,6 @@ fn parameter(text: &str) -> Result<(String, String), String> {
         return Err(format!("{name} is not the name of a setting"));
     }
     Ok((name.to_owned(), value.to_owned()))
-}
-
-fn accepted(text: &str) -> Result<AcceptedDefinition, String> {
-    let pair = text.rsplit_once('=').filter(|(name, print)| {
-        !name.is_empty() && print.len() == 16 && print.bytes().all(|b| b.is_ascii_hexdigit())
-    });
-    let (name, print) = pair.ok_or("write NAME=FINGERPRINT as the drill said them, for example 'VIEW public.totals=0123456789abcdef'")?;
-    Ok(AcceptedDefinition {
-        definition: name.to_owned(),
-        fingerprint: print.to_ascii_lowercase(),
-    })
 }
 
 /// A manifest that cannot be read is a verdict too.
@@ -161,7 +143,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         namespace: String::new(),
         mode: DrillMode::Verify,
         compare: Compare {
-            accept: args.accept.clone(),
+            accept: args.accept.accept.clone(),
             ..Compare::default()
         },
         application_role: None,
@@ -169,7 +151,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         check_timeout: crate::postgres::checks::TIMEOUT,
         minimum_score: 0,
         locales: args.locale.clone(),
-        accepted: args.accept_lost.iter().cloned().collect(),
+        accepted: args.accept.accepted().lost,
         parameters: args.parameter.iter().cloned().collect::<BTreeMap<_, _>>(),
         image: String::new(),
         break_glass: args.break_glass.then_some(BreakGlassOrder { until: None }),

@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::CommandError;
 use super::backups::{self, Read};
 use crate::codec::{Identities, read_object};
-use crate::manifest::{Contents, MAX_NAMED, Manifest, ObjectInfo};
+use crate::manifest::{Contents, MAX_NAMED, Manifest, Name, ObjectInfo, Relation};
 use crate::objects::{Location, ObjectStore};
+use crate::postgres::census::NOT_COUNTED;
 use crate::work::contradictions::documents;
 use crate::work::{clock, human};
 
@@ -168,16 +169,18 @@ fn text(backup: &backups::Backup, contents: Option<&Contents>) -> String {
             "Database",
             format!("{} on PostgreSQL {}", server.database, server.version),
         ),
-        ("Position", manifest.base.position.lsn.clone()),
+        ("LSN", manifest.base.position.lsn.clone()),
         ("Tables", backups::number(counts.tables)),
         ("Rows", backups::number(counts.rows)),
+        ("Sequences", backups::number(counts.sequences)),
+        ("Large obj.", backups::number(counts.large_objects)),
         ("Dumped", backups::size(counts.raw_bytes)),
         ("Stored", backups::size(counts.stored_bytes)),
         ("Encryption", encryption),
         (
             "Made by",
             format!(
-                "lifeboat {}, {}",
+                "lifeboat {}, pg_dump {}",
                 manifest.lifeboat_version, server.pg_dump_version
             ),
         ),
@@ -204,14 +207,26 @@ fn text(backup: &backups::Backup, contents: Option<&Contents>) -> String {
     match contents {
         Some(contents) => show(&mut out, contents),
         None if !backup.faults.is_empty() => {}
-        None => out.push_str("\nThe tables are encrypted: give --identity FILE to see them.\n"),
+        None => out.push_str(match backup.contents() {
+            Some(info) if info.name.ends_with(".age") => {
+                "\nThe tables are encrypted: give --identity FILE to see them.\n"
+            }
+            Some(_) => "",
+            None => "\nThe manifest names no contents.json, so the tables are not known.\n",
+        }),
     }
     out
 }
 
 fn show(out: &mut String, contents: &Contents) {
     let mut tables = backups::table(&["TABLE", "ROWS"], &[1]);
-    for relation in contents.relations.iter().filter(|r| r.rows.is_some()) {
+    // What was left out stands below, with the reason.
+    let left_out = |r: &&Relation| {
+        let mut all = contents.left_out.iter();
+        all.any(|l| (&l.schema, &l.name) == (&r.schema, &r.name))
+    };
+    let dumped = contents.relations.iter().filter(|r| r.rows.is_some());
+    for relation in dumped.filter(|r| !left_out(r)) {
         tables.add_row([
             backups::plain(&format!(
                 "{}.{}",
@@ -227,14 +242,16 @@ fn show(out: &mut String, contents: &Contents) {
     }
     let mut left_out = backups::table(&["LEFT OUT", "ROWS", "WHY"], &[1]);
     for entry in &contents.left_out {
+        let rows = match entry.rows {
+            // An index or a tablespace has none.
+            _ if entry.schema == Name::default() => String::new(),
+            NOT_COUNTED => "not counted".to_owned(),
+            rows => backups::number(rows),
+        };
         left_out.add_row([
-            backups::plain(&format!(
-                "{}.{}",
-                entry.schema.display(),
-                entry.name.display()
-            )),
-            backups::number(entry.rows),
-            backups::plain(&entry.why),
+            backups::plain(&entry.display()),
+            rows,
+            backups::sentence(&entry.why),
         ]);
     }
     add(out, &left_out);

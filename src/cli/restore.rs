@@ -45,6 +45,8 @@ pub struct Args {
     /// Sessions that load at the same time.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
+    #[command(flatten)]
+    accept: differences::AcceptArgs,
     /// Folder in which the decrypted dump lies meanwhile. Default: the folder for temporary files.
     #[arg(long, value_name = "FOLDER")]
     work_dir: Option<PathBuf>,
@@ -84,6 +86,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
             Roles::Create
         },
         jobs: usize::from(args.jobs),
+        accepted: args.accept.accepted(),
     };
     let progress = Progress::new(Show::Person);
     let outcome = tokio::select! {
@@ -101,7 +104,8 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         print!("{}", text(&restored, &plan.subject.target.display()));
     }
     let comparison = &restored.comparison;
-    match (comparison.differences.len(), comparison.not_compared.len()) {
+    let open = comparison.not_compared.len() + comparison.undecided.len();
+    match (comparison.differences.len(), open) {
         (0, 0) => Ok(()),
         // An upgrade: what the server took without a word is as good as it can be told here.
         (0, 1) if comparison.other_major && restored.errors.is_empty() => Ok(()),
@@ -164,13 +168,7 @@ fn text(restored: &Restored, target: &str) -> String {
         let more = restored.errors.len() - MAX_LINES;
         let _ = writeln!(out, "… and {more} more refused (--json has all)");
     }
-    differences::add(&mut out, &comparison.differences, "RESTORED");
-    for note in &comparison.notes {
-        let _ = writeln!(out, "note: {}", backups::sentence(note));
-    }
-    for what in &comparison.not_compared {
-        let _ = writeln!(out, "not compared: {}", backups::sentence(what));
-    }
+    differences::told(&mut out, comparison, "RESTORED");
     out.push_str(&phases(&restored.phases));
     let rows = usize::try_from(comparison.rows).unwrap_or_default();
     let _ = writeln!(

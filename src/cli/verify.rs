@@ -31,6 +31,8 @@ pub struct Args {
     identity: Option<PathBuf>,
     #[command(flatten)]
     database: DatabaseArgs,
+    #[command(flatten)]
+    accept: differences::AcceptArgs,
     /// Print JSON, with every difference.
     #[arg(long)]
     json: bool,
@@ -55,8 +57,9 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         application_name: format!("lifeboat/cli/{}", random_hex()?),
     };
     let progress = Progress::new(Show::Person);
+    let accepted = args.accept.accepted();
     let outcome = tokio::select! {
-        outcome = verify(&subject, &recorded, &progress) => outcome.map_err(CommandError::from),
+        outcome = verify(&subject, &recorded, &accepted, &progress) => outcome.map_err(CommandError::from),
         () = stopped() => Err("stopped".into()),
     };
     progress.finish();
@@ -125,22 +128,9 @@ struct Document<'a> {
 
 fn text(backup: &Backup, comparison: &Comparison) -> String {
     let mut out = String::new();
-    differences::add(&mut out, &comparison.differences, "IN THE DATABASE");
+    differences::told(&mut out, comparison, "IN THE DATABASE");
     for fault in &backup.faults {
         let _ = writeln!(out, "damaged: {fault}");
-    }
-    for note in &comparison.notes {
-        let _ = writeln!(out, "note: {}", backups::sentence(note));
-    }
-    for what in &comparison.not_compared {
-        let _ = writeln!(out, "not compared: {}", backups::sentence(what));
-    }
-    for what in &comparison.undecided {
-        let _ = writeln!(
-            out,
-            "cannot be told: {}",
-            backups::sentence(&what.sentence())
-        );
     }
     let rows = usize::try_from(comparison.rows).unwrap_or_default();
     let _ = writeln!(

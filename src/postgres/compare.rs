@@ -6,14 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compare_majors::{other_major, plain_membership, two_majors};
-use super::compare_members;
+use super::compare_majors::other_major;
+pub use super::compare_roles::{keep, mend};
 use super::compare_schema::entries;
 pub use super::compare_schema::{Reference, printed_alike, undecided};
 pub use super::compare_tables::NO_HASH;
 use super::compare_tables::{full, tables};
 pub use super::differences::{Comparison, Difference, Printed};
 use super::extensions::pairs;
+use super::{compare_members, compare_roles};
 use crate::manifest::{Contents, LargeObjects, Name};
 
 /// Names of one kind that a difference holds.
@@ -25,7 +26,8 @@ pub fn compare(expected: &Contents, found: &Contents) -> Comparison {
     compare_with(expected, found, None)
 }
 
-/// As [`compare`]; of definitions that neither their bytes nor the rules make equal, the reference decides (G23).
+/// As [`compare`]; of definitions that neither their bytes nor the rules make equal, the reference decides, and who has read
+/// both texts (G23).
 #[must_use]
 pub fn compare_with(
     expected: &Contents,
@@ -50,7 +52,7 @@ pub fn compare_with(
     entries(both, &absent, reference, &mut result);
     census(expected, found, &mut result);
     surroundings(expected, found, &mut result);
-    compare_members::left_out(expected, &mut result);
+    compare_members::left_out(expected, found, &mut result);
     compare_members::beyond(expected, found, &mut result);
     compare_members::members(expected, found, &mut result);
     result
@@ -262,34 +264,7 @@ fn collations(expected: &Contents, found: &Contents, result: &mut Comparison) {
 
 /// What surrounds the data: roles are part of it, versions are worth a note.
 fn surroundings(expected: &Contents, found: &Contents, result: &mut Comparison) {
-    let across_16 =
-        two_majors(expected, found).is_some_and(|(was, is)| was.min(is) < 16 && was.max(is) >= 16);
-    let roles: BTreeMap<&str, &[String]> = definitions(found);
-    for (name, was) in definitions(expected) {
-        let Some(is) = roles.get(name) else {
-            result.differs("role", name.to_owned(), "there", "missing");
-            continue;
-        };
-        let said = |all: &[String]| -> Vec<String> {
-            match across_16 {
-                true => all.iter().map(|text| plain_membership(text)).collect(),
-                false => all.to_vec(),
-            }
-        };
-        let only = |one: &[String], other: &[String]| {
-            let lines: Vec<&str> = one
-                .iter()
-                .filter(|l| !other.contains(l))
-                .map(String::as_str)
-                .collect();
-            lines.join("; ")
-        };
-        let (was, is) = (said(was), said(is));
-        let (left, right) = (only(&was, &is), only(&is, &was));
-        if !left.is_empty() || !right.is_empty() {
-            result.differs("role", name.to_owned(), left, right);
-        }
-    }
+    compare_roles::roles(expected, found, result);
     let (was, is) = (pairs(&expected.extensions), pairs(&found.extensions));
     let names: BTreeSet<&str> = was.keys().chain(is.keys()).copied().collect();
     for name in names {
@@ -325,13 +300,6 @@ fn surroundings(expected: &Contents, found: &Contents, result: &mut Comparison) 
                 .push(format!("{name}: {} instead of {}", text(is), text(was)));
         }
     }
-}
-
-fn definitions(contents: &Contents) -> BTreeMap<&str, &[String]> {
-    let roles = contents.roles.iter();
-    roles
-        .map(|role| (role.name.as_str(), role.statements.as_slice()))
-        .collect()
 }
 
 #[cfg(test)]

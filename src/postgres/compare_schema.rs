@@ -51,11 +51,12 @@ fn by_key(entries: &[SchemaEntry]) -> Entries<'_> {
     all
 }
 
-/// What the recorded definitions become when they are restored by themselves.
+/// What decides on definitions that no rule makes equal.
 #[derive(Debug)]
 pub struct Reference<'a> {
-    /// Their entries, dumped from there.
-    pub entries: &'a [SchemaEntry],
+    /// What the recorded ones become when they are restored by themselves, dumped from there; `None` in a server that is not
+    /// ours, where they are not: then only a person can tell.
+    pub entries: Option<&'a [SchemaEntry]>,
     /// Differences in print that somebody has looked at.
     pub accepted: &'a [AcceptedDefinition],
 }
@@ -103,7 +104,7 @@ pub(super) fn entries(
     }
     let (was, is) = (by_key(expected), by_key(found));
     let tables = (Tables::of(expected), Tables::of(found));
-    let referred = reference.map(|r| by_key(r.entries));
+    let referred = reference.and_then(|r| r.entries).map(by_key);
     let made: BTreeSet<(&Name, String)> = expected
         .iter()
         .filter(|e| e.desc != ACL)
@@ -122,7 +123,7 @@ pub(super) fn entries(
                 if result.other_major || same((was, is), (&tables.0, &tables.1)) {
                     continue;
                 }
-                let accepted = reference.map_or(&[][..], |r| r.accepted);
+                let accepted = reference.map(|r| r.accepted);
                 let referred = referred.as_ref().map(|all| all.get(key).map(Vec::as_slice));
                 printed(key, (was, is), referred, accepted, result);
             }
@@ -207,12 +208,13 @@ fn same((was, is): (&[&SchemaEntry], &[&SchemaEntry]), tables: (&Tables<'_>, &Ta
     ruled(was, tables.0) == ruled(is, tables.1)
 }
 
-/// Definitions that no rule makes equal. `referred`: `None` without a reference, `Some(None)` if it lacks the object.
+/// Definitions that no rule makes equal. `referred`: `None` without a reference, `Some(None)` if it lacks the object. `accepted`:
+/// `None` where nobody is asked.
 fn printed(
     key: &Key<'_>,
     (was, is): (&[&SchemaEntry], &[&SchemaEntry]),
     referred: Option<Option<&[&SchemaEntry]>>,
-    accepted: &[AcceptedDefinition],
+    accepted: Option<&[AcceptedDefinition]>,
     result: &mut Comparison,
 ) {
     let (expected, found) = match (was, is) {
@@ -220,15 +222,16 @@ fn printed(
         (was, is) => (all_of(was), all_of(is)),
     };
     let difference = Difference::new(key.0, object(key), expected, found);
-    let same_as_reference = match referred {
+    let by_print_only = match referred {
         Some(Some(reference)) => definitions(reference) == definitions(is),
         // Without a witness of its own a difference is no evidence.
         Some(None) => true,
-        None => false,
+        // A person is the only witness.
+        None => accepted.is_some(),
     };
-    if !same_as_reference {
+    let Some(accepted) = accepted.filter(|_| by_print_only) else {
         return result.differences.push(difference);
-    }
+    };
     let fingerprint = print_of(was, is);
     let name = format!("{} {}", key.0, object(key));
     if accepted
@@ -239,6 +242,13 @@ fn printed(
             "{name}: the server prints it otherwise than it was backed up, which is accepted ({fingerprint})"
         );
         return result.notes.push(note);
+    }
+    if referred.is_none() {
+        result.remedies.push(format!(
+            "{name}: read both texts; if they mean the same, accept it with --accept '{}={fingerprint}'",
+            name.replace('\'', "'\\''")
+        ));
+        return result.differences.push(difference);
     }
     result.printed_otherwise.push(Printed {
         difference,

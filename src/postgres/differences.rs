@@ -85,6 +85,9 @@ pub struct Comparison {
     /// Definitions that the server prints otherwise than they were recorded: it cannot be told whether they mean the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub printed_otherwise: Vec<Printed>,
+    /// What helps where something differs, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<String>,
     /// Worth knowing, and no inequality: another version of an extension, of a collation.
     pub notes: Vec<String>,
     /// What could not be compared because the backup does not say it; empty: everything was (G28).

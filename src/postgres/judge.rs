@@ -45,7 +45,8 @@ pub fn judge(errors: Vec<ToolError>, log: &str, collation_differs: bool) -> Vec<
 #[must_use]
 pub fn judge_one(error: ToolError, sqlstate: String, collation_differs: bool) -> Judged {
     let (judged, reason) = meaning(&error, &sqlstate, collation_differs);
-    Judged {
+    let by_name_only = is_language_by_name_only(&error);
+    let judged = Judged {
         dump_id: error.dump_id,
         // Behind its severity, in whatever language, a server's message has two blanks.
         of_server: error.line.contains(":  "),
@@ -56,7 +57,24 @@ pub fn judge_one(error: ToolError, sqlstate: String, collation_differs: bool) ->
             judged,
         },
         reason,
+    };
+    match by_name_only {
+        true => undecided(judged, Reason::ExtensionInTheWay, BY_NAME_ONLY),
+        false => judged,
     }
+}
+
+/// What helps against [`is_language_by_name_only`].
+const BY_NAME_ONLY: &str = "the functions of this language are in pg_catalog, so a dump says no more of it than its name, and \
+    CREATE LANGUAGE takes that for the name of an extension. If there is such an extension, install it in this server's image; \
+    else no restore with stock tools makes the language: in the source, make it anew with functions in a schema of your own";
+
+/// pg_dump leaves the functions of a language out where they are in pg_catalog. What it writes then asks for an extension. The
+/// words are known without a SQLSTATE too: in a server that is not ours there is no log.
+fn is_language_by_name_only(error: &ToolError) -> bool {
+    let asks = |text: &str| error.message.contains(text);
+    error.desc == "PROCEDURAL LANGUAGE"
+        && (asks("\" is not available") || asks("could not open extension control file"))
 }
 
 /// Severities of what ends a statement, as a server that speaks English writes them, in its log and to pg_restore.

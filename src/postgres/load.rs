@@ -17,7 +17,7 @@ use super::target::Target;
 use super::toc::Toc;
 use crate::manifest::{Contents, Name, Phase, Relation};
 
-/// Most roles or memberships that a note names.
+/// Most roles that a note names.
 const NAMED: usize = 20;
 /// Between two looks at how far the data is.
 const LOOK: Duration = Duration::from_secs(1);
@@ -82,6 +82,8 @@ pub struct Loaded {
     /// How many rows came into an extension's table out of the dump, by schema and name; without those that a trigger may have had a
     /// hand in.
     pub came: BTreeMap<(Name, Name), i64>,
+    /// Roles that the server had before.
+    pub there: BTreeSet<String>,
 }
 
 /// What a drill does not restore, because it would reach out to another server (G30): it is compared as text only.
@@ -272,67 +274,36 @@ async fn roles(
     session: &Connection,
     loaded: &mut Loaded,
 ) -> Result<Statements, PgError> {
+    let failed = |e| PgError::query("read the roles", &e);
+    let sql = "SELECT rolname::text FROM pg_catalog.pg_roles";
+    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
+    let there: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+    loaded.there = there.map_err(failed)?;
     if order.roles == Roles::Skip {
         return Ok(Vec::new());
     }
-    let rows = session
-        .client
-        .query("SELECT rolname::text FROM pg_catalog.pg_roles", &[])
-        .await
-        .map_err(|e| PgError::query("read the roles", &e))?;
-    let there: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-    let there = there.map_err(|e| PgError::query("read the roles", &e))?;
-    let there: BTreeSet<String> = there.iter().map(|name| quote_ident(name)).collect();
+    let there: BTreeSet<String> = loaded.there.iter().map(|name| quote_ident(name)).collect();
     let made = role_statements(order.globals, order.roles, &there);
     statements(order, session, &made.now, loaded).await?;
     if order.roles == Roles::Create {
-        let now = memberships(session).await?;
-        let lost = made.kept.iter().filter(|pair| !now.contains(pair));
-        let lost = lost.map(|(group, member)| format!("{member} of {group}"));
         let there = made.there.into_iter();
-        let there: Vec<String> = there
-            .filter(|name| *name != quote_ident(&order.target.user))
-            .collect();
-        let notes = kept(&there, &lost.collect::<Vec<_>>());
-        loaded.notes.extend(notes);
+        let own = quote_ident(&order.target.user);
+        loaded
+            .notes
+            .extend(kept(&there.filter(|name| *name != own).collect::<Vec<_>>()));
     }
     Ok(made.late)
 }
 
-/// Group and member, quoted, of every membership.
-async fn memberships(session: &Connection) -> Result<BTreeSet<(String, String)>, PgError> {
-    let failed = |e: tokio_postgres::Error| PgError::query("read the memberships of roles", &e);
-    let sql = "SELECT g.rolname::text, m.rolname::text FROM pg_catalog.pg_auth_members AS a \
-        JOIN pg_catalog.pg_roles AS g ON g.oid = a.roleid JOIN pg_catalog.pg_roles AS m ON m.oid = a.member";
-    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
-    let pairs = rows.iter().map(|row| {
-        let (group, member): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        Ok((quote_ident(&group), quote_ident(&member)))
-    });
-    pairs.collect::<Result<_, _>>().map_err(failed)
-}
-
-/// What of the server's own stays: roles that exist, and that they are not made members again of what they are not members of
-/// now. Who lost a membership since the backup does not get it back by a restore.
-fn kept(there: &[String], lost: &[String]) -> Vec<String> {
-    let listed = |all: &[String]| {
-        let named: Vec<&str> = all.iter().map(String::as_str).take(NAMED).collect();
-        let more = match all.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            n => format!(" and {n} more"),
-        };
-        format!("{}{more}", named.join(", "))
+/// What of the server's own stays. How each differs from the backup's is told where they are compared.
+fn kept(there: &[String]) -> Option<String> {
+    let named: Vec<&str> = there.iter().map(String::as_str).take(NAMED).collect();
+    let more = match there.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
     };
-    let said = [
-        ("roles that existed before stay as they are", there),
-        (
-            "roles that existed before were not given these memberships of the backup",
-            lost,
-        ),
-    ];
-    let said = said.into_iter().filter(|(_, all)| !all.is_empty());
-    said.map(|(what, all)| format!("{what}: {}", listed(all)))
-        .collect()
+    let all = named.join(", ");
+    (!there.is_empty()).then(|| format!("roles that existed before stay as they are: {all}{more}"))
 }
 
 /// Runs statements one by one; what is refused is judged, the others go on.

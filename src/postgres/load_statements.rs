@@ -46,8 +46,6 @@ pub(super) struct RoleStatements {
     pub(super) late: Statements,
     /// Roles, quoted, that exist and stay as they are.
     pub(super) there: Vec<String>,
-    /// Group and member, quoted, of memberships that a role that exists is not given: it may have lost them on purpose.
-    pub(super) kept: Vec<(String, String)>,
 }
 
 /// What makes the roles. `there`: quoted names of those that exist.
@@ -83,11 +81,8 @@ pub(super) fn role_statements(
             }
             continue;
         }
-        if !scratch
-            && let Some((group, member)) = membership(line)
-            && there.contains(member)
-        {
-            made.kept.push((group.to_owned(), member.to_owned()));
+        // It may have lost that on purpose since the backup.
+        if !scratch && membership(line).is_some_and(|(_, member)| there.contains(member)) {
             continue;
         }
         if !scratch && privilege_on_setting(line).is_some_and(|role| there.contains(role)) {
@@ -271,10 +266,7 @@ mod tests {
         let sql = |list: &Statements| list.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
         let made = role_statements(globals, Roles::Create, &there);
         assert_eq!(made.there, ["\"post\""]);
-        let RoleStatements {
-            now, late, kept, ..
-        } = made;
-        assert_eq!(kept, [("\"a\"".to_owned(), "\"post\"".to_owned())]);
+        let RoleStatements { now, late, .. } = made;
         assert_eq!(
             sql(&now),
             [
@@ -285,7 +277,7 @@ mod tests {
             ]
         );
         assert_eq!(sql(&late), ["ALTER ROLE \"a\" SET \"work_mem\" TO '1MB'"]);
-        let RoleStatements { now, kept, .. } = role_statements(globals, Roles::Scratch, &there);
+        let RoleStatements { now, .. } = role_statements(globals, Roles::Scratch, &there);
         assert_eq!(
             sql(&now),
             [
@@ -297,6 +289,5 @@ mod tests {
                 "GRANT \"a\" TO \"post\" WITH ADMIN OPTION"
             ]
         );
-        assert!(kept.is_empty());
     }
 }

@@ -90,21 +90,12 @@ pub(super) fn changed_by_triggers(
 }
 
 /// Rows of an extension's tables that are more than the backup has may be the extension's own, unless the dump itself brought them
-/// (G4).
-pub(super) fn more_than_recorded(
-    comparison: &mut Comparison,
-    expected: &Contents,
-    loaded: &Loaded,
-) {
-    let owned = expected.relations.iter().filter(|r| r.extension.is_some());
-    for table in owned {
-        let key = (table.schema.clone(), table.name.clone());
-        let (Some(was), Some(came)) = (table.rows, loaded.came.get(&key)) else {
-            continue;
-        };
+/// (G4): in a scratch server nothing works by itself.
+fn more_than_recorded(comparison: &mut Comparison, expected: &Contents, loaded: &Loaded) {
+    for (table, was, came) in more(expected, loaded) {
         let name = format!("{}.{}", table.schema.display(), table.name.display());
         let told = comparison.differences.iter().any(|d| d.object == name);
-        if *came > was && !told {
+        if !told {
             comparison.differences.push(Difference {
                 what: "rows".to_owned(),
                 object: name,
@@ -113,6 +104,33 @@ pub(super) fn more_than_recorded(
             });
         }
     }
+}
+
+/// The same in a server that is not ours: a worker of the extension, or anybody, may have added rows while the table was loaded.
+pub(super) fn more_by_somebody(comparison: &mut Comparison, expected: &Contents, loaded: &Loaded) {
+    let notes = more(expected, loaded).map(|(table, was, came)| {
+        format!(
+            "{}.{}: {came} rows came while the {was} rows of the backup were loaded; what works in this server, such as a background \
+             worker of extension {}, may have added the others",
+            table.schema.display(),
+            table.name.display(),
+            table.extension.as_deref().unwrap_or_default()
+        )
+    });
+    comparison.notes.extend(notes);
+}
+
+/// Tables of extensions into which more rows came than the backup has, and how many of each.
+fn more<'a>(
+    expected: &'a Contents,
+    loaded: &'a Loaded,
+) -> impl Iterator<Item = (&'a Relation, i64, i64)> {
+    let owned = expected.relations.iter().filter(|r| r.extension.is_some());
+    owned.filter_map(|table| {
+        let key = (table.schema.clone(), table.name.clone());
+        let (was, came) = (table.rows?, *loaded.came.get(&key)?);
+        (came > was).then_some((table, was, came))
+    })
 }
 
 /// The superuser of the source, if it may not log in there, does in a scratch server: it is the one that restores (G17).

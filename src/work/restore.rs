@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::archive::{Archive, agree};
-use super::expected::more_than_recorded;
+use super::expected::more_by_somebody;
 use super::failure::Failure;
-use super::verify::{Subject, observe};
+use super::verify::{Accepted, Subject, observe};
 use crate::api::Reason;
 use crate::codec::Identities;
 use crate::manifest::Phase;
 use crate::objects::ObjectStore;
-use crate::postgres::compare::{Comparison, compare};
+use crate::postgres::compare::{Comparison, Reference, compare_with, keep, mend};
 use crate::postgres::empty::look;
 use crate::postgres::judge::Judged;
 use crate::postgres::load::{LoadOrder, Roles, load};
@@ -38,6 +38,8 @@ pub struct Plan {
     pub roles: Roles,
     /// Sessions that load at the same time.
     pub jobs: usize,
+    /// What somebody has found good enough.
+    pub accepted: Accepted,
 }
 
 /// How it went.
@@ -97,9 +99,15 @@ pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failu
     phases.append(&mut loaded.phases);
     let began = Instant::now();
     let now = observe(subject, &archive.contents, observer).await?;
-    let mut comparison = compare(&archive.contents, &now);
-    more_than_recorded(&mut comparison, &archive.contents, &loaded);
-    comparison.settle(&std::collections::BTreeSet::new());
+    let reference = Reference {
+        entries: None,
+        accepted: &plan.accepted.definitions,
+    };
+    let mut comparison = compare_with(&archive.contents, &now, Some(&reference));
+    more_by_somebody(&mut comparison, &archive.contents, &loaded);
+    keep(&mut comparison, &loaded.there);
+    mend(&mut comparison, &archive.contents, &now);
+    comparison.settle(&plan.accepted.lost);
     comparison.notes.extend(loaded.notes);
     phases.push(phase("verify", began));
     Ok(Restored {

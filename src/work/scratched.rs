@@ -194,7 +194,7 @@ impl Scratch {
             }
         };
         let reference = reference.as_deref().map(|entries| Reference {
-            entries,
+            entries: Some(entries),
             accepted: &plan.compare.accept,
         });
         let mut comparison = compare_with(&expected, &found, reference.as_ref());

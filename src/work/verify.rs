@@ -1,13 +1,15 @@
 //! Holds a database against a backup: everything is read again as it was read then, and compared.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tokio::io::AsyncReadExt;
 
 use super::failure::Failure;
 use crate::api::Reason;
+use crate::api::restore_drill::AcceptedDefinition;
 use crate::manifest::Contents;
-use crate::postgres::compare::{Comparison, compare};
+use crate::postgres::compare::{Comparison, Reference, compare_with, mend};
 use crate::postgres::content::LineKey;
 use crate::postgres::globals::roles_called;
 use crate::postgres::pooler::Pooler;
@@ -34,6 +36,15 @@ pub struct Subject {
     pub application_name: String,
 }
 
+/// What somebody has looked at and found good enough.
+#[derive(Debug, Clone, Default)]
+pub struct Accepted {
+    /// Definitions that are printed otherwise, and read to mean the same.
+    pub definitions: Vec<AcceptedDefinition>,
+    /// What no dump holds and need not come back, by name.
+    pub lost: BTreeSet<String>,
+}
+
 /// Compares a database with what a backup recorded. Changes nothing in it.
 ///
 /// # Errors
@@ -41,11 +52,17 @@ pub struct Subject {
 pub async fn verify(
     subject: &Subject,
     recorded: &Contents,
+    accepted: &Accepted,
     observer: &dyn Observer,
 ) -> Result<Comparison, Failure> {
     let found = observe(subject, recorded, observer).await?;
-    let mut comparison = compare(recorded, &found);
-    comparison.settle(&std::collections::BTreeSet::new());
+    let reference = Reference {
+        entries: None,
+        accepted: &accepted.definitions,
+    };
+    let mut comparison = compare_with(recorded, &found, Some(&reference));
+    mend(&mut comparison, recorded, &found);
+    comparison.settle(&accepted.lost);
     Ok(comparison)
 }
 

@@ -13,7 +13,7 @@ use lifeboat::postgres::{LockPatience, Silent};
 use lifeboat::work::backup::make;
 use lifeboat::work::break_glass::BreakGlassOrder;
 use lifeboat::work::drill;
-use lifeboat::work::verify::{Subject, verify};
+use lifeboat::work::verify::{Accepted, Subject, verify};
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -70,7 +70,9 @@ impl Copied {
             patience: LockPatience::default(),
             application_name: "lifeboat/verify".to_owned(),
         };
-        verify(&subject, &self.recorded, &Silent).await.unwrap()
+        verify(&subject, &self.recorded, &Accepted::default(), &Silent)
+            .await
+            .unwrap()
     }
 }
 

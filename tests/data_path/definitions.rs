@@ -20,7 +20,7 @@ use crate::spoiled::assert_says;
 /// Each kind of expression in each place where one may stand.
 const DEFINITIONS: &str = include_str!("definitions.sql");
 /// Of the last whose dumps are not compressed inside.
-const PLAIN: i32 = 15;
+pub const PLAIN: i32 = 15;
 
 async fn backup(
     server: &Server,
@@ -99,7 +99,7 @@ async fn g14_settings_of_the_role_do_not_reach_the_dump(#[case] setting: &str) {
 }
 
 /// A backup in which a view is written as no server prints it, in the dump and in contents.json alike.
-async fn written_otherwise() -> (Arc<dyn ObjectStore>, String) {
+pub async fn written_otherwise() -> (Arc<dyn ObjectStore>, String) {
     let server = Server::start(PLAIN, &[]);
     server.database("shop", "").await;
     server.sql("shop", "CREATE TABLE t (a int); CREATE VIEW v AS SELECT a + 1 AS b FROM t; CREATE VIEW w AS SELECT b FROM v").await;

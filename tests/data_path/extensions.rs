@@ -13,7 +13,7 @@ use lifeboat::postgres::{LockPatience, Silent};
 use lifeboat::work::backup::make;
 use lifeboat::work::drill::run as drill;
 use lifeboat::work::restore::{Plan as RestorePlan, Restored, run as restore};
-use lifeboat::work::verify::Subject;
+use lifeboat::work::verify::{Accepted, Subject};
 use rstest::rstest;
 
 use crate::drills::{Folders, check, drill_plan, run_file, shown};
@@ -124,6 +124,7 @@ impl Made {
             volume: volume.path().to_owned(),
             roles: Roles::Create,
             jobs: 4,
+            accepted: Accepted::default(),
         };
         restore(&plan, &Silent).await.unwrap()
     }

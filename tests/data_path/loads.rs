@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use lifeboat::api::restore_drill::Verdict;
+use lifeboat::api::restore_drill::{AcceptedDefinition, Verdict};
 use lifeboat::manifest::Proof;
 use lifeboat::objects::{Memory, ObjectStore};
 use lifeboat::postgres::load::Roles;
-use lifeboat::postgres::{LockPatience, Silent, Step, Target, connect};
+use lifeboat::postgres::{LockPatience, Observer, Silent, Step, Target, connect};
 use lifeboat::work::backup::make;
 use lifeboat::work::drill::run as drill;
 use lifeboat::work::restore::{Plan, Restored, run as restore};
-use lifeboat::work::verify::Subject;
+use lifeboat::work::verify::{Accepted, Subject};
 use rstest::rstest;
 
 use crate::drills::{Folders, drill_plan, run_file, shown};
@@ -20,15 +20,15 @@ use crate::pg::{Server, host_bin};
 use crate::runs::{At, FIRST, plan};
 use crate::spoiled::assert_says;
 
-struct Made {
-    major: i32,
-    store: Arc<dyn ObjectStore>,
-    prefix: String,
+pub struct Made {
+    pub major: i32,
+    pub store: Arc<dyn ObjectStore>,
+    pub prefix: String,
 }
 
 impl Made {
     /// A backup of a database with this in it.
-    async fn of(major: i32, settings: &[&str], sql: &str) -> Self {
+    pub async fn of(major: i32, settings: &[&str], sql: &str) -> Self {
         let source = Server::start(major, settings);
         source
             .database("shop", "TEMPLATE template0 LOCALE 'C'")
@@ -45,7 +45,7 @@ impl Made {
         }
     }
 
-    async fn drilled(&self) -> Proof {
+    pub async fn drilled(&self) -> Proof {
         let folders = Folders::new();
         let plan = drill_plan(self.store.clone(), &self.prefix, self.major, &folders);
         drill(&plan, &Silent).await.unwrap().proof
@@ -59,7 +59,17 @@ impl Made {
     }
 
     /// Restored into an empty database of another server.
-    async fn restored(&self, into: Target, roles: Roles) -> Restored {
+    pub async fn restored(&self, into: Target, roles: Roles) -> Restored {
+        self.restored_beside((into, roles), &[], &Silent).await
+    }
+
+    /// The same with definitions that somebody accepts, and beside somebody who works there.
+    pub async fn restored_beside(
+        &self,
+        (into, roles): (Target, Roles),
+        accepted: &[AcceptedDefinition],
+        observer: &dyn Observer,
+    ) -> Restored {
         let (volume, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let plan = Plan {
             store: self.store.clone(),
@@ -75,13 +85,17 @@ impl Made {
             volume: volume.path().to_owned(),
             roles,
             jobs: 4,
+            accepted: Accepted {
+                definitions: accepted.to_vec(),
+                ..Accepted::default()
+            },
         };
-        restore(&plan, &Silent).await.unwrap()
+        restore(&plan, observer).await.unwrap()
     }
 }
 
 /// Another server with an empty database.
-async fn empty(major: i32) -> Server {
+pub async fn empty(major: i32) -> Server {
     let server = Server::start(major, &[]);
     server
         .database("shop", "TEMPLATE template0 LOCALE 'C'")
@@ -89,7 +103,7 @@ async fn empty(major: i32) -> Server {
     server
 }
 
-fn whole(restored: &Restored) {
+pub fn whole(restored: &Restored) {
     let said: Vec<_> = restored.errors.iter().map(|e| &e.error).collect();
     assert!(said.is_empty(), "{said:?}");
     let found = &restored.comparison.differences;
@@ -357,31 +371,6 @@ async fn p10_indexes_of_partitions_of_partitions_are_valid_after_a_restore(
         .await;
     whole(&made.restored(server.target("shop"), Roles::Create).await);
     assert!(!server.log().contains("deadlock"), "{}", server.log());
-}
-
-/// A membership that was revoked since the backup does not come back with a restore.
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restore_gives_no_membership_to_a_role_that_exists(#[values(15, 17)] major: i32) {
-    let sql = "CREATE ROLE admins; CREATE ROLE leaver; CREATE ROLE newcomer; GRANT admins TO leaver, newcomer; \
-        CREATE TABLE t (a int); GRANT SELECT ON t TO leaver, newcomer;";
-    let made = Made::of(major, &[], sql).await;
-    let server = empty(major).await;
-    server
-        .sql("postgres", "CREATE ROLE admins; CREATE ROLE leaver")
-        .await;
-    let restored = made.restored(server.target("shop"), Roles::Create).await;
-    let session = server.session("postgres").await;
-    let sql = "SELECT pg_has_role('leaver', 'admins', 'MEMBER'), pg_has_role('newcomer', 'admins', 'MEMBER')";
-    let row = session.client.query_one(sql, &[]).await.unwrap();
-    assert_eq!((row.get(0), row.get(1)), (false, true));
-    let notes = &restored.comparison.notes;
-    for listed in [
-        "roles that existed before stay as they are: \"admins\", \"leaver\"",
-        "roles that existed before were not given these memberships of the backup: \"leaver\" of \"admins\"",
-    ] {
-        assert!(notes.iter().any(|n| n == listed), "{notes:?}");
-    }
 }
 
 /// On a provider's server nobody is superuser, and a session that asks for what only one may set is refused.

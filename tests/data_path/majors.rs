@@ -14,7 +14,7 @@ use lifeboat::postgres::{LockPatience, Silent, Target};
 use lifeboat::work::backup::make;
 use lifeboat::work::drill::run as drill;
 use lifeboat::work::restore::{self, Restored};
-use lifeboat::work::verify::Subject;
+use lifeboat::work::verify::{Accepted, Subject};
 use rstest::rstest;
 
 use crate::drills::{EVERYTHING, Folders, drill_plan, run_file, shown};
@@ -237,6 +237,7 @@ async fn restored(store: &Arc<dyn ObjectStore>, backup: &Manifest, into: &Server
         volume: volume.path().to_owned(),
         roles: Roles::Create,
         jobs: 2,
+        accepted: Accepted::default(),
     };
     restore::run(&plan, &Silent).await.unwrap()
 }

@@ -6,7 +6,7 @@ use lifeboat::manifest::Contents;
 use lifeboat::postgres::compare::Comparison;
 use lifeboat::postgres::{LockPatience, Silent};
 use lifeboat::work::backup::make;
-use lifeboat::work::verify::{Subject, verify};
+use lifeboat::work::verify::{Accepted, Subject, verify};
 use rstest::rstest;
 
 use crate::changes::CHANGES;
@@ -119,7 +119,9 @@ impl Restored {
             patience: LockPatience::default(),
             application_name: "lifeboat/verify".to_owned(),
         };
-        verify(&subject, &self.recorded, &Silent).await.unwrap()
+        verify(&subject, &self.recorded, &Accepted::default(), &Silent)
+            .await
+            .unwrap()
     }
 }
 

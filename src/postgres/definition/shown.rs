@@ -29,9 +29,9 @@ pub fn shown(expected: &SchemaEntry, found: &SchemaEntry) -> (String, String) {
     let (Some(was), Some(is)) = (flat(&one), flat(&other)) else {
         return (digest(&one), digest(&other));
     };
-    // USER MAPPING as well: nothing of it is shown.
     if expected.desc == "USER MAPPING" {
-        return (digest(&one), digest(&other));
+        let why = "nothing of it is shown because it may hold a password";
+        return (digest(&one), format!("{} ({why})", digest(&other)));
     }
     if was == is {
         let method = |entry: &SchemaEntry| {
@@ -66,7 +66,37 @@ pub fn shown(expected: &SchemaEntry, found: &SchemaEntry) -> (String, String) {
         );
         cut(&format!("{begins}{}{ends}", all.join(" ")))
     };
-    (part(&was), part(&is))
+    let (left, right) = (part(&was), part(&is));
+    match hidden(&was, &is).filter(|_| secret) {
+        Some(what) => {
+            let why =
+                format!("they differ in {what}, which is not shown because it may hold a secret");
+            (left, format!("{right} ({why})"))
+        }
+        // What differs was cut out of both.
+        None if left == right => (
+            format!("{left} {}", digest(&one)),
+            format!("{right} {}", digest(&other)),
+        ),
+        None => (left, right),
+    }
+}
+
+/// What it is, if nothing but literals or bodies differs.
+fn hidden(was: &[Vec<u8>], is: &[Vec<u8>]) -> Option<&'static str> {
+    let mut differing = was.iter().zip(is).filter(|(a, b)| a != b).peekable();
+    let (first, _) = differing.peek()?;
+    let what = match first.starts_with(b"$") {
+        true => "the body",
+        false => "a literal",
+    };
+    let all = was.len() == is.len() && differing.all(|(a, b)| is_literal(a) && is_literal(b));
+    all.then_some(what)
+}
+
+/// In single quotes, or between dollars as bodies of functions are.
+fn is_literal(word: &[u8]) -> bool {
+    word.ends_with(b"'") || word.starts_with(b"$") && word.len() > 1
 }
 
 /// All words in one row, brackets among them.
@@ -89,8 +119,7 @@ fn flat(text: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 fn text(word: &[u8], secret: bool) -> String {
-    let literal = word.ends_with(b"'") || word.starts_with(b"$") && word.len() > 1;
-    if secret && literal {
+    if secret && is_literal(word) {
         return digest(word);
     }
     cut(&String::from_utf8_lossy(&print(&[Word::One(word.into())])))
@@ -171,7 +200,60 @@ mod tests {
             "USER MAPPING",
             "CREATE USER MAPPING FOR a SERVER o OPTIONS (user a);",
         );
-        assert!(!shown(&mapping, &server("x")).0.contains("OPTIONS"));
+        let (was, is) = shown(&mapping, &server("x"));
+        assert!(!was.contains("OPTIONS"));
+        assert!(is.ends_with("(nothing of it is shown because it may hold a password)"));
+    }
+
+    #[test]
+    fn a_difference_that_is_not_shown_is_told_in_words() {
+        let f = |set: &str, body: &str| {
+            let head = "CREATE FUNCTION s.o() RETURNS int LANGUAGE sql";
+            entry(
+                "FUNCTION",
+                &format!("{head} SET x TO {set} AS $$ {body} $$;"),
+            )
+        };
+        let told = |one: &SchemaEntry, other: &SchemaEntry| {
+            let (was, is) = shown(one, other);
+            assert!(!was.contains("hush") && !is.contains("hush"), "{was} {is}");
+            let was = format!("{was} (");
+            assert_ne!(
+                is.split_inclusive(" (").next(),
+                Some(was.as_str()),
+                "{was} {is}"
+            );
+            is
+        };
+        let literal = told(&f("'a'", "hush"), &f("'b'", "hush"));
+        let words = "(they differ in a literal, which is not shown because it may hold a secret)";
+        assert!(literal.ends_with(words), "{literal}");
+        let body = told(&f("'a'", "hush"), &f("'a'", "hush 2"));
+        let words = "(they differ in the body, which is not shown because it may hold a secret)";
+        assert!(body.ends_with(words), "{body}");
+        // What can be seen needs no words.
+        let seen = told(&f("'a'", "hush"), &f("off", "hush"));
+        assert!(!seen.contains("they differ"), "{seen}");
+        let view = |word: &str| entry("VIEW", &format!("CREATE VIEW s.o AS SELECT '{word}' AS a;"));
+        let (was, is) = shown(&view("x"), &view("y"));
+        assert!(was.contains("'x'") && is.contains("'y' AS a"), "{was} {is}");
+    }
+
+    #[test]
+    fn what_differs_in_the_middle_of_a_long_text_is_told_apart() {
+        let view = |middle: &str| {
+            let long = "l".repeat(MOST);
+            entry(
+                "VIEW",
+                &format!("CREATE VIEW s.o AS SELECT '{long}{middle}{long}' AS a;"),
+            )
+        };
+        let (was, is) = shown(&view("x"), &view("y"));
+        assert_ne!(was, is);
+        assert!(
+            was.contains(" bytes, ") && is.contains(" bytes, "),
+            "{was} {is}"
+        );
     }
 
     #[test]
