@@ -14,7 +14,7 @@ use crate::cluster::decision::Notice;
 use crate::schedule::{later, longest_gap};
 
 /// Every alert there is, worst first among those of one severity. Each has a page in `docs/runbooks`.
-pub const ALERTS: [Reason; 13] = [
+pub const ALERTS: [Reason; 14] = [
     Reason::BackupOverdue,
     Reason::DrillFailed,
     Reason::RecoveryPointOld,
@@ -23,6 +23,7 @@ pub const ALERTS: [Reason; 13] = [
     Reason::RtoExceeded,
     Reason::BackupSlow,
     Reason::DrillInconclusive,
+    Reason::BreakGlassFailed,
     Reason::ObjectiveUnreachable,
     Reason::NeverProven,
     Reason::ExtensionDataNotDumped,
@@ -278,13 +279,11 @@ impl Round<'_> {
     }
 
     fn drills(&mut self, signals: &Signals<'_>) {
+        let warning = Severity::Warning;
         let drills = [
             (Reason::DrillFailed, Severity::Critical, &signals.failed),
-            (
-                Reason::DrillInconclusive,
-                Severity::Warning,
-                &signals.inconclusive,
-            ),
+            (Reason::DrillInconclusive, warning, &signals.inconclusive),
+            (Reason::BreakGlassFailed, warning, &signals.by_script),
         ];
         for (name, severity, drills) in drills {
             if let Some(message) = of_drills(drills) {

@@ -40,6 +40,8 @@ pub struct Signals<'a> {
     pub password_expires: Option<Timestamp>,
     /// Drills whose last run could not tell.
     pub inconclusive: Vec<Told>,
+    /// Drills of which the script that needs no Lifeboat did not restore what they had restored.
+    pub by_script: Vec<Told>,
 }
 
 /// A complete backup.

@@ -7,9 +7,9 @@ use super::decide::Observed;
 use super::history::is_of;
 use super::validate::ValidPolicy;
 use crate::api::backup_policy::{DatabaseFacts, LastBackup};
-use crate::api::condition::{COMPLETE, FAILED, is_true};
+use crate::api::condition::{BREAK_GLASS, COMPLETE, FAILED, Truth, is_true};
 use crate::api::health::LastProven;
-use crate::api::restore_drill::{DrillOutcome, DrillRecord, Verdict};
+use crate::api::restore_drill::{BreakGlass, DrillOutcome, DrillRecord, Verdict};
 use crate::api::{Backup, RestoreDrill};
 use crate::health::Signals;
 use crate::health::signals::{Done, End, Told, Took};
@@ -44,6 +44,7 @@ pub fn signals<'a>(
         password_expires: database.and_then(|facts| facts.password_expires),
         left_out: open(valid, database, |facts| &facts.not_dumped),
         inconclusive: told(&seen.drills, Verdict::Inconclusive),
+        by_script: by_script_failed(&seen.drills),
     }
 }
 
@@ -144,6 +145,24 @@ fn restore(drills: &[RestoreDrill]) -> Option<Took> {
         name: newest.run,
         seconds: u64::try_from(newest.rto?).ok()?,
     })
+}
+
+fn by_script_failed(drills: &[RestoreDrill]) -> Vec<Told> {
+    // What is not tried any more is known to whoever wrote so.
+    let tried = drills
+        .iter()
+        .filter(|d| d.spec.break_glass != Some(BreakGlass::Never));
+    let failed = tried.filter_map(|drill| {
+        let conditions = &drill.status.as_ref()?.conditions;
+        let said = conditions.iter().find(|c| c.type_ == BREAK_GLASS)?;
+        (said.status == Truth::False.as_str()).then(|| Told {
+            drill: drill.name_any(),
+            message: said.message.clone(),
+        })
+    });
+    let mut failed: Vec<Told> = failed.collect();
+    failed.sort_by(|a, b| a.drill.cmp(&b.drill));
+    failed
 }
 
 fn told(drills: &[RestoreDrill], verdict: Verdict) -> Vec<Told> {

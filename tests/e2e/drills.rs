@@ -86,6 +86,12 @@ pub fn assert_said(object: &Value, status: &str, reason: &str) {
     assert_eq!(said, Some((Some(status), Some(reason))), "{object:#}");
 }
 
+/// The script that needs no Lifeboat restored it too.
+fn assert_restored_by_script(object: &Value) {
+    let said = condition(object, "BreakGlass").map(|c| c["status"].as_str());
+    assert_eq!(said, Some(Some("True")), "{object:#}");
+}
+
 /// No pod, claim or Job of a drill is left once its outcome stands in the status.
 pub fn assert_gone(story: &Story) {
     let none = |kind: &str| {
@@ -109,6 +115,7 @@ fn a_drill_proves_the_flights_weekly_and_in_a_disaster() {
     assert_eq!(object["status"]["last"]["score"], 100, "{object:#}");
     assert_eq!(object["status"]["last"]["backup"], "by-hand", "{object:#}");
     assert_eq!(story.kstatus(&object), "Current", "{object:#}");
+    assert_restored_by_script(&object);
     let backup = story.await_condition(
         "backups.lifeboat.dev",
         "by-hand",
@@ -201,6 +208,7 @@ fn a_drill_proves_a_database_with_every_kind_of_object() {
         object["status"]["last"]["tables"]["equal"].as_i64() > Some(20),
         "{object:#}"
     );
+    assert_restored_by_script(&object);
     assert_gone(&story);
     let quit = Story::begin("drill-everything-source");
     // A subscription holds its database, which forbids writing.

@@ -141,6 +141,7 @@ impl Past {
             restore: self.restore.map(took),
             failed: Vec::new(),
             inconclusive: Vec::new(),
+            by_script: Vec::new(),
         }
     }
 }
