@@ -40,7 +40,7 @@ here=$(ask "select format('*ENCODING = ''%s''* = ''%s''*', getdatabaseencoding()
 [[ $own == $here ]] || echo "the source was made by: $(grep '^CREATE DATABASE ' <<<"$own") make this one so too, and begin again, or go on as it is" >&2
 
 # Sessions speak as those of the source did: checks and defaults may hang on it. Nothing of the server hinders them.
-for setting in client_min_messages=warning default_transaction_read_only=off statement_timeout=0 lock_timeout=0; do try $setting || :; done
+for setting in client_min_messages=warning default_transaction_read_only=off statement_timeout=0 lock_timeout=0 array_nulls=on transform_null_equals=off; do try $setting || :; done
 while read -r setting; do try "$setting" || echo "this server does not take $setting" >&2; done < <(
   opened contents.json* | from_json "select key || '=' || value from it, json_each_text(doc->'settings') where key in ('TimeZone', 'DateStyle',
     'IntervalStyle', 'default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')")

@@ -102,6 +102,8 @@ mod spoiled;
 mod stumbles;
 #[path = "data_path/truncates.rs"]
 mod truncates;
+#[path = "data_path/unsaid.rs"]
+mod unsaid;
 #[path = "data_path/verifies.rs"]
 mod verifies;
 #[path = "data_path/whole.rs"]

@@ -235,6 +235,7 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
         "extensionObjects[].fingerprint",
         Drill("the restored database"),
     ),
+    ("settings.public_privileges", Drill("the restored database")),
     (
         "census.largeObjects",
         Here("largeObjects.count, counts.largeObjects in manifest.json and the dump"),

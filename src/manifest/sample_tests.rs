@@ -147,6 +147,7 @@ pub(crate) fn contents() -> Contents {
     let settings = [
         ("server_version", "17.2 (Debian 17.2-1)"),
         ("server_encoding", "UTF8"),
+        ("public_privileges", "[]"),
         ("TimeZone", "Europe/Berlin"),
         ("lc_collate", "C"),
         ("lc_ctype", "C"),

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare_majors::other_major;
+use super::compare_public::public;
 pub use super::compare_roles::{keep, mend};
 use super::compare_schema::entries;
 pub use super::compare_schema::{Reference, printed_alike, undecided};
@@ -50,6 +51,7 @@ pub fn compare_with(
     let both = (expected.entries.as_slice(), found.entries.as_slice());
     other_major(expected, found, &mut result);
     entries(both, &absent, reference, &mut result);
+    public(expected, found, &mut result);
     census(expected, found, &mut result);
     surroundings(expected, found, &mut result);
     compare_members::left_out(expected, found, &mut result);

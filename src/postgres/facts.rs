@@ -109,6 +109,11 @@ pub(super) async fn settings(client: &Client) -> Result<BTreeMap<String, String>
                'default_text_search_config', 'shared_preload_libraries', 'session_preload_libraries', 'data_checksums', 'block_size', \
                'max_locks_per_transaction', 'standard_conforming_strings') AND reset_val IS NOT NULL \
              UNION ALL SELECT 'bootstrap_role', rolname::text FROM pg_catalog.pg_roles WHERE oid = 10 \
+             UNION ALL SELECT 'public_privileges', coalesce((SELECT jsonb_agg(t.said ORDER BY t.said::text COLLATE \"C\") FROM ( \
+                 SELECT jsonb_build_array(CASE WHEN x.grantee = n.nspowner THEN '' ELSE x.grantee::regrole::text END, \
+                   CASE WHEN x.grantor = n.nspowner THEN '' ELSE x.grantor::regrole::text END, x.privilege_type, x.is_grantable) AS said \
+                 FROM aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS x) AS t)::text, '[]') \
+               FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public' \
              UNION ALL SELECT k, v FROM pg_catalog.pg_database d, \
                LATERAL (VALUES ('lc_collate', d.datcollate::text), ('lc_ctype', d.datctype::text), \
                  ('locale_provider', pg_catalog.to_jsonb(d) ->> 'datlocprovider'), \

@@ -25,7 +25,21 @@ fn reason(why: &str, relations: i64) -> String {
         "changed" => {
             "it is the system's own and was changed, or its comment was: pg_dump dumps nothing of it, and a restore has it as a new server has it".to_owned()
         }
-        "comment" => "its comment: pg_dump dumps none of the rule that makes a view".to_owned(),
+        "comment" => {
+            "its comment: pg_dump dumps none of what comes with something else, such as the rule of a view, a constraint that is inherited, the type of a table's rows".to_owned()
+        }
+        "withType" => {
+            "its privileges: it comes with its type, and pg_dump dumps nothing of it".to_owned()
+        }
+        "detached" => {
+            "DETACH PARTITION CONCURRENTLY was stopped halfway: a dump does not say so, and a restore has its rows in the partitioned table again; ALTER TABLE … DETACH PARTITION … FINALIZE ends it".to_owned()
+        }
+        "named" => {
+            "it has another name than the trigger of the partitioned table: a dump does not say so, and a restore gives it that name".to_owned()
+        }
+        "nullable" => {
+            "it may be null and its parent's may not: a dump does not say so, and a restore has it NOT NULL".to_owned()
+        }
         "renamed" => {
             "it is the schema public under another name: a dump takes the privileges for granted that public came with, and a restore makes a schema without them".to_owned()
         }

@@ -49,16 +49,38 @@ WITH s AS (
 ), f (classid, objid, why, relations) AS (
   SELECT classid, objid, 'changed', 0::bigint FROM changed WHERE (classid, objid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
-  SELECT 'pg_catalog.pg_rewrite'::regclass::oid, x.oid, 'comment', 0 FROM pg_catalog.pg_description d
-    JOIN pg_catalog.pg_rewrite x ON x.oid = d.objoid AND d.classoid = 'pg_catalog.pg_rewrite'::regclass
-    WHERE x.rulename = '_RETURN' AND x.ev_class >= 16384 AND ('pg_catalog.pg_class'::regclass, x.ev_class) NOT IN (SELECT classid, objid FROM told)
+  -- Comments on what comes with something else: the rule of a view, a constraint that is inherited, a partition's copy of a trigger,
+  -- the type of a table's rows or of an array, the functions of a range.
+  SELECT DISTINCT d.classoid, d.objoid, 'comment', 0::bigint FROM pg_catalog.pg_description d
+    LEFT JOIN pg_catalog.pg_rewrite r ON r.oid = d.objoid AND d.classoid = 'pg_catalog.pg_rewrite'::regclass
+    LEFT JOIN pg_catalog.pg_constraint x ON x.oid = d.objoid AND d.classoid = 'pg_catalog.pg_constraint'::regclass
+    LEFT JOIN pg_catalog.pg_trigger g ON g.oid = d.objoid AND d.classoid = 'pg_catalog.pg_trigger'::regclass
+    LEFT JOIN pg_catalog.pg_type t ON t.oid = d.objoid AND d.classoid = 'pg_catalog.pg_type'::regclass
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+    LEFT JOIN pg_catalog.pg_depend p ON p.classid = d.classoid AND p.objid = d.objoid AND p.objsubid = 0 AND p.deptype = 'i'
+      AND d.classoid = 'pg_catalog.pg_proc'::regclass AND p.refclassid = 'pg_catalog.pg_type'::regclass
+    WHERE d.objoid >= 16384 AND (r.rulename = '_RETURN' OR x.contype IN ('c', 'f') AND NOT x.conislocal OR x.conparentid <> 0 OR g.tgparentid <> 0
+      OR c.relkind <> 'c' OR t.typcategory = 'A' OR p.objid IS NOT NULL)
+      AND (d.classoid, d.objoid) NOT IN (SELECT classid, objid FROM told)
+      AND ('pg_catalog.pg_class'::regclass, coalesce(r.ev_class, x.conrelid, g.tgrelid, t.typrelid, 0)) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
+  SELECT p.classid, p.objid, 'withType', 0 FROM pg_catalog.pg_depend p JOIN pg_catalog.pg_proc f ON f.oid = p.objid
+    WHERE p.classid = 'pg_catalog.pg_proc'::regclass AND p.refclassid = 'pg_catalog.pg_type'::regclass AND p.deptype = 'i' AND p.objid >= 16384
+      AND f.proacl IS NOT NULL AND (p.refclassid, p.refobjid) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
+  -- Detached only half, as DETACH PARTITION CONCURRENTLY leaves it where it is stopped; from 14 on.
+  SELECT 'pg_catalog.pg_class'::regclass::oid, i.inhrelid, 'detached', 0 FROM pg_catalog.pg_inherits i
+    WHERE (to_jsonb(i) ->> 'inhdetachpending')::bool AND ('pg_catalog.pg_class'::regclass, i.inhrelid) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
+  SELECT 'pg_catalog.pg_trigger'::regclass::oid, g.oid, 'named', 0 FROM pg_catalog.pg_trigger g
+    JOIN pg_catalog.pg_trigger u ON u.oid = g.tgparentid WHERE g.tgname <> u.tgname AND g.tgname !~ '^RI_ConstraintTrigger_'
  UNION ALL
   SELECT 'pg_catalog.pg_namespace'::regclass::oid, oid, 'renamed', 0 FROM pg_catalog.pg_namespace WHERE oid = 2200 AND nspname <> 'public'
  UNION ALL
   SELECT 'pg_catalog.pg_constraint'::regclass::oid, x.oid, 'validated', 0 FROM pg_catalog.pg_constraint x
     JOIN pg_catalog.pg_inherits i ON i.inhrelid = x.conrelid
-    JOIN pg_catalog.pg_constraint u ON u.conrelid = i.inhparent AND u.contype = x.contype AND (u.conname = x.conname OR u.contype = 'n' AND u.conkey = x.conkey)
-    WHERE x.contype IN ('c', 'n') AND x.coninhcount > 0 AND x.convalidated AND NOT u.convalidated AND ('pg_catalog.pg_class'::regclass, x.conrelid) NOT IN (SELECT classid, objid FROM told)
+    JOIN pg_catalog.pg_constraint u ON u.conrelid = i.inhparent AND u.contype = x.contype AND (u.conname = x.conname AND u.contype = 'c' OR u.contype = 'n' AND u.conkey = x.conkey OR u.oid = x.conparentid)
+    WHERE x.contype IN ('c', 'n', 'f') AND x.coninhcount > 0 AND x.convalidated AND NOT u.convalidated AND ('pg_catalog.pg_class'::regclass, x.conrelid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
   SELECT classid, objid, 'system', 0::bigint FROM own WHERE objid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
     WHERE d.classid = own.classid AND d.objid = own.objid AND d.deptype IN ('e', 'i'))
@@ -92,6 +114,11 @@ WITH s AS (
 )
 SELECT i.type, convert_to(i.identity, getdatabaseencoding()), f.why, f.relations
 FROM f CROSS JOIN LATERAL pg_catalog.pg_identify_object(f.classid, f.objid, 0) AS i
+-- A child's column may be empty that its parent's may not: before 18 a dump does not say so.
+UNION ALL SELECT 'table column', convert_to(a.attrelid::regclass::text || '.' || a.attname::text, getdatabaseencoding()), 'nullable', 0
+  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_inherits h ON h.inhrelid = a.attrelid JOIN pg_catalog.pg_attribute u ON u.attrelid = h.inhparent AND u.attname = a.attname
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0 AND NOT a.attnotnull AND u.attnotnull
+    AND ('pg_catalog.pg_class'::regclass, a.attrelid) NOT IN (SELECT classid, objid FROM told)
 UNION ALL SELECT 'schema', 'public', 'dropped', 0 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')
 UNION ALL SELECT 'extension', 'plpgsql', 'dropped', 0 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'plpgsql')
 ORDER BY 3, 1, 2 LIMIT $1

@@ -22,6 +22,7 @@ pub mod checks;
 pub mod compare;
 mod compare_majors;
 mod compare_members;
+mod compare_public;
 mod compare_roles;
 mod compare_schema;
 mod compare_tables;

@@ -101,10 +101,11 @@ pub async fn restore(order: &RestoreOrder<'_>) -> Result<Said, PgError> {
 }
 
 /// Settings of the database that would end or hinder the load (G16): they are the database's own business
-/// once it is loaded. What only a superuser may set is asked for by no one else: the server would refuse the session.
+/// once it is loaded. So are those that read a NULL as something else. What only a superuser may set is asked for by no one else: the server would refuse the session.
 fn options(order: &RestoreOrder<'_>) -> String {
     let mut options = "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 \
-         -c idle_in_transaction_session_timeout=0 -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10"
+         -c idle_in_transaction_session_timeout=0 -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 \
+         -c array_nulls=on -c transform_null_equals=off"
         .to_owned();
     if order.major >= 14 {
         options.push_str(" -c idle_session_timeout=0");

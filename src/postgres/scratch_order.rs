@@ -185,6 +185,17 @@ impl ScratchOrder {
         self
     }
 
+    /// For reading alone: no event trigger of the restored database fires, such as one at login that writes a row or lets nobody
+    /// in. Before 17 there is none at login.
+    #[must_use]
+    pub fn without_event_triggers(mut self, major: i32) -> Self {
+        if major >= 17 {
+            let (name, value) = ("event_triggers".to_owned(), "off".to_owned());
+            self.settings.entry(name).or_insert(value);
+        }
+        self
+    }
+
     /// With maintenance settings of production, but for those that the user has set.
     #[must_use]
     pub fn maintained_as(mut self, production: &BTreeMap<String, String>) -> Self {

@@ -236,7 +236,8 @@ async fn restored(
     observer.reached(Step::StartingServer).await;
     let database = &archive.manifest.server.database;
     let order = ScratchOrder::of(&archive.contents, &plan.parameters);
-    let mut order = order.in_database(&archive.contents, database);
+    let order = order.in_database(&archive.contents, database);
+    let mut order = order.without_event_triggers(major);
     order.locales.extend(plan.locales.iter().cloned());
     order.application_role = plan.application_role.clone();
     order.reader = Some(reader()?);

@@ -19,8 +19,8 @@ use crate::pg::Server;
 use crate::runs::{FIRST, manifest, plan};
 
 pub struct Made {
-    store: Arc<dyn ObjectStore>,
-    prefix: String,
+    pub store: Arc<dyn ObjectStore>,
+    pub prefix: String,
     major: i32,
     /// What the check said of what no dump holds.
     told: Vec<String>,
@@ -36,7 +36,7 @@ pub async fn backup(major: i32, settings: &[&str], sql: &str) -> Made {
     backup_of(&source, major).await
 }
 
-async fn backup_of(source: &Server, major: i32) -> Made {
+pub async fn backup_of(source: &Server, major: i32) -> Made {
     let store: Arc<dyn ObjectStore> = Arc::new(Memory::new());
     let scratch = tempfile::tempdir().unwrap();
     let target = source.target("shop");
@@ -274,7 +274,7 @@ async fn g3_what_no_dump_holds_is_left_out_with_its_reason(
     left_out(&made, names, why).await;
 }
 
-async fn left_out(made: &Made, names: &[&str], why: &str) {
+pub async fn left_out(made: &Made, names: &[&str], why: &str) {
     let wanted: BTreeSet<&str> = names.iter().copied().collect();
     let told: BTreeSet<&str> = made.told.iter().map(String::as_str).collect();
     assert_eq!(told, wanted);
