@@ -4,6 +4,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// How a note begins of what no dump holds and somebody accepted.
+pub const ACCEPTED: &str = "no dump holds it, which is accepted: ";
+
+/// How many of the notes are such.
+#[must_use]
+pub fn accepted(notes: &[String]) -> usize {
+    notes.iter().filter(|n| n.starts_with(ACCEPTED)).count()
+}
+
 use super::{FORMAT_VERSION, Name};
 use crate::api::restore_drill::Verdict;
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::manifest::ACCEPTED;
+
 /// Most that no dump holds and that are named one by one.
 const NAMED: usize = 100;
 
@@ -122,9 +124,8 @@ impl Comparison {
             accepted.contains(&d.object) || accepted.contains(&format!("{} {}", d.what, d.object))
         });
         let known = known.iter();
-        self.notes.extend(
-            known.map(|d| format!("no dump holds it, which is accepted: {}", d.sentence())),
-        );
+        self.notes
+            .extend(known.map(|d| format!("{ACCEPTED}{}", d.sentence())));
         let more = open.len().saturating_sub(NAMED);
         let named = open.iter().take(NAMED);
         self.not_compared

@@ -5,7 +5,7 @@ use super::page::{Banner, Bar, Block, Cell, Figure, Page, Section, Table, Tone};
 use super::words::{self, span, time};
 use super::{Source, Standing};
 use crate::api::restore_drill::Verdict;
-use crate::manifest::{Objective, Proof};
+use crate::manifest::{Objective, Proof, accepted};
 use crate::work::human::{number, size, thousands};
 
 pub(super) fn page(proof: &Proof, source: &Source) -> Page {
@@ -42,6 +42,9 @@ pub(super) fn page(proof: &Proof, source: &Source) -> Page {
 
 fn banner(proof: &Proof, source: &Source) -> Banner {
     let meaning = match proof.result {
+        Verdict::Passed if proof.proves && accepted(&proof.notes) > 0 => {
+            "This backup is proven: all of it came back as it was, but for what no dump holds and somebody accepted (see the notes)."
+        }
         Verdict::Passed if proof.proves => "This backup is proven: all of it came back as it was.",
         Verdict::Passed => "Equal as far as it was compared. Nothing is proven.",
         Verdict::Failed => {

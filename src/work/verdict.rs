@@ -1,9 +1,10 @@
 //! What a drill says, and the score (DESIGN §7, G27, G28). Pure.
 
 use super::expected::CHANGED_BY_EXTENSION;
+use super::human;
 use crate::api::Reason;
 use crate::api::restore_drill::{Compare, CompareContent, CompareRows, Verdict};
-use crate::manifest::{CheckProof, ProofDifference, ScorePart};
+use crate::manifest::{CheckProof, ProofDifference, ScorePart, accepted};
 use crate::postgres::compare::{Comparison, Difference};
 use crate::postgres::judge::Judged;
 
@@ -183,8 +184,16 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
         };
     } else if whole {
         let c = findings.comparison;
+        let but = match accepted(&c.notes) {
+            0 => String::new(),
+            n => format!(
+                ", but for {} that no dump holds and that {} accepted (see the notes)",
+                human::count(n, "thing"),
+                if n == 1 { "is" } else { "are" }
+            ),
+        };
         let text = format!(
-            "{} of {} tables and everything else came back as they were, {} rows",
+            "{} of {} tables and everything else came back as they were{but}, {} rows",
             c.equal, c.tables, c.rows
         );
         (Verdict::Passed, Reason::Succeeded, text)
