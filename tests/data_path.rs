@@ -98,6 +98,10 @@ mod spoil_more;
 mod spoil_rest;
 #[path = "data_path/spoiled.rs"]
 mod spoiled;
+#[path = "support/standby.rs"]
+mod standby;
+#[path = "data_path/standbys.rs"]
+mod standbys;
 #[path = "data_path/stumbles.rs"]
 mod stumbles;
 #[path = "data_path/truncates.rs"]

@@ -39,6 +39,8 @@ mod prechecks;
 mod proxy;
 #[path = "migrations/rules.rs"]
 mod rules;
+#[path = "support/standby.rs"]
+mod standby;
 #[path = "migrations/standbys.rs"]
 mod standbys;
 #[path = "migrations/waiting.rs"]

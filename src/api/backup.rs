@@ -140,6 +140,10 @@ pub struct BackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub rows: Option<i64>,
+    /// The recovery point: everything that was committed by then is in it. Of a backup from a standby it is what the standby had
+    /// replayed, which may be older than `startedAt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_at: Option<Timestamp>,
     /// Write-ahead log position, sampled before the locks, for example `0/16B3748`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]

@@ -280,6 +280,7 @@ fn complete(
         }),
         tables: Some(figures.tables.max(0)),
         rows: Some(figures.rows.max(0)),
+        data_at: figures.data_at,
         lsn: figures.lsn.as_deref().map(|text| first(text, 32)),
         server_version: Some(first(&figures.server_version, 64)),
         database_name: Some(first(&figures.database_name, 256)),

@@ -80,6 +80,9 @@ fn is_of(backup: &Backup, record: &DrillRecord, last: Option<&DrillOutcome>) -> 
     let Some(data_at) = record.data_at else {
         return false;
     };
+    if let Some(own) = status.data_at {
+        return own == data_at;
+    }
     let after = status
         .started_at
         .is_none_or(|t| data_at >= earlier(t, CLOCKS));

@@ -36,7 +36,8 @@ pub(super) fn is_proven(backup: &Backup) -> bool {
     is_whole(backup) && status.is_some_and(|s| is_true(&s.conditions, PROVEN))
 }
 
-/// Its recovery point, as far as the object tells: when its first attempt began. The worker asks the manifest itself.
+/// Its recovery point; of one that no worker told, when its first attempt began. The worker asks the manifest itself.
 pub(super) fn data_at(backup: &Backup) -> Option<Timestamp> {
-    backup.status.as_ref().and_then(|s| s.started_at)
+    let status = backup.status.as_ref()?;
+    status.data_at.or(status.started_at)
 }

@@ -59,13 +59,14 @@ fn open(
     open.cloned().collect()
 }
 
-/// When the newest complete backup's first attempt began: its data is at least as new. The status remembers one that is gone.
+/// The recovery point of the newest complete backup; of one that did not tell, when its first attempt began: its data is at
+/// least as new, unless it is a standby's. The status remembers one that is gone.
 #[must_use]
 pub fn recovery_point(backups: &[Backup], old: Option<Timestamp>) -> Option<Timestamp> {
     let complete = backups.iter().filter_map(|backup| {
         let status = backup.status.as_ref()?;
         let complete = is_true(&status.conditions, COMPLETE);
-        status.started_at.filter(|_| complete)
+        status.data_at.or(status.started_at).filter(|_| complete)
     });
     complete.chain(old).max()
 }

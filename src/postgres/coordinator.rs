@@ -12,6 +12,7 @@ use super::connect::{Connection, connect};
 use super::error::PgError;
 pub use super::locks::LockPatience;
 use super::locks::{self, Locked};
+use super::standby;
 use super::step::{Observer, Step};
 use super::target::Target;
 use crate::api::Reason;
@@ -87,7 +88,13 @@ impl Coordinator {
                 }
             }
             observer.reached(Step::Locked).await;
-            let (identity, snapshot, data_at) = export(&connection.client, &mut base).await?;
+            // Before the snapshot, so that no more is claimed than is in it.
+            let replayed = match base.in_recovery {
+                true => Some(standby::replayed(&monitor.client).await?),
+                false => None,
+            };
+            let (identity, snapshot, now) = export(&connection.client, &mut base).await?;
+            let data_at = replayed.map_or(now, |replayed| replayed.min(now));
             observer.reached(Step::Exported).await;
             let unlocked = locks::unlocked(&connection.client).await?;
             if let Some(what) = unlocked.first() {
@@ -126,7 +133,7 @@ impl Coordinator {
         &self.snapshot
     }
 
-    /// When the snapshot was taken, by the server's clock: the recovery point.
+    /// The recovery point: when the snapshot was taken, by the server's clock; on a standby, what it had replayed by then (G5).
     #[must_use]
     pub fn data_at(&self) -> jiff::Timestamp {
         self.data_at

@@ -73,6 +73,7 @@ mod scratch_network;
 mod scratch_order;
 mod search_path;
 mod sqlstate;
+mod standby;
 pub mod step;
 pub mod target;
 pub mod tls;

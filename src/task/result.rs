@@ -65,6 +65,9 @@ pub struct BackupResult {
     pub tables: i64,
     /// Rows.
     pub rows: i64,
+    /// The recovery point; absent from workers of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_at: Option<jiff::Timestamp>,
     /// Position before the locks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lsn: Option<String>,

@@ -205,6 +205,7 @@ fn completed(manifest: &Manifest) -> TaskResult {
         stored_bytes: counts.stored_bytes,
         tables: counts.tables,
         rows: counts.rows,
+        data_at: Some(manifest.data_at),
         lsn: Some(manifest.base.position.lsn.clone()),
         server_version: manifest.server.version.clone(),
         database_name: manifest.server.database.clone(),

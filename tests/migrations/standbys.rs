@@ -1,17 +1,15 @@
 //! Who follows the WAL is listed, and what is kept for them is watched, before anything is touched (M15, M19).
 
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lifeboat::api::Reason;
 use lifeboat::postgres::migrate::{Bounds, Finding, Level, What, precheck};
-use lifeboat::postgres::{Connection, connect};
 use rstest::rstest;
 
 use crate::bench::Database;
-use crate::pg::{Server, free_port, run};
-use crate::prechecks::{LOOK, ORDERS, PATIENT, Stopped, found, is, only, until};
+use crate::pg::Server;
+use crate::prechecks::{LOOK, ORDERS, PATIENT, found, is, only, until};
+use crate::standby::{Standby, pause, session};
 
 /// M19: a slot that nobody reads is a note until it is about to lose what it needs, and afterwards.
 #[rstest]
@@ -59,72 +57,16 @@ async fn m19_a_slot_that_is_about_to_be_lost_blocks(#[values(15, 17)] major: i32
     assert!(blocks >= 2 && levels.len() > blocks, "{levels:?}");
 }
 
-/// A standby that streams from the server, in a folder of its own.
-fn standby(server: &Server, dir: &Path, port: u16) -> Stopped {
-    let data = dir.join("data");
-    run(server
-        .tool("pg_basebackup")
-        .arg("-R")
-        .arg("--checkpoint=fast")
-        .arg("--no-sync")
-        .arg("-D")
-        .arg(&data));
-    let mut command = Command::new(server.bin.join("postgres"));
-    command.arg("-D").arg(&data).arg("-p").arg(port.to_string());
-    let socket = format!("unix_socket_directories={}", dir.display());
-    for setting in [
-        &socket,
-        "listen_addresses=",
-        "fsync=off",
-        "hot_standby_feedback=on",
-        "cluster_name=replica",
-    ] {
-        command.arg("-c").arg(setting);
-    }
-    let log = std::fs::File::create(dir.join("log")).unwrap();
-    Stopped(
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap(),
-    )
-}
-
-/// From now on the standby replays nothing.
-async fn pause(there: &Connection) {
-    let pause = there.client.batch_execute("SELECT pg_wal_replay_pause()");
-    pause.await.unwrap();
-    let asked = "SELECT pg_get_wal_replay_pause_state() = 'paused'";
-    while !there
-        .client
-        .query_one(asked, &[])
-        .await
-        .unwrap()
-        .get::<_, bool>(0)
-    {
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
 /// M15: after a segment that locked readers out the next one waits until the standbys have replayed it; a standby takes none.
 #[tokio::test(flavor = "multi_thread")]
 async fn m15_the_next_segment_waits_until_a_standby_has_replayed_the_last() {
     let server = Server::start(15, &["wal_level=replica", "max_wal_senders=10"]);
     let mut database = Database::new(&server, "shop", ORDERS).await;
-    let dir = tempfile::Builder::new()
-        .prefix("lb-standby")
-        .tempdir_in("/tmp")
-        .unwrap();
-    let port = free_port();
-    let _standby = standby(&server, dir.path(), port);
+    let replica = Standby::of(&server);
     let streams = "SELECT coalesce(bool_and(state = 'streaming'), false) FROM pg_stat_replication";
     until(&database, streams).await;
-    let mut far = server.target("shop");
-    far.host = dir.path().to_string_lossy().into_owned();
-    far.port = port;
-    let there = connect(&far, "test").await.unwrap();
+    let far = replica.target(server.target("shop"));
+    let there = session(&far).await;
     pause(&there).await;
 
     let files = [
@@ -168,18 +110,11 @@ async fn m19_the_next_segment_waits_for_who_is_behind() {
         ],
     );
     let database = Database::new(&server, "shop", ORDERS).await;
-    let dir = tempfile::Builder::new()
-        .prefix("lb-standby")
-        .tempdir_in("/tmp")
-        .unwrap();
-    let port = free_port();
-    let _standby = standby(&server, dir.path(), port);
+    let replica = Standby::of(&server);
     let streams = "SELECT coalesce(bool_and(state = 'streaming'), false) FROM pg_stat_replication";
     until(&database, streams).await;
-    let mut far = server.target("shop");
-    far.host = dir.path().to_string_lossy().into_owned();
-    far.port = port;
-    let there = connect(&far, "test").await.unwrap();
+    let far = replica.target(server.target("shop"));
+    let there = session(&far).await;
     pause(&there).await;
     let files = [("1_a.sql", "SELECT 1"), ("2_b.sql", "SELECT 2")];
     let mut order = database.order(&files).await;
@@ -229,12 +164,7 @@ async fn m19_the_next_segment_waits_for_who_is_behind() {
 async fn m15_a_standby_is_listed_and_blocks_when_it_is_far_behind(#[values(15, 17)] major: i32) {
     let server = Server::start(major, &["wal_level=replica", "max_wal_senders=10"]);
     let mut database = Database::new(&server, "shop", ORDERS).await;
-    let dir = tempfile::Builder::new()
-        .prefix("lb-standby")
-        .tempdir_in("/tmp")
-        .unwrap();
-    let port = free_port();
-    let _standby = standby(&server, dir.path(), port);
+    let replica = Standby::of(&server);
     until(
         &database,
         "SELECT count(*) = 1 AND coalesce(bool_and(state = 'streaming' AND replay_lsn = pg_current_wal_lsn() AND backend_xmin IS NOT NULL), false) FROM pg_stat_replication",
@@ -272,10 +202,7 @@ async fn m15_a_standby_is_listed_and_blocks_when_it_is_far_behind(#[values(15, 1
         &["acknowledged"],
     );
 
-    let mut there = server.target("shop");
-    there.host = dir.path().to_string_lossy().into_owned();
-    there.port = port;
-    let there = connect(&there, "test").await.unwrap();
+    let there = session(&replica.target(server.target("shop"))).await;
     let seen = precheck(&there.client, &Bounds::default()).await.unwrap();
     only(
         &seen,

@@ -144,6 +144,7 @@ proptest! {
                 stored_bytes,
                 tables,
                 rows,
+                data_at: Some(jiff::Timestamp::MAX),
                 lsn: Some("FFFFFFFF/FFFFFFFF".to_owned()),
                 server_version: "17.2 (Debian 17.2-1.pgdg120+1)".to_owned(),
                 database_name,

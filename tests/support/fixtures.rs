@@ -198,6 +198,7 @@ pub fn success() -> TaskResult {
             stored_bytes: 300,
             tables: 5,
             rows: 336_776,
+            data_at: None,
             lsn: Some("0/16B3748".to_owned()),
             server_version: "17.2".to_owned(),
             database_name: "shop".to_owned(),
