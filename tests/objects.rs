@@ -8,10 +8,14 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "objects/lies.rs"]
+mod lies;
 #[path = "support/s3_server.rs"]
 mod s3_server;
 #[path = "support/suite.rs"]
 mod suite;
+#[path = "objects/trouble.rs"]
+mod trouble;
 
 use std::io::Write as _;
 use std::net::TcpListener;

@@ -7,8 +7,7 @@ use super::database::{DatabaseArgs, Scratch, explain, random_hex};
 use crate::api::backup::BackupReason;
 use crate::codec::{Limits, ObjectWriter, Recipients};
 use crate::manifest::Manifest;
-use crate::objects::Location;
-use crate::objects::probe::writable;
+use crate::objects::{Location, probe};
 use crate::postgres::LockPatience;
 use crate::work::backup::{Identity, Plan, run as make};
 use crate::work::failure::Failure;
@@ -49,10 +48,16 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let scratch = Scratch::make()?;
     let plan = plan(&args, &scratch).await?;
     // Before anything is locked or dumped.
-    writable(plan.store.as_ref())
-        .await
+    let (can, outcome) = probe(plan.store.as_ref()).await;
+    outcome
         .map_err(Failure::from)
         .map_err(|e| explain(e.into(), &plan.target))?;
+    if can.conditional_writes == Some(false) {
+        eprintln!(
+            "warning: {} does not honour If-None-Match, so it would not keep one writer from overwriting another; this backup has a folder of its own",
+            plan.store.place()
+        );
+    }
     let progress = Progress::new(Show::Person);
     let began = Instant::now();
     let mut open = None;

@@ -1,6 +1,7 @@
 //! What can go wrong with a store, in words for people and never with a credential (P8).
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -62,6 +63,7 @@ pub struct StoreError {
     detail: String,
     missing: bool,
     ambiguous: bool,
+    nobodys: bool,
 }
 
 fn where_to(place: &str, key: &str) -> String {
@@ -89,6 +91,7 @@ impl StoreError {
             detail: clean(detail.as_ref()),
             missing: false,
             ambiguous: false,
+            nobodys: false,
         }
     }
 
@@ -111,6 +114,28 @@ impl StoreError {
     #[must_use]
     pub(crate) fn or_done(mut self) -> Self {
         self.ambiguous = true;
+        self
+    }
+
+    /// Marks that whoever answered may be no store at all.
+    #[must_use]
+    pub(crate) fn nobodys(mut self) -> Self {
+        self.nobodys = true;
+        self
+    }
+
+    /// Whether whoever answered may be no store at all.
+    pub(crate) fn is_nobodys(&self) -> bool {
+        self.nobodys
+    }
+
+    /// Says how often and how long it was tried, if it was more than once.
+    #[must_use]
+    pub(crate) fn after(mut self, times: u32, spent: Duration) -> Self {
+        if times > 1 {
+            let seconds = spent.as_secs();
+            self.detail = format!("{} (tried {times} times in {seconds} s)", self.detail);
+        }
         self
     }
 

@@ -16,9 +16,13 @@ pub mod location;
 pub mod memory;
 pub mod probe;
 pub mod s3;
+mod s3_answer;
 mod s3_connect;
 mod s3_error;
+mod s3_list;
 mod s3_open;
+mod s3_read;
+mod s3_tries;
 
 pub use dir::Dir;
 pub use error::{Operation, StoreError};
@@ -47,7 +51,7 @@ pub const PAGE_ENTRIES: usize = 1_000;
 /// Whether a put may replace what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutMode {
-    /// It may. Only the probe's key is ever written so (P2).
+    /// It may. Only the probe's keys are ever written so (P2).
     Overwrite,
     /// It must not (`If-None-Match: *`): [`Reason::AlreadyExists`] if the key is taken.
     CreateOnly,

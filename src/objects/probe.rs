@@ -2,19 +2,20 @@
 
 use bytes::Bytes;
 
-use super::{Depth, ObjectStore, PutMode, StoreError};
+use super::{Depth, ObjectStore, Operation, Part, PutMode, StoreError, Upload};
 use crate::api::Reason;
 use crate::task::ProbeResult;
 
-/// The one key that is ever overwritten (P2).
+/// This and [`PROBE_UPLOAD`] are the keys that are ever overwritten (P2).
 pub const PROBE_KEY: &str = ".lifeboat/probe/key";
-/// Begun and aborted, so never visible.
+/// What is uploaded in parts, as large backups are.
 pub const PROBE_UPLOAD: &str = ".lifeboat/probe/multipart";
 /// Content of both.
 const CONTENT: &[u8] =
     b"Lifeboat wrote this to find out what the store can do. It may be deleted.\n";
 
-/// Looks what a store can do: put, conditional put, multipart and abort; list and delete are only noted.
+/// Looks what a store can do: put, conditional put, an upload in parts from its beginning to its end, and
+/// what is given up; list and delete are only noted.
 ///
 /// The result holds what was found out, also when an error ends the probe.
 pub async fn probe(store: &dyn ObjectStore) -> (ProbeResult, Result<(), StoreError>) {
@@ -35,18 +36,10 @@ pub async fn probe(store: &dyn ObjectStore) -> (ProbeResult, Result<(), StoreErr
     }
     found.list = noted(store.list(".lifeboat/probe/", Depth::All, None).await);
     found.delete = noted(store.delete(PROBE_KEY).await);
+    if found.delete == Some(true) {
+        found.delete = noted(store.delete(PROBE_UPLOAD).await);
+    }
     (found, Ok(()))
-}
-
-/// Whether a backup could be begun here: an upload is begun and aborted, and nothing becomes visible.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn writable(store: &dyn ObjectStore) -> Result<(), StoreError> {
-    let upload = store
-        .begin(PROBE_UPLOAD, super::size(CONTENT.len()))
-        .await?;
-    store.abort(&upload).await
 }
 
 async fn writes(store: &dyn ObjectStore, found: &mut ProbeResult) -> Result<(), StoreError> {
@@ -66,14 +59,47 @@ async fn writes(store: &dyn ObjectStore, found: &mut ProbeResult) -> Result<(), 
             _ => return Err(error),
         },
     };
-    let upload = store.begin(PROBE_UPLOAD, super::size(body.len())).await?;
-    let part = store.upload_part(&upload, 1, body).await;
-    // Abort whatever became of the part: an upload left open costs money.
-    let aborted = store.abort(&upload).await;
-    part?;
-    aborted?;
+    in_parts(store, body).await?;
     found.writable = Some(true);
     Ok(())
+}
+
+/// Uploads in parts and gives it up, then once more to the end: some stores can begin and not complete, and
+/// a backup would find that out when all its bytes are there.
+async fn in_parts(store: &dyn ObjectStore, body: Bytes) -> Result<(), StoreError> {
+    let (upload, _) = begun(store, body.clone()).await?;
+    store.abort(&upload).await?;
+    let (upload, part) = begun(store, body.clone()).await?;
+    if let Err(error) = store.complete(&upload, &[part]).await {
+        // The first failure is what is told.
+        let _ = store.abort(&upload).await;
+        return Err(error);
+    }
+    match store.get(PROBE_UPLOAD, 2 * super::size(body.len())).await {
+        Ok(found) if found == body => Ok(()),
+        // Who writes backups need not read them (P7).
+        Err(error) if error.reason() == Reason::StoreAccessDenied => Ok(()),
+        Err(error) if !error.is_missing() => Err(error),
+        _ => Err(StoreError::new(
+            Reason::StoreFailed,
+            Operation::Complete,
+            &store.place(),
+            PROBE_UPLOAD,
+            "the store said that the upload is complete, and gives something else back",
+        )),
+    }
+}
+
+/// An upload with its only part. One whose part fails is given up: left open it would cost money.
+async fn begun(store: &dyn ObjectStore, body: Bytes) -> Result<(Upload, Part), StoreError> {
+    let upload = store.begin(PROBE_UPLOAD, super::size(body.len())).await?;
+    match store.upload_part(&upload, 1, body).await {
+        Ok(part) => Ok((upload, part)),
+        Err(error) => {
+            let _ = store.abort(&upload).await;
+            Err(error)
+        }
+    }
 }
 
 fn noted<T>(answer: Result<T, StoreError>) -> Option<bool> {
@@ -90,7 +116,7 @@ mod tests {
 
     use super::*;
     use crate::objects::memory::Conditional;
-    use crate::objects::{Fault, Flaky, Memory, Operation, When};
+    use crate::objects::{Fault, Flaky, Memory, When};
 
     fn denied(operation: Operation, reason: Reason) -> Flaky {
         let fault = Fault {
@@ -154,18 +180,34 @@ mod tests {
         );
     }
 
+    #[rstest::rstest]
+    #[case(Operation::UploadPart)]
+    #[case(Operation::Complete)]
     #[tokio::test]
-    async fn a_part_that_fails_leaves_no_upload_open() {
+    async fn a_store_that_cannot_end_an_upload_is_found_and_no_upload_stays_open(
+        #[case] operation: Operation,
+    ) {
         let memory = Arc::new(Memory::new());
         let fault = Fault {
-            operation: Operation::UploadPart,
+            operation,
             call: 0,
             when: When::Before,
             reason: Reason::StoreAccessDenied,
         };
         let (found, outcome) = probe(&Flaky::new(memory.clone(), vec![fault])).await;
-        assert!(outcome.is_err());
+        assert_eq!(outcome.unwrap_err().operation(), operation);
         assert_eq!(found.writable, Some(false));
         assert_eq!(memory.open_uploads(), 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_probe_stays_where_it_may_delete_and_reading_need_not_be_allowed() {
+        let memory = Memory::new();
+        probe(&memory).await.1.unwrap();
+        let left = memory.list(".lifeboat/", Depth::All, None).await.unwrap();
+        assert_eq!(left.objects, []);
+        let (found, outcome) = probe(&denied(Operation::Get, Reason::StoreAccessDenied)).await;
+        outcome.unwrap();
+        assert_eq!(found.writable, Some(true));
     }
 }

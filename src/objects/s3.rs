@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::s3_connect::{ATTEMPTS, retries};
+use super::s3_answer::Whole;
 use super::s3_error::Context;
 use super::s3_open::{Secrets, ServerDate, place};
+use super::s3_tries::{Again, Failed, Known, Patience};
 use super::{
-    CALL_LIMIT, Depth, Listed, ObjectStore, Operation, PAGE_ENTRIES, Page, Part, Put, PutMode,
-    StoreError, Upload,
+    CALL_LIMIT, Depth, ObjectStore, Operation, Page, Part, Put, PutMode, StoreError, Upload,
 };
 use crate::api::Reason;
 
@@ -30,15 +30,24 @@ pub struct S3 {
     pub(super) prefix: String,
     /// Blanked in every message.
     pub(super) secrets: Secrets,
+    pub(super) patience: Patience,
+    pub(super) known: Known,
 }
 
 impl S3 {
-    fn full(&self, key: &str) -> String {
+    /// Gives up a call after `whole` instead of 190 s.
+    #[must_use]
+    pub fn patient(mut self, whole: Duration) -> Self {
+        self.patience = Patience(whole);
+        self
+    }
+
+    pub(super) fn full(&self, key: &str) -> String {
         super::join(&self.prefix, key)
     }
 
     /// A key of the bucket as the rest of the program knows it.
-    fn relative(&self, full: &str) -> String {
+    pub(super) fn relative(&self, full: &str) -> String {
         if self.prefix.is_empty() {
             return full.to_owned();
         }
@@ -48,114 +57,91 @@ impl S3 {
             .to_owned()
     }
 
-    /// Reads an answer's body, bounded in size and time.
-    async fn body(
-        &self,
-        key: &str,
-        answer: GetObjectOutput,
-        max_bytes: u64,
-    ) -> Result<Bytes, StoreError> {
-        let place = self.place();
-        let length = answer
-            .content_length()
-            .and_then(|bytes| u64::try_from(bytes).ok());
-        super::check_size(length.unwrap_or(0), max_bytes, &place, key)?;
-        let mut body = answer.body;
-        let read = async {
-            let mut whole = BytesMut::new();
-            while let Some(chunk) = body.next().await {
-                let chunk = chunk.map_err(|_| {
-                    let text = "the connection was lost";
-                    StoreError::new(Reason::StoreUnreachable, Operation::Get, &place, key, text)
-                })?;
-                whole.extend_from_slice(&chunk);
-                super::check_size(super::size(whole.len()), max_bytes, &place, key)?;
-            }
-            Ok(whole.freeze())
-        };
-        let late = |_| {
-            let text = "no answer in time";
-            StoreError::new(Reason::StoreUnreachable, Operation::Get, &place, key, text)
-        };
-        tokio::time::timeout(CALL_LIMIT, read).await.map_err(late)?
+    pub(super) fn place_text(&self) -> String {
+        place(&self.bucket, &self.prefix)
     }
 
-    /// Runs one call, bounded in time, its failure translated.
-    async fn call<T, E>(
-        &self,
+    pub(super) fn context<'a>(
+        &'a self,
         operation: Operation,
-        key: &str,
+        place: &'a str,
+        key: &'a str,
+    ) -> Context<'a> {
+        Context {
+            operation,
+            place,
+            bucket: &self.bucket,
+            key,
+        }
+    }
+
+    /// One try of one request, its failure translated.
+    pub(super) async fn sent<T, E>(
+        &self,
+        context: &Context<'_>,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-    ) -> Result<T, StoreError>
+    ) -> Result<T, Failed>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
-        let place = self.place();
-        let context = Context {
-            operation,
-            place: &place,
-            bucket: &self.bucket,
-            key,
-        };
-        match tokio::time::timeout(CALL_LIMIT, call).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(context.explain(&error).without(&self.secrets.0)),
-            Err(_) => Err(context.timed_out()),
+        let answer = call.await;
+        if matches!(answer, Ok(_) | Err(SdkError::ServiceError(_))) {
+            self.known.answered();
         }
-    }
-
-    /// One `If-None-Match: *`, tried several times.
-    ///
-    /// We repeat it ourselves, because the SDK would hide that a 412 came after a try of ours whose answer
-    /// was lost. Such a 412 may mean our own object: then what is there is read and compared. If it is
-    /// ours the put has succeeded; if it differs, or we may not read (P7), it is `AlreadyExists`: what
-    /// could not be seen is never called good (P13).
-    async fn create(&self, key: &str, body: Bytes) -> Result<Put, StoreError> {
-        let mut lost = false;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let error = match self.put_once(key, body.clone(), PutMode::CreateOnly).await {
-                Ok(put) => return Ok(put),
-                Err(error) => error,
-            };
-            if error.reason() == Reason::AlreadyExists && lost {
-                let there = self.get(key, super::size(body.len())).await;
-                return match there {
-                    Ok(found) if found == body => Ok(Put::default()),
-                    _ => Err(error),
-                };
+        answer.map_err(|error| {
+            let failed = context.explain(&error);
+            Failed {
+                error: failed.error.without(&self.secrets.0),
+                ..failed
             }
-            lost |= error.may_have_happened();
-            if error.permanent() || tries >= ATTEMPTS {
-                return Err(error);
-            }
-            tokio::time::sleep(Duration::from_millis(300 * u64::from(tries))).await;
-        }
-    }
-
-    async fn put_once(&self, key: &str, body: Bytes, mode: PutMode) -> Result<Put, StoreError> {
-        let date = ServerDate::default();
-        let request = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(self.full(key))
-            .body(ByteStream::from(body));
-        let (request, tries) = match mode {
-            PutMode::Overwrite => (request, ATTEMPTS),
-            PutMode::CreateOnly => (request.if_none_match("*"), 1),
-        };
-        let own = aws_sdk_s3::Config::builder().retry_config(retries(tries));
-        let call = request
-            .customize()
-            .interceptor(date.clone())
-            .config_override(own)
-            .send();
-        self.call(Operation::Put, key, call).await?;
-        Ok(Put {
-            server_date: date.read(),
         })
+    }
+
+    /// One `If-None-Match: *`, tried as long as others.
+    ///
+    /// A 412 may come after a try of ours whose answer was lost, and mean our own object: then what is there
+    /// is read and compared. If it is ours the put has succeeded; if it differs, or we may not read (P7), it
+    /// is `AlreadyExists`: what could not be seen is never called good (P13).
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<Put, StoreError> {
+        match self.put_once(key, bytes.clone(), PutMode::CreateOnly).await {
+            Ok(put) => Ok(put),
+            Err((error, true)) if error.reason() == Reason::AlreadyExists => {
+                match self.get(key, super::size(bytes.len())).await {
+                    Ok(found) if found == bytes => Ok(Put::default()),
+                    _ => Err(error),
+                }
+            }
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    async fn put_once(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        mode: PutMode,
+    ) -> Result<Put, (StoreError, bool)> {
+        let place = self.place_text();
+        let context = self.context(Operation::Put, &place, key);
+        let full = self.full(key);
+        let (bytes, full, context) = (&bytes, &full, &context);
+        let request = |sum: bool| async move {
+            let date = ServerDate::default();
+            let request = self.client.put_object().bucket(&self.bucket).key(full);
+            let request = request.body(ByteStream::from(bytes.clone()));
+            let request = match mode {
+                PutMode::Overwrite => request,
+                PutMode::CreateOnly => request.if_none_match("*"),
+            };
+            let request = request.customize().interceptor(date.clone());
+            let call = request.config_override(sums(sum)).send();
+            let answer = self.sent(context, call).await?;
+            named(context, answer.e_tag())?;
+            Ok(Put {
+                server_date: date.read(),
+            })
+        };
+        self.tried(context, || self.summed(&request)).await
     }
 
     /// After a `complete` whose answer was lost the next try finds no upload: is the object there?
@@ -168,23 +154,18 @@ impl S3 {
 #[async_trait]
 impl ObjectStore for S3 {
     fn place(&self) -> String {
-        place(&self.bucket, &self.prefix)
+        self.place_text()
     }
 
     async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<Put, StoreError> {
         match mode {
-            PutMode::Overwrite => self.put_once(key, body, mode).await,
+            PutMode::Overwrite => {
+                let put = self.put_once(key, body, mode).await;
+                put.map_err(|(error, _)| error)
+            }
             PutMode::CreateOnly => {
-                let late = |_| {
-                    let text = "no answer in time";
-                    StoreError::new(
-                        Reason::StoreUnreachable,
-                        Operation::Put,
-                        &self.place(),
-                        key,
-                        text,
-                    )
-                };
+                let place = self.place_text();
+                let late = |_| self.context(Operation::Put, &place, key).timed_out();
                 let all = self.create(key, body);
                 tokio::time::timeout(CALL_LIMIT, all).await.map_err(late)?
             }
@@ -192,26 +173,27 @@ impl ObjectStore for S3 {
     }
 
     async fn begin(&self, key: &str, part_bytes: u64) -> Result<Upload, StoreError> {
-        let call = self
-            .client
-            .create_multipart_upload()
-            .bucket(&self.bucket)
-            .key(self.full(key))
-            .send();
-        let answer = self.call(Operation::Begin, key, call).await?;
-        let id = answer.upload_id().ok_or_else(|| {
-            let text = "the store gave the upload no id";
-            StoreError::new(
-                Reason::StoreFailed,
-                Operation::Begin,
-                &self.place(),
-                key,
-                text,
-            )
-        })?;
+        let place = self.place_text();
+        let context = self.context(Operation::Begin, &place, key);
+        let full = self.full(key);
+        let request = || async {
+            let whole = Whole::new("InitiateMultipartUploadResult");
+            let request = self.client.create_multipart_upload();
+            let request = request.bucket(&self.bucket).key(&full).customize();
+            let call = request.interceptor(whole.clone()).send();
+            let answer = self.sent(&context, call).await?;
+            understood(&context, &whole)?;
+            match answer.upload_id() {
+                Some(id) if !id.is_empty() => Ok(id.to_owned()),
+                _ => {
+                    let what = "it gives the upload no id";
+                    Err(Failed::new(context.not_understood(what), Again::Never))
+                }
+            }
+        };
         Ok(Upload {
             key: key.to_owned(),
-            id: id.to_owned(),
+            id: self.call(&context, request).await?,
             part_bytes,
         })
     }
@@ -222,21 +204,25 @@ impl ObjectStore for S3 {
         number: u32,
         body: Bytes,
     ) -> Result<Part, StoreError> {
-        let bytes = super::size(body.len());
-        let call = self
-            .client
-            .upload_part()
-            .bucket(&self.bucket)
-            .key(self.full(&upload.key))
-            .upload_id(&upload.id)
-            .part_number(i32::try_from(number).unwrap_or(i32::MAX))
-            .body(ByteStream::from(body))
-            .send();
-        let answer = self.call(Operation::UploadPart, &upload.key, call).await?;
+        let place = self.place_text();
+        let context = self.context(Operation::UploadPart, &place, &upload.key);
+        let full = self.full(&upload.key);
+        let (bytes, full, context) = (&body, &full, &context);
+        let request = |sum: bool| async move {
+            let request = self.client.upload_part().bucket(&self.bucket).key(full);
+            let request = request
+                .upload_id(&upload.id)
+                .part_number(i32::try_from(number).unwrap_or(i32::MAX))
+                .body(ByteStream::from(bytes.clone()));
+            let call = request.customize().config_override(sums(sum)).send();
+            let answer = self.sent(context, call).await?;
+            named(context, answer.e_tag())
+        };
+        let etag = self.call(context, || self.summed(&request)).await?;
         Ok(Part {
             number,
-            bytes,
-            etag: answer.e_tag().unwrap_or_default().to_owned(),
+            bytes: super::size(body.len()),
+            etag,
         })
     }
 
@@ -250,34 +236,39 @@ impl ObjectStore for S3 {
                     .build()
             })
             .collect();
-        let call = self
-            .client
-            .complete_multipart_upload()
-            .bucket(&self.bucket)
-            .key(self.full(&upload.key))
-            .upload_id(&upload.id)
-            .multipart_upload(
-                CompletedMultipartUpload::builder()
-                    .set_parts(Some(listed))
-                    .build(),
-            )
-            .send();
-        match self.call(Operation::Complete, &upload.key, call).await {
-            Ok(_) => Ok(()),
+        let listed = CompletedMultipartUpload::builder().set_parts(Some(listed));
+        let listed = listed.build();
+        let place = self.place_text();
+        let context = self.context(Operation::Complete, &place, &upload.key);
+        let full = self.full(&upload.key);
+        let request = || async {
+            let whole = Whole::new("CompleteMultipartUploadResult");
+            let request = self.client.complete_multipart_upload();
+            let request = request.bucket(&self.bucket).key(&full);
+            let request = request.upload_id(&upload.id);
+            let request = request.multipart_upload(listed.clone()).customize();
+            let call = request.interceptor(whole.clone()).send();
+            self.sent(&context, call).await?;
+            understood(&context, &whole)
+        };
+        match self.call(&context, request).await {
+            Ok(()) => Ok(()),
             Err(error) if error.is_missing() && self.completed(upload, parts).await => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     async fn abort(&self, upload: &Upload) -> Result<(), StoreError> {
-        let call = self
-            .client
-            .abort_multipart_upload()
-            .bucket(&self.bucket)
-            .key(self.full(&upload.key))
-            .upload_id(&upload.id)
-            .send();
-        match self.call(Operation::Abort, &upload.key, call).await {
+        let place = self.place_text();
+        let context = self.context(Operation::Abort, &place, &upload.key);
+        let full = self.full(&upload.key);
+        let request = || async {
+            let request = self.client.abort_multipart_upload();
+            let request = request.bucket(&self.bucket).key(&full);
+            let call = request.upload_id(&upload.id).send();
+            self.sent(&context, call).await
+        };
+        match self.call(&context, request).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_missing() => Ok(()),
             Err(error) => Err(error),
@@ -285,14 +276,7 @@ impl ObjectStore for S3 {
     }
 
     async fn get(&self, key: &str, max_bytes: u64) -> Result<Bytes, StoreError> {
-        let call = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(self.full(key))
-            .send();
-        let answer = self.call(Operation::Get, key, call).await?;
-        self.body(key, answer, max_bytes).await
+        self.read(key, None, max_bytes).await
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
@@ -300,36 +284,32 @@ impl ObjectStore for S3 {
         if length == 0 {
             return Ok(Bytes::new());
         }
-        let call = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(self.full(key))
-            .range(format!("bytes={}-{}", range.start, range.end - 1))
-            .send();
-        match self.call(Operation::Get, key, call).await {
-            Ok(answer) => self.body(key, answer, length).await,
+        let start = range.start;
+        match self.read(key, Some(range), length).await {
+            Ok(bytes) => Ok(bytes),
             Err(error) if error.is_missing() => Err(error),
             // A range that begins behind the object's end is refused; elsewhere it is empty.
             Err(error) => match self.head(key).await {
-                Ok(Some(size)) if size <= range.start => Ok(Bytes::new()),
+                Ok(Some(size)) if size <= start => Ok(Bytes::new()),
                 _ => Err(error),
             },
         }
     }
 
     async fn head(&self, key: &str) -> Result<Option<u64>, StoreError> {
-        let call = self
-            .client
-            .head_object()
-            .bucket(&self.bucket)
-            .key(self.full(key))
-            .send();
-        match self.call(Operation::Head, key, call).await {
+        let place = self.place_text();
+        let context = self.context(Operation::Head, &place, key);
+        let full = self.full(key);
+        let request = || async {
+            let request = self.client.head_object().bucket(&self.bucket).key(&full);
+            self.sent(&context, request.send()).await
+        };
+        match self.call(&context, request).await {
             Ok(answer) => Ok(answer
                 .content_length()
                 .and_then(|bytes| u64::try_from(bytes).ok())),
             Err(error) if error.is_missing() => Ok(None),
+            Err(error) if error.is_nobodys() => self.surely_missing(key).await,
             Err(error) => Err(error),
         }
     }
@@ -340,49 +320,47 @@ impl ObjectStore for S3 {
         depth: Depth,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let request = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .prefix(self.full(prefix))
-            .max_keys(i32::try_from(PAGE_ENTRIES).unwrap_or(i32::MAX))
-            .set_continuation_token(after.map(str::to_owned));
-        let request = match depth {
-            Depth::All => request,
-            Depth::Folder => request.delimiter("/"),
-        };
-        let answer = self.call(Operation::List, prefix, request.send()).await?;
-        let objects = answer.contents().iter().filter_map(|object| {
-            Some(Listed {
-                key: self.relative(object.key()?),
-                bytes: object
-                    .size()
-                    .and_then(|bytes| u64::try_from(bytes).ok())
-                    .unwrap_or(0),
-            })
-        });
-        let folders = answer
-            .common_prefixes()
-            .iter()
-            .filter_map(|folder| Some(self.relative(folder.prefix()?)));
-        Ok(Page {
-            objects: objects.collect(),
-            folders: folders.collect(),
-            next: answer.next_continuation_token().map(str::to_owned),
-        })
+        self.page(prefix, depth, after).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let call = self
-            .client
-            .delete_object()
-            .bucket(&self.bucket)
-            .key(self.full(key))
-            .send();
-        match self.call(Operation::Delete, key, call).await {
+        let place = self.place_text();
+        let context = self.context(Operation::Delete, &place, key);
+        let full = self.full(key);
+        let request = || async {
+            let request = self.client.delete_object().bucket(&self.bucket).key(&full);
+            self.sent(&context, request.send()).await
+        };
+        match self.call(&context, request).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_missing() => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// With a checksum of the body, or without.
+fn sums(with: bool) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder().request_checksum_calculation(match with {
+        true => RequestChecksumCalculation::WhenSupported,
+        false => RequestChecksumCalculation::WhenRequired,
+    })
+}
+
+/// Every S3 store names what it took; a web server that says yes to anything does not.
+fn named(context: &Context<'_>, etag: Option<&str>) -> Result<String, Failed> {
+    match etag {
+        Some(etag) if !etag.is_empty() => Ok(etag.to_owned()),
+        _ => {
+            let what = "it has no ETag; does the endpoint speak S3?";
+            Err(Failed::new(context.not_understood(what), Again::Never))
+        }
+    }
+}
+
+fn understood(context: &Context<'_>, whole: &Whole) -> Result<(), Failed> {
+    match whole.fault() {
+        None => Ok(()),
+        Some(what) => Err(Failed::new(context.not_understood(&what), Again::Brief)),
     }
 }

@@ -1,11 +1,10 @@
 //! How an S3 client comes to be: credentials, authority, endpoint, bounds.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
@@ -25,11 +24,7 @@ use crate::task::{CaTask, StoreTask};
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(10);
 /// One try of one request, body included: 16 MiB in a minute is 2.3 Mbit/s.
-pub(super) const ATTEMPT: Duration = Duration::from_secs(60);
-/// Tries of one request by the SDK.
-pub(super) const ATTEMPTS: u32 = 3;
-/// One request with all its tries.
-const OPERATION: Duration = Duration::from_secs(190);
+const ATTEMPT: Duration = Duration::from_secs(60);
 /// Largest file with a credential or an authority.
 const MAX_FILE: u64 = 1024 * 1024;
 /// What AWS and every store we know accept when none is named.
@@ -212,16 +207,6 @@ fn to_pem(der: &CertificateDer<'_>) -> Vec<u8> {
     pem.into_bytes()
 }
 
-/// Clients that this process has made.
-static CLIENTS: AtomicU64 = AtomicU64::new(0);
-
-/// So many tries, without the adaptive mode that would slow a whole process down.
-pub(super) fn retries(tries: u32) -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(tries)
-        .with_max_backoff(Duration::from_secs(3))
-}
-
 /// Bounds, addressing and checksums, the same for tasks and for the command line.
 pub(super) fn bounded(
     builder: aws_sdk_s3::config::Builder,
@@ -234,26 +219,22 @@ pub(super) fn bounded(
     };
     let mut builder = builder
         .force_path_style(path_style)
-        .retry_config(retries(ATTEMPTS))
-        // A quota of its own: one store that fails takes no tries from another of the same process.
-        .retry_partition(RetryPartition::new(format!(
-            "lifeboat-{}",
-            CLIENTS.fetch_add(1, Ordering::Relaxed)
-        )))
+        // We try again ourselves: the SDK counts tries instead of time, and does not know `Retry-After`.
+        .retry_config(RetryConfig::disabled())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT)
                 .operation_attempt_timeout(ATTEMPT)
-                .operation_timeout(OPERATION)
                 .build(),
         )
         // Each attempt is bounded anyway; on a throttled line this one gives up too early.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(endpoint) = target.endpoint {
-        // CRC trailers are AWS's default and break other stores (R2 501, B2 400, OSS, Ceph).
+        // Our bodies are in memory, so that their checksums are headers. Trailers break other stores (R2 501,
+        // B2 400, OSS, Ceph). Who refuses headers too gets none (`summed`).
         builder = builder
             .endpoint_url(endpoint)
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     }
     builder

@@ -2,10 +2,13 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::s3_answer;
+use super::s3_tries::{Again, Failed};
 use super::{Operation, StoreError};
 use crate::api::Reason;
 
@@ -30,35 +33,99 @@ impl Context<'_> {
             .or_done()
     }
 
-    /// Translates what a call ended with.
-    pub(super) fn explain<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
+    /// The store answered, and it makes no sense: an error, never "there is nothing" (P13).
+    pub(super) fn not_understood(&self, what: &str) -> StoreError {
+        let text = format!("the store's answer cannot be understood: {what}");
+        self.error(Reason::StoreFailed, text).or_done()
+    }
+
+    /// Translates what a try ended with.
+    pub(super) fn explain<E>(&self, error: &SdkError<E, HttpResponse>) -> Failed
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
         match error {
-            SdkError::TimeoutError(_) => self.timed_out(),
+            SdkError::TimeoutError(_) => Failed::new(self.timed_out(), Again::Line),
             SdkError::ServiceError(service) => {
-                let status = service.raw().status().as_u16();
-                self.answered(status, service.err().code(), service.err().message())
+                let error = service.err();
+                let (code, message) = (error.code(), error.message());
+                self.refused(service.raw(), code, message, error)
             }
             SdkError::ResponseError(response) => {
                 let status = response.raw().status().as_u16();
                 let detail = format!("the answer cannot be read (HTTP {status}): not an S3 store?");
-                self.error(Reason::StoreFailed, detail).or_done()
+                let error = self.error(Reason::StoreFailed, detail).or_done();
+                Failed::new(error, Again::Line)
             }
             SdkError::DispatchFailure(dispatch) => {
-                let failed = dispatch
-                    .as_connector_error()
-                    .map_or_else(|| self.unknown(), |connector| self.unreachable(connector));
+                let failed = dispatch.as_connector_error().map_or_else(
+                    || Failed::new(self.unknown(), Again::Never),
+                    |connector| self.unreachable(connector),
+                );
                 // A line that breaks before the answer is none of the SDK's kinds "timeout" and "io".
                 if dispatch.is_user() {
-                    return failed;
+                    return Failed {
+                        again: Again::Never,
+                        ..failed
+                    };
                 }
-                failed.or_done()
+                Failed {
+                    error: failed.error.or_done(),
+                    ..failed
+                }
             }
-            other => other
-                .source()
-                .map_or_else(|| self.unknown(), |source| self.unreachable(source)),
+            other => other.source().map_or_else(
+                || Failed::new(self.unknown(), Again::Never),
+                |source| self.unreachable(source),
+            ),
+        }
+    }
+
+    /// An answer with an error in it, whatever its status.
+    fn refused(
+        &self,
+        answer: &HttpResponse,
+        code: Option<&str>,
+        message: Option<&str>,
+        error: &(dyn Error + 'static),
+    ) -> Failed {
+        let status = answer.status().as_u16();
+        let body = answer.body().bytes().unwrap_or_default();
+        if (200..300).contains(&status) {
+            // Completing an upload may take long: S3 says 200 first, and how it ended in the body.
+            let Some((code, message)) = s3_answer::error_in(body) else {
+                let what = causes(error).last().map(ToString::to_string);
+                let error = self.not_understood(&what.unwrap_or_default());
+                return Failed::new(error, Again::Brief);
+            };
+            let error = self.answered(500, Some(&code), Some(&message));
+            return Failed::new(error, again(500, &code));
+        }
+        let kind = answer.headers().get("content-type").unwrap_or("no type");
+        let own = answer
+            .headers()
+            .iter()
+            .any(|(n, _)| n.starts_with("x-amz-"));
+        let known = code.unwrap_or_default();
+        if status == 404 {
+            // Without a body the SDK makes a code of its own, whoever answered.
+            let said = match body.is_empty() {
+                true => own,
+                false => s3_answer::whole(body, "Error").is_ok() && !known.is_empty(),
+            };
+            if !said {
+                let text = format!(
+                    "HTTP 404 without a code of S3 ({kind}): the endpoint does not speak S3, or something stands before it"
+                );
+                let error = self.error(Reason::StoreFailed, text).nobodys();
+                return Failed::new(error, Again::Never);
+            }
+        }
+        Failed {
+            error: self.answered(status, code, message),
+            again: again(status, known),
+            after: wait(answer.headers().get("retry-after")),
+            maybe_sum: matches!(status, 400 | 501) && !damaged(known),
         }
     }
 
@@ -115,31 +182,32 @@ impl Context<'_> {
             ("AccessDenied" | "AllAccessDisabled" | "AccountProblem", _) | (_, 403) => {
                 self.error(Reason::StoreAccessDenied, text)
             }
-            (_, 404) => StoreError::missing(self.operation, self.place, self.key),
             (_, 500..) => self.error(Reason::StoreFailed, text).or_done(),
             _ => self.error(Reason::StoreFailed, text),
         }
     }
 
     /// The store was not reached, or its certificate was refused.
-    fn unreachable(&self, error: &(dyn Error + 'static)) -> StoreError {
+    fn unreachable(&self, error: &(dyn Error + 'static)) -> Failed {
+        let line = |error| Failed::new(error, Again::Line);
         for cause in causes(error) {
             if let Some(tls) = tls_error(cause) {
                 let (reason, text) = certificate(tls);
-                return self.error(reason, text);
+                return Failed::new(self.error(reason, text), Again::Never);
             }
             if let Some(found) = cause.downcast_ref::<io::Error>() {
                 match found.kind() {
                     io::ErrorKind::ConnectionRefused => {
-                        return self.error(Reason::StoreUnreachable, "connection refused");
+                        return line(self.error(Reason::StoreUnreachable, "connection refused"));
                     }
-                    io::ErrorKind::TimedOut => return self.timed_out(),
+                    io::ErrorKind::TimedOut => return line(self.timed_out()),
                     _ => {}
                 }
             }
             if cause.is::<aws_credential_types::provider::error::CredentialsError>() {
                 let text = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
-                return self.error(Reason::StoreCredentialsInvalid, text);
+                let error = self.error(Reason::StoreCredentialsInvalid, text);
+                return Failed::new(error, Again::Never);
             }
         }
         let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
@@ -147,12 +215,50 @@ impl Context<'_> {
             .iter()
             .any(|t| t.contains("dns error") || t.contains("failed to lookup"));
         if dns {
-            return self.error(Reason::StoreUnreachable, "the host does not resolve");
+            return line(self.error(Reason::StoreUnreachable, "the host does not resolve"));
         }
         // The innermost cause says most; the outer ones say "dispatch failure".
         let text = texts.last().cloned().unwrap_or_default();
-        self.error(Reason::StoreUnreachable, text)
+        line(self.error(Reason::StoreUnreachable, text))
     }
+}
+
+/// Whether the store would have it tried again.
+fn again(status: u16, code: &str) -> Again {
+    let busy = matches!(
+        code,
+        "SlowDown"
+            | "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TooManyRequests"
+            | "TooManyRequestsException"
+            | "ServiceUnavailable"
+            | "InternalError"
+            | "RequestTimeout"
+            | "RequestTimeoutException"
+    );
+    match status {
+        408 | 429 | 500 | 502 | 503 | 504 => Again::Busy,
+        _ if busy || damaged(code) => Again::Busy,
+        _ => Again::Never,
+    }
+}
+
+/// What arrived is not what was sent: once more.
+fn damaged(code: &str) -> bool {
+    matches!(
+        code,
+        "BadDigest"
+            | "XAmzContentSHA256Mismatch"
+            | "IncompleteBody"
+            | "XAmzContentChecksumMismatch"
+    )
+}
+
+/// `Retry-After`, in seconds. One that is a date is left to our own pauses.
+fn wait(header: Option<&str>) -> Option<Duration> {
+    header?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// The error and what caused it. An `io::Error` hides what it wraps from `source`, so look inside too.

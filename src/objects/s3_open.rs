@@ -9,6 +9,7 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use jiff::Timestamp;
 
 use super::s3_connect::{self, Keys, Target};
+use super::s3_tries::{Known, Patience};
 use super::{Operation, S3, StoreError};
 use crate::api::Reason;
 use crate::api::backup_store::Addressing;
@@ -64,6 +65,8 @@ impl S3 {
             bucket: task.bucket.clone(),
             prefix: task.prefix.trim_matches('/').to_owned(),
             secrets: Secrets(keys.all()),
+            patience: Patience::default(),
+            known: Known::default(),
         })
     }
 
@@ -95,6 +98,8 @@ impl S3 {
             bucket: bucket.name.clone(),
             prefix: bucket.prefix.trim_matches('/').to_owned(),
             secrets: Secrets(Vec::new()),
+            patience: Patience::default(),
+            known: Known::default(),
         })
     }
 }

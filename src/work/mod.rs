@@ -188,6 +188,11 @@ fn open_store(store: &StoreTask) -> Result<Arc<dyn ObjectStore>, Failure> {
     Ok(Arc::new(S3::from_task(store)?))
 }
 
+/// For a Job of three minutes, which is made anew when it fails: why must be told before its deadline.
+fn open_store_briefly(store: &StoreTask) -> Result<S3, Failure> {
+    Ok(S3::from_task(store)?.patient(Duration::from_secs(60)))
+}
+
 fn completed(manifest: &Manifest) -> TaskResult {
     let counts = &manifest.counts;
     let left_out = match counts.left_out {
@@ -244,8 +249,8 @@ async fn check(task: &CheckTask, place: &Place) -> Result<TaskResult, Failure> {
 
 async fn look(task: &ProbeTask) -> Result<TaskResult, Failure> {
     recipients(&task.store)?;
-    let store = open_store(&task.store)?;
-    let (found, outcome) = probe(store.as_ref()).await;
+    let store = open_store_briefly(&task.store)?;
+    let (found, outcome) = probe(&store).await;
     let mut result = match outcome {
         Ok(()) => TaskResult::succeeded("the store takes what backups write"),
         Err(error) => Failure::from(error).to_result(),
@@ -256,7 +261,7 @@ async fn look(task: &ProbeTask) -> Result<TaskResult, Failure> {
 
 /// The wish of a Backup: kept from now on, or until now.
 async fn tell(task: &PinTask) -> Result<TaskResult, Failure> {
-    let store = open_store(&task.store)?;
+    let store = open_store_briefly(&task.store)?;
     let now = clock::now();
     let (why, until) = match task.pinned {
         true => ("spec.pin of the Backup is true", None),
@@ -277,6 +282,6 @@ async fn tell(task: &PinTask) -> Result<TaskResult, Failure> {
         since: now,
         until,
     };
-    pins::pin(store.as_ref(), &wish).await?;
+    pins::pin(&store, &wish).await?;
     Ok(TaskResult::succeeded(format!("{} is written", wish.key())))
 }

@@ -37,12 +37,24 @@ pub struct Manners {
     pub denies_lists: bool,
     /// So many PUTs take effect, but are answered with 500.
     pub loses_answers: usize,
+    /// So many PUTs are told to slow down.
+    pub busy: usize,
+    /// So many parts lose a bit on their way.
+    pub flips: usize,
+    /// Checksums are answered with 400.
+    pub refuses_checksums: bool,
+    /// Uploads cannot be completed.
+    pub completes_nothing: bool,
+    /// So many uploads are completed with 200 and an error in the body.
+    pub completes_late: usize,
 }
 
 /// A running server with one bucket, `shop`.
 pub struct Server {
     /// `http://127.0.0.1:port`
     pub endpoint: String,
+    /// PUTs that came with a checksum, and those without.
+    pub sums: Arc<(AtomicUsize, AtomicUsize)>,
     folder: TempDir,
     task: tokio::task::JoinHandle<()>,
 }
@@ -99,10 +111,21 @@ pub async fn start(manners: Manners) -> Server {
         (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:?}"))
     });
     let to_lose = Arc::new(AtomicUsize::new(manners.loses_answers));
+    let sums: Arc<(AtomicUsize, AtomicUsize)> = Arc::default();
+    let road = Arc::new(Road {
+        busy: AtomicUsize::new(manners.busy),
+        flips: AtomicUsize::new(manners.flips),
+        late: AtomicUsize::new(manners.completes_late),
+        sums: Arc::clone(&sums),
+        manners,
+    });
     let app = Router::new()
         .fallback_service(service)
         .layer(from_fn(move |request, next| {
             lose(to_lose.clone(), request, next)
+        }))
+        .layer(from_fn(move |request, next| {
+            travel(Arc::clone(&road), request, next)
         }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
@@ -111,9 +134,80 @@ pub async fn start(manners: Manners) -> Server {
     });
     Server {
         endpoint: format!("http://{address}"),
+        sums,
         folder,
         task,
     }
+}
+
+/// What stands before the server.
+struct Road {
+    busy: AtomicUsize,
+    flips: AtomicUsize,
+    late: AtomicUsize,
+    sums: Arc<(AtomicUsize, AtomicUsize)>,
+    manners: Manners,
+}
+
+fn one_less(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+        .is_ok()
+}
+
+/// An error as S3 writes it.
+fn says(status: StatusCode, code: &str) -> Response {
+    let body = format!("<Error><Code>{code}</Code><Message>planned</Message></Error>");
+    (status, [("content-type", "application/xml")], body).into_response()
+}
+
+async fn travel(road: Arc<Road>, request: Request, next: Next) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let part = query.contains("partNumber=");
+    let completes = *request.method() == Method::POST && query.contains("uploadId=");
+    if completes && road.manners.completes_nothing {
+        return says(StatusCode::BAD_REQUEST, "InvalidPart");
+    }
+    if completes && one_less(&road.late) {
+        return says(StatusCode::OK, "InternalError");
+    }
+    if *request.method() != Method::PUT {
+        return next.run(request).await;
+    }
+    if one_less(&road.busy) {
+        return says(StatusCode::SERVICE_UNAVAILABLE, "SlowDown");
+    }
+    let summed = request.headers().contains_key("x-amz-checksum-crc32");
+    let count = if summed { &road.sums.0 } else { &road.sums.1 };
+    count.fetch_add(1, Ordering::SeqCst);
+    if summed && road.manners.refuses_checksums {
+        return says(StatusCode::BAD_REQUEST, "InvalidArgument");
+    }
+    if part && one_less(&road.flips) {
+        let (head, body) = request.into_parts();
+        let mut bytes = axum::body::to_bytes(body, usize::MAX)
+            .await
+            .unwrap()
+            .to_vec();
+        bytes[0] ^= 1;
+        // Many stores hold a part against its checksum alone.
+        let sum = aws_smithy_types::base64::encode(crc32(&bytes).to_be_bytes());
+        return match head.headers.get("x-amz-checksum-crc32") {
+            Some(sent) if sent.to_str().unwrap() != sum => {
+                says(StatusCode::BAD_REQUEST, "BadDigest")
+            }
+            _ => next.run(Request::from_parts(head, bytes.into())).await,
+        };
+    }
+    next.run(request).await
+}
+
+/// As zip and S3 count it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg())
+        })
+    })
 }
 
 async fn lose(left: Arc<AtomicUsize>, request: Request, next: Next) -> Response {
