@@ -1,3 +1,5 @@
+//! Pages that contradict themselves, and listings that never end.
+
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2OutputBuilder;
 use aws_sdk_s3::types::{CommonPrefix, Object};
 use rstest::rstest;

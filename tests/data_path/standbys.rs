@@ -118,7 +118,6 @@ async fn g5_a_standby_of_an_idle_primary_is_as_fresh_as_the_primary_said() {
     let pair = Pair::of(17).await;
     pair.primary.sql("shop", "INSERT INTO t VALUES (2)").await;
     until(&pair.there, "SELECT count(*) = 2 FROM t").await;
-    let store: Arc<dyn ObjectStore> = Arc::new(Memory::new());
     let idle = "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE latest_end_lsn <= pg_last_wal_replay_lsn() \
         AND last_msg_send_time > pg_last_xact_replay_timestamp())";
     until(&pair.there, idle).await;
