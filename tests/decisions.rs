@@ -44,6 +44,8 @@ mod pins;
 mod policies;
 #[path = "decisions/proofs.rs"]
 mod proofs;
+#[path = "decisions/signals.rs"]
+mod signals;
 #[path = "decisions/stores.rs"]
 mod stores;
 #[path = "decisions/worlds.rs"]

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lifeboat::api::backup_policy::{Accept, DatabaseFacts};
 use lifeboat::api::health::{AlertThresholds, Objectives, TimeThreshold};
-use lifeboat::api::restore_drill::{BreakGlass, DrillOutcome, DrillRecord, Rto, Select, Verdict};
+use lifeboat::api::restore_drill::{DrillOutcome, DrillRecord, Rto, Select, Verdict};
 use lifeboat::api::{BackupPolicyStatus, Reason, RestoreDrill, RestoreDrillStatus};
 use lifeboat::cluster::decision::{Decision, Next};
 use lifeboat::health::ALERTS;
@@ -63,7 +63,7 @@ spec: {{policyRef: {{name: orders}}}}
 }
 
 /// Created an hour before 02:00 and suspended, so that it stays as it is looked at.
-fn policy() -> PolicyWorld {
+pub fn policy() -> PolicyWorld {
     let mut world = PolicyWorld::new();
     world.0.policy.metadata.creation_timestamp = Some(Time(at("2026-11-21T01:00:00Z")));
     world.0.policy.spec.suspend = Some(true);
@@ -82,7 +82,7 @@ fn backed_up() -> PolicyWorld {
     world
 }
 
-fn proven() -> PolicyWorld {
+pub fn proven() -> PolicyWorld {
     let mut world = backed_up();
     let passed = drilled(
         "weekly",
@@ -94,7 +94,7 @@ fn proven() -> PolicyWorld {
     world
 }
 
-fn healthy(decision: &Decision<BackupPolicyStatus>) -> String {
+pub fn healthy(decision: &Decision<BackupPolicyStatus>) -> String {
     told(&decision.status.conditions, "Healthy")
 }
 
@@ -273,31 +273,6 @@ fn p10_what_a_drill_says_is_the_policys_health(#[case] verdict: Verdict, #[case]
     assert_eq!(healthy(&world.settle(after(9_000))), want);
     // The other one's proof stands, whatever this one says.
     assert!(world.status().unwrap().last_proven.is_some());
-}
-
-/// What the script did not restore is told until it does, or until nobody wants it tried.
-#[rstest]
-#[case::failed("False", None, "False/BreakGlassFailed")]
-#[case::restored("True", None, "True/Healthy")]
-#[case::could_not_be_tried("Unknown", None, "True/Healthy")]
-#[case::not_wanted("False", Some(BreakGlass::Never), "True/Healthy")]
-fn a_script_that_does_not_restore_what_a_drill_restores_is_told(
-    #[case] said: &str,
-    #[case] spec: Option<BreakGlass>,
-    #[case] want: &str,
-) {
-    let mut world = proven();
-    let drill = &mut world.0.drills[0];
-    drill.spec.break_glass = spec;
-    drill.status.as_mut().unwrap().conditions.push(Condition {
-        last_transition_time: Time(now()),
-        message: "what differs".to_owned(),
-        observed_generation: None,
-        reason: "BreakGlassFailed".to_owned(),
-        status: said.to_owned(),
-        type_: "BreakGlass".to_owned(),
-    });
-    assert_eq!(healthy(&world.settle(after(9_000))), want);
 }
 
 #[test]
