@@ -66,7 +66,9 @@ WITH s AS (
  UNION ALL
   SELECT p.classid, p.objid, 'withType', 0 FROM pg_catalog.pg_depend p JOIN pg_catalog.pg_proc f ON f.oid = p.objid
     WHERE p.classid = 'pg_catalog.pg_proc'::regclass AND p.refclassid = 'pg_catalog.pg_type'::regclass AND p.deptype = 'i' AND p.objid >= 16384
-      AND f.proacl IS NOT NULL AND (p.refclassid, p.refobjid) NOT IN (SELECT classid, objid FROM told)
+      -- Where everybody may execute it, nothing is lost with what others were given besides, as default privileges do.
+      AND f.proacl IS NOT NULL AND NOT EXISTS (SELECT FROM aclexplode(f.proacl) AS x WHERE x.grantee = 0 AND x.privilege_type = 'EXECUTE')
+      AND (p.refclassid, p.refobjid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
   -- Detached only half, as DETACH PARTITION CONCURRENTLY leaves it where it is stopped; from 14 on.
   SELECT 'pg_catalog.pg_class'::regclass::oid, i.inhrelid, 'detached', 0 FROM pg_catalog.pg_inherits i
