@@ -120,6 +120,7 @@ FROM f CROSS JOIN LATERAL pg_catalog.pg_identify_object(f.classid, f.objid, 0) A
 UNION ALL SELECT 'table column', convert_to(a.attrelid::regclass::text || '.' || a.attname::text, getdatabaseencoding()), 'nullable', 0
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_inherits h ON h.inhrelid = a.attrelid JOIN pg_catalog.pg_attribute u ON u.attrelid = h.inhparent AND u.attname = a.attname
   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0 AND NOT a.attnotnull AND u.attnotnull
+    AND current_setting('server_version_num')::int < 180000
     AND ('pg_catalog.pg_class'::regclass, a.attrelid) NOT IN (SELECT classid, objid FROM told)
 UNION ALL SELECT 'schema', 'public', 'dropped', 0 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')
 UNION ALL SELECT 'extension', 'plpgsql', 'dropped', 0 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'plpgsql')
