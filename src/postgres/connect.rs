@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use secrecy::ExposeSecret;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::config::SslMode;
@@ -68,6 +68,16 @@ pub(super) fn first_line(message: &str) -> &str {
 }
 
 impl Notices {
+    /// What is said at login is said of settings, passwords and collations: nothing has been read yet.
+    fn keep_of_login(&mut self, notice: &DbError) {
+        self.keep(notice);
+        if self.damage.take().is_some() {
+            self.heard.insert(first_line(notice.message()).to_owned());
+            let text = super::sanitise(&format!("{}: {}", notice.severity(), notice.message()));
+            self.all.push(text.chars().take(MAX_WARNING).collect());
+        }
+    }
+
     fn keep(&mut self, notice: &DbError) {
         if let Some(bytes) = temporary(notice) {
             self.temporary = self.temporary.saturating_add(bytes);
@@ -359,10 +369,17 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let notices = Arc::new(Mutex::new(Notices::default()));
+    let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx)).boxed();
+    let mut notices = Notices::default();
+    // What came before the server was ready waits there; more cannot come before it is asked something.
+    while let Some(Some(Ok(message))) = messages.next().now_or_never() {
+        if let AsyncMessage::Notice(notice) = message {
+            notices.keep_of_login(&notice);
+        }
+    }
+    let notices = Arc::new(Mutex::new(notices));
     let kept = Arc::clone(&notices);
     let driver = tokio::spawn(async move {
-        let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx)).boxed();
         while let Some(message) = messages.next().await {
             match message {
                 Ok(AsyncMessage::Notice(notice)) => {

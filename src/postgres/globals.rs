@@ -147,14 +147,36 @@ async fn described(client: &Client, rows: &[Row]) -> Result<Vec<Role>, PgError> 
     Ok(roles)
 }
 
-/// The statements, each without its semicolon; and lines of words.
+/// The statements, each without its semicolon; and lines of words. A name or a value may hold a line's end.
 #[must_use]
 pub fn lines(sql: &str) -> Vec<String> {
-    let lines = sql.lines().map(|line| line.trim_end_matches(';'));
-    lines
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let (mut all, mut one, mut quote) = (Vec::new(), String::new(), None);
+    for line in sql.split('\n') {
+        if !one.is_empty() {
+            one.push('\n');
+        }
+        one.push_str(line);
+        if quote.is_some() || !line.starts_with("--") {
+            quote = line.chars().fold(quote, quoted_after);
+        }
+        if quote.is_none() {
+            let statement = one.trim_end().trim_end_matches(';');
+            if !statement.is_empty() {
+                all.push(statement.to_owned());
+            }
+            one.clear();
+        }
+    }
+    all
+}
+
+/// The quote that is open behind a character: a doubled one closes and opens.
+fn quoted_after(quote: Option<char>, c: char) -> Option<char> {
+    match (quote, c) {
+        (None, '\'' | '"') => Some(c),
+        (Some(open), c) if c == open => None,
+        _ => quote,
+    }
 }
 
 /// Whether a statement sets a password.
@@ -326,5 +348,17 @@ mod tests {
         assert_eq!(setting_value("statement_timeout", "5 s"), "'5 s'");
         assert_eq!(setting_value("application_name", "it's\\"), "E'it''s\\\\'");
         assert_eq!(quote_setting("my.Setting"), "\"my\".\"Setting\"");
+    }
+
+    #[test]
+    fn g15_a_statement_ends_where_no_quote_is_open() {
+        let sql = "-- it's a remark\nCREATE ROLE \"a\nb\";\n\nCOMMENT ON ROLE \"a\nb\" IS 'it''s; \"';\nCREATE ROLE c;\n";
+        let expected = [
+            "-- it's a remark",
+            "CREATE ROLE \"a\nb\"",
+            "COMMENT ON ROLE \"a\nb\" IS 'it''s; \"'",
+            "CREATE ROLE c",
+        ];
+        assert_eq!(lines(sql), expected);
     }
 }

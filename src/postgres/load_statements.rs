@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::globals::is_password;
+use super::globals::{is_password, lines};
 use super::load::{LoadOrder, Roles};
 use super::names::quote_ident;
 use super::toc::SEQUENCE_SET;
@@ -55,11 +55,9 @@ pub(super) fn role_statements(
     there: &BTreeSet<String>,
 ) -> RoleStatements {
     let mut made = RoleStatements::default();
-    for line in globals.lines() {
-        let line = line.trim_end().trim_end_matches(';');
-        if line.is_empty() || line.starts_with("--") {
-            continue;
-        }
+    let statements = lines(globals);
+    for line in statements.iter().filter(|line| !line.starts_with("--")) {
+        let line = line.as_str();
         let scratch = roles == Roles::Scratch;
         let label = line
             .strip_prefix("SECURITY LABEL FOR ")

@@ -12,8 +12,14 @@ const MOST_MEMBERS: usize = 1_000;
 /// Most names that are told.
 const MOST_NAMES: usize = 100;
 
-/// Owners, grantees, default privileges and policies of this database, owner and grantees of the database itself, and
-/// roles with settings in it (`named`); with their members, and the members of those (`reached`). Not through
+/// A column of a table whose values name roles.
+const ROLES_IN_ROWS: &str = "\
+    SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+    WHERE a.atttypid = ANY ('{regrole,_regrole,aclitem,_aclitem}'::pg_catalog.regtype[]) AND NOT a.attisdropped AND a.attnum > 0 \
+      AND c.relkind IN ('r', 'm') AND c.oid >= 16384";
+
+/// Owners, grantees, default privileges and policies of this database, owner and grantees of the database itself,
+/// roles with settings in it, and every role where columns hold roles, since rows may name any (`named`); with their members, and the members of those (`reached`). Not through
 /// superusers: whoever is a member of one is one in effect. Nor through what PostgreSQL or a provider brings along, which
 /// says nothing of this database.
 fn reached() -> String {
@@ -28,13 +34,16 @@ fn reached() -> String {
              WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass \
                AND (s.dbid = db.oid OR (s.dbid = 0 AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND s.objid = db.oid)) \
            UNION SELECT datdba FROM db \
-           UNION SELECT setrole FROM pg_catalog.pg_db_role_setting t, db WHERE t.setdatabase = db.oid AND t.setrole <> 0), \
+           UNION SELECT setrole FROM pg_catalog.pg_db_role_setting t, db WHERE t.setdatabase = db.oid AND t.setrole <> 0 \
+           UNION (SELECT r.oid FROM pg_catalog.pg_roles r WHERE NOT ({}) AND EXISTS ({ROLES_IN_ROWS}) \
+             ORDER BY r.rolname LIMIT {MOST_MEMBERS})), \
          walked AS ( \
            SELECT role, 0 AS depth FROM named \
            UNION SELECT a.member, walked.depth + 1 FROM walked JOIN pg_catalog.pg_auth_members a ON a.roleid = walked.role \
              JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member \
              WHERE NOT ({}) AND NOT ({})), \
          reached AS (SELECT role, min(depth) AS depth FROM walked GROUP BY role)",
+        foreign("r").replace("r.rolsuper OR ", ""),
         foreign("g"),
         foreign("m")
     )

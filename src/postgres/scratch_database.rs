@@ -57,6 +57,15 @@ fn options_of<'s>(name: &str, sql: &'s str) -> Option<&'s str> {
 }
 
 async fn make(socket: &Path, superuser: &str, name: &str, options: &str) -> Result<(), PgError> {
+    if ["template0", "template1"].contains(&name) {
+        return Err(PgError::never(
+            Reason::InvalidSpec,
+            format!(
+                "{name} is what every database of the scratch server is made from, so its backup is not restored there: \
+                 keep what you need in a database of its own"
+            ),
+        ));
+    }
     let session = connect(&target(socket, superuser, "template1"), "lifeboat/scratch").await?;
     // A library that is preloaded may have a session there already (pg_cron).
     let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_ident(name));

@@ -153,3 +153,25 @@ async fn g18_a_trigger_at_login_has_no_say_in_a_drill(#[case] body: &str) {
     assert_eq!(proof.result, Verdict::Passed, "{}", shown(&proof));
     assert!(proof.proves, "{}", shown(&proof));
 }
+
+/// What is left of things that are gone, and what only rows name.
+#[rstest]
+#[case::a_setting_of_what_is_gone(
+    "CREATE TEXT SEARCH CONFIGURATION gone (COPY = simple); ALTER DATABASE shop SET default_text_search_config = 'public.gone'; \
+     DROP TEXT SEARCH CONFIGURATION gone;"
+)]
+#[case::a_role_of_two_lines(
+    "CREATE ROLE \"two\nlines\" LOGIN; COMMENT ON ROLE \"two\nlines\" IS 'it''s'; CREATE ROLE other; GRANT other TO \"two\nlines\"; \
+     GRANT SELECT ON t TO \"two\nlines\";"
+)]
+#[case::roles_in_rows(
+    "CREATE ROLE named; CREATE TABLE r (who regrole, may aclitem[]); INSERT INTO r VALUES ('named', '{named=r/postgres}');"
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn g3_what_is_left_of_things_that_are_gone_is_proven(
+    #[case] sql: &str,
+    #[values(13, 17)] major: i32,
+) {
+    let made = backup(major, &[], &format!("CREATE TABLE t (a int); {sql}")).await;
+    proven(&drilled(&made, &[]).await);
+}
