@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import boto3
@@ -171,5 +172,73 @@ def measure(megabytes):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Application(threading.Thread):
+    """A session that does its deeds in turn, with a pause between them, and knows how long the slowest took."""
+
+    def __init__(self, server, *deeds):
+        super().__init__(daemon=True)
+        self.deeds, self.ends, self.longest = deeds, threading.Event(), 0.0
+        self.psql = subprocess.Popen([str(BIN / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(server.folder), "-U", "postgres", "-d", "postgres"],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=server.folder)
+        self.start()
+
+    def run(self):
+        while not self.ends.is_set():
+            for deed in self.deeds:
+                began = time.monotonic()
+                self.psql.stdin.write(f"{deed};\n\\echo done\n")
+                self.psql.stdin.flush()
+                while (line := self.psql.stdout.readline()) != "done\n":
+                    if not line:
+                        sys.exit("bench: the application's session ended")
+                self.longest = max(self.longest, time.monotonic() - began)
+                self.ends.wait(0.3)
+
+    def stop(self):
+        self.ends.set()
+        self.join()
+        self.psql.stdin.close()
+        self.psql.wait(10)
+        return self.longest
+
+
+FILL = "insert into ledger select n, n from generate_series(1, 1000) n"
+LEDGER = (f"begin; truncate ledger; {FILL}; commit", f"begin; create table coming (like ledger including all); alter table ledger rename to gone; "
+          f"alter table coming rename to ledger; drop table gone; {FILL}; commit")
+
+
+def measure_ledger(backups):
+    """How long an application waits that truncates a table, or swaps it for another, every 0.3 s: without a dump, with pg_dump, and with ours."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-bench-"))
+    folder.chmod(0o777)
+    recipient = re.search(r"public key: (age1\w+)", quiet("age-keygen").stdout)[1]
+    store = server = None
+    try:
+        store = Store(folder / "s3")
+        server = Server(folder, 1)
+        server.sql("create table ledger (id int primary key, amount int)", *(f"create table t{n} as select a, md5(a::text) from generate_series(1, 100) a"
+                                                                             for n in range(300)))
+        print(f"\na ledger that is truncated or swapped every 0.3 s, among 300 tables; {backups} dumps of each kind; the longest that a statement took")
+        dump = [str(BIN / "pg_dump"), "-Fc", "-h", str(server.folder), "-U", "postgres", "-f", str(folder / "dump"), "postgres"]
+        for name, run in (("no dump", lambda: time.sleep(0.5)), ("pg_dump", lambda: quiet(*dump, cwd=server.folder)),
+                          ("lifeboat", lambda: ours(server, store, recipient))):
+            writer, reader = Application(server, *LEDGER), Application(server, "select count(*) from ledger")
+            times = []
+            for _ in range(backups):
+                began = time.monotonic()
+                run()
+                times.append(time.monotonic() - began)
+            written, read = writer.stop(), reader.stop()
+            print(f"  {name:<10} median {statistics.median(times):6.2f} s, slowest {max(times):6.2f} s; longest write {written:5.2f} s, longest read {read:5.2f} s")
+    finally:
+        for part in (server, store):
+            if part:
+                part.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 for argument in sys.argv[1:]:
-    measure(int(argument))
+    if argument == "ledger":
+        measure_ledger(int(os.environ.get("BACKUPS", "50")))
+    else:
+        measure(int(argument))

@@ -293,6 +293,7 @@ async fn k16_a_status_is_written_whole_and_only_on_what_was_seen() {
         progress: Some(Progress {
             step: "Locked".to_owned(),
             percent: Some(4),
+            blocking: None,
         }),
         ..BackupStatus::default()
     };

@@ -41,6 +41,8 @@ mod hashes;
 mod kinds;
 #[path = "data_path/leaves.rs"]
 mod leaves;
+#[path = "data_path/ledger.rs"]
+mod ledger;
 #[path = "data_path/left_out.rs"]
 mod left_out;
 #[path = "data_path/lies.rs"]

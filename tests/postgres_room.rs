@@ -10,6 +10,8 @@
     missing_docs
 )]
 
+#[path = "postgres_room/blocked.rs"]
+mod blocked;
 #[path = "postgres_room/dumps.rs"]
 mod dumps;
 #[path = "postgres_room/locks.rs"]

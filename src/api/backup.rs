@@ -237,4 +237,8 @@ pub struct Progress {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub percent: Option<i32>,
+    /// The session that waits longest for a lock of the backup: its pid, `application_name`, role, lock and table, and for how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub blocking: Option<String>,
 }

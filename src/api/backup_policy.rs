@@ -68,6 +68,14 @@ pub struct BackupPolicySpec {
         regex(pattern = r"^0*[1-9][0-9]{0,8}[smhdwy]$")
     )]
     pub deadline: Option<String>,
+    /// How long a session of the database may wait for a lock of the backup, for example a `TRUNCATE`: an attempt that would keep it
+    /// waiting longer lets go and begins anew, in its first tries long before. The last attempt stays. Default `60s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 2, max = 10),
+        regex(pattern = r"^0*[1-9][0-9]{0,8}[smhdwy]$")
+    )]
+    pub max_blocking: Option<String>,
     /// How often one due time is tried. Default 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10))]

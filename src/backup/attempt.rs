@@ -69,6 +69,7 @@ impl Case<'_> {
             .map(|d| d.major);
         let plan = BackupPlan {
             attempt,
+            attempts: valid.attempts,
             due: self.backup.due,
             directory: directory(&old).unwrap_or(&valid.directory).to_owned(),
             deadline: deadline(&old),

@@ -35,6 +35,10 @@ pub struct Args {
     /// Count the rows only, and do not hash their content: quicker, and a restore can be compared by number only.
     #[arg(long)]
     no_content_hash: bool,
+    /// How long a session of the database may wait for a lock of the backup, for example `10s`: instead of keeping it waiting longer
+    /// the backup lets go and tries again, and fails when that does not help. Default: it lets go too, but for the last try.
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    max_blocking: Option<std::time::Duration>,
     /// Print the manifest as JSON instead of a summary.
     #[arg(long)]
     json: bool,
@@ -128,7 +132,10 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
         limits: Limits::default(),
         scratch: scratch.path().to_owned(),
         postgres_folders: args.database.postgres_folders()?,
-        patience: LockPatience::default(),
+        patience: LockPatience {
+            max_blocking: args.max_blocking,
+            ..LockPatience::default()
+        },
     })
 }
 

@@ -126,6 +126,11 @@ fn postgres_folders(named: Option<std::path::PathBuf>) -> Vec<std::path::PathBuf
         .collect()
 }
 
+/// A time on the command line, for example `10s`.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    crate::api::duration::parse_positive(text).map_err(|error| error.to_string())
+}
+
 fn fail(error: &(dyn std::error::Error + Send + Sync)) -> ExitCode {
     eprintln!("lifeboat: {error}");
     let mut source = error.source();

@@ -82,6 +82,10 @@ pub fn parse(tail: &str) -> Option<Progress> {
             .take(32)
             .collect(),
         percent: progress.percent.map(|percent| percent.clamp(0, 100)),
+        blocking: progress.blocking.map(|text| {
+            let plain = text.chars().filter(|c| !c.is_control());
+            plain.take(300).collect()
+        }),
     })
 }
 

@@ -89,6 +89,9 @@ pub fn validate(policy: &BackupPolicy, settings: &Settings) -> Result<ValidPolic
             parse_positive(text).map_err(|e| Invalid::new("spec.deadline", e.to_string()))?
         }
     };
+    if let Some(text) = &spec.max_blocking {
+        parse_positive(text).map_err(|e| Invalid::new("spec.maxBlocking", e.to_string()))?;
+    }
     let attempts = spec.attempts.unwrap_or(DEFAULT_ATTEMPTS);
     if !(1..=10).contains(&attempts) {
         return Err(Invalid::new("spec.attempts", "write a number from 1 to 10"));

@@ -8,7 +8,9 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use super::blocking;
 use super::connect::{Connection, connect};
+use super::contention::Contention;
 use super::error::PgError;
 pub use super::locks::LockPatience;
 use super::locks::{self, Locked};
@@ -68,19 +70,18 @@ impl Coordinator {
     pub async fn begin(
         target: &Target,
         application_name: &str,
-        patience: LockPatience,
+        contention: &mut Contention,
         observer: &dyn Observer,
     ) -> Result<Self, PgError> {
+        let patience = contention.patience();
         let connection = connect(target, application_name).await?;
         let monitor = connect(target, application_name).await?;
         let server = Server::read(&monitor.client).await?;
         let mut base = server.base(&monitor.client).await;
-        let mut changed = String::new();
+        let (mut changed, begin) = (String::new(), server.begin_sql());
         for _ in 0..patience.relists.max(1) {
             base.position = server.position(&monitor.client).await?;
-            match locks::lock_all(&connection, &monitor.client, &server.begin_sql(), patience)
-                .await?
-            {
+            match locks::lock_all(&connection, &monitor.client, &begin, contention).await? {
                 Locked::All => {}
                 Locked::Changed(what) => {
                     changed = what;
@@ -99,6 +100,7 @@ impl Coordinator {
             let unlocked = locks::unlocked(&connection.client).await?;
             if let Some(what) = unlocked.first() {
                 changed.clone_from(what);
+                contention.met(what);
                 rollback(&connection.client).await?;
                 continue;
             }
@@ -232,6 +234,11 @@ impl Coordinator {
     /// `QueryFailed` with the warning.
     pub fn quiet(&self) -> Result<(), PgError> {
         self.connection.quiet()
+    }
+
+    /// Ends every session of this run at once, pg_dump's too, so that nobody waits for us any longer.
+    pub async fn let_go(self) {
+        blocking::end_ours(&self.monitor.client).await;
     }
 
     /// Ends the transaction and releases every lock.

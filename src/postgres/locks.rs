@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use super::blocking::{self, Waiter};
 use super::connect::Connection;
+use super::contention::Contention;
 use super::coordinator::rollback;
 use super::error::PgError;
 use super::names::{NAME_BYTES, TABLES_WHERE, text_of};
@@ -15,12 +17,14 @@ use crate::api::Reason;
 /// How long locks are tried for before the run gives up.
 #[derive(Debug, Clone, Copy)]
 pub struct LockPatience {
-    /// Tries to lock every table; between them no lock is held.
+    /// Tries to lock every table, and how often the run lets go of its locks for somebody; between them no lock is held.
     pub tries: u32,
     /// Pause after the first try; it doubles up to ten seconds.
     pub first_pause: Duration,
     /// How often the list may change between lock and snapshot.
     pub relists: u32,
+    /// Nobody waits longer for a lock of the run; `None`: the last try goes on to its end, whoever waits.
+    pub max_blocking: Option<Duration>,
 }
 
 impl Default for LockPatience {
@@ -28,7 +32,8 @@ impl Default for LockPatience {
         Self {
             tries: 12,
             first_pause: Duration::from_millis(250),
-            relists: 5,
+            relists: 12,
+            max_blocking: None,
         }
     }
 }
@@ -37,6 +42,10 @@ impl Default for LockPatience {
 const BATCH: usize = 100;
 /// Longest pause between tries.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// Between two looks at who waits for us while we wait.
+const LOOK: Duration = Duration::from_millis(50);
+/// Tables whose turn is awaited before a new try.
+const AWAITED: usize = 3;
 
 /// How locking ended.
 pub(super) enum Locked {
@@ -46,13 +55,21 @@ pub(super) enum Locked {
     Changed(String),
 }
 
-/// Lists the tables outside the transaction, begins it, and locks them. On a timeout everything is
-/// released before the next try: we are the victim, never the customer's migration (G8).
+/// Why one try to lock came to nothing.
+enum Refused {
+    /// Somebody waits for what we have locked already.
+    Wanted(Waiter),
+    /// The server's answer.
+    Said(tokio_postgres::Error),
+}
+
+/// Lists the tables outside the transaction, begins it, and locks them: those that are busy last. On a timeout, and as soon as
+/// anybody waits for us, everything is released before the next try: we are the victim, never the customer's migration (G8).
 pub(super) async fn lock_all(
     connection: &Connection,
     monitor: &Client,
     begin: &str,
-    patience: LockPatience,
+    contention: &mut Contention,
 ) -> Result<Locked, PgError> {
     let client = &connection.client;
     let pid: i32 = client
@@ -60,31 +77,37 @@ pub(super) async fn lock_all(
         .await
         .and_then(|row| row.try_get(0))
         .map_err(|e| PgError::query("ask for the server process", &e))?;
-    let mut pause = patience.first_pause;
-    let mut blocker = None;
-    for attempt in 0..patience.tries.max(1) {
-        if attempt > 0 {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(MAX_PAUSE);
-        }
-        let tables = list(monitor).await?;
+    let mut watch = Watch {
+        monitor,
+        pid,
+        holder: None,
+        table: None,
+    };
+    loop {
+        await_turn(monitor, contention).await?;
+        let mut tables = list(monitor).await?;
+        // In the order of the list where nothing is known.
+        tables.sort_by_key(|table| contention.times(table));
         client
             .batch_execute(begin)
             .await
             .map_err(|e| PgError::query("begin a transaction", &e))?;
-        let mut failed = None;
+        let mut refused = None;
         for batch in tables.chunks(BATCH) {
-            let watch = Watch { monitor, pid };
-            if let Err((error, seen)) = watch.lock(client, batch).await {
-                blocker = seen.or(blocker);
-                failed = Some(error);
+            if let Err(why) = watch.lock(client, batch).await {
+                refused = Some(why);
                 break;
             }
         }
-        let Some(error) = failed else {
+        let Some(refused) = refused else {
             return Ok(Locked::All);
         };
         rollback(client).await?;
+        let error = match refused {
+            Refused::Wanted(waiter) if contention.let_go(&waiter) => continue,
+            Refused::Wanted(_) => return Err(contention.error()),
+            Refused::Said(error) => error,
+        };
         match error.code() {
             Some(&(SqlState::LOCK_NOT_AVAILABLE | SqlState::T_R_DEADLOCK_DETECTED)) => {}
             Some(
@@ -97,21 +120,47 @@ pub(super) async fn lock_all(
             }
             _ => return Err(PgError::query("lock the tables", &error)),
         }
+        if let Some(table) = watch.table.take() {
+            contention.met(&table);
+        }
+        let Some(pause) = contention.again() else {
+            return Err(PgError::later(
+                Reason::LockTimeout,
+                format!(
+                    "could not lock every table in {} tries; {}",
+                    contention.patience().tries,
+                    watch
+                        .holder
+                        .unwrap_or_else(|| "who held it was not seen".to_owned())
+                ),
+            ));
+        };
+        tokio::time::sleep(pause.min(MAX_PAUSE)).await;
     }
-    Err(PgError::later(
-        Reason::LockTimeout,
-        format!(
-            "could not lock every table in {} tries; {}",
-            patience.tries,
-            blocker.unwrap_or_else(|| "who held it was not seen".to_owned())
-        ),
-    ))
 }
 
-/// Every table that must be locked, quoted.
+/// Waits in the queues of the tables that others locked before, one by one and holding nothing: who waited for us is let through,
+/// and the moment after somebody's lock is the farthest from the next.
+async fn await_turn(monitor: &Client, contention: &Contention) -> Result<(), PgError> {
+    for (table, _) in contention.busiest(AWAITED) {
+        let sql = format!(
+            "BEGIN; SET LOCAL lock_timeout = '2s'; LOCK TABLE ONLY {table} IN ACCESS SHARE MODE"
+        );
+        // It may have been dropped, or is held for longer: then the try itself says so.
+        let _ = monitor.batch_execute(&sql).await;
+        rollback(monitor).await?;
+    }
+    Ok(())
+}
+
+/// Every table that must be locked, quoted; those that are used most last.
 async fn list(monitor: &Client) -> Result<Vec<String>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("list the tables", &e);
-    let sql = format!("SELECT {NAME_BYTES} {TABLES_WHERE} ORDER BY c.oid");
+    let sql = format!(
+        "SELECT {NAME_BYTES} {TABLES_WHERE} \
+         ORDER BY pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid) \
+           + pg_catalog.pg_stat_get_tuples_deleted(c.oid) + pg_catalog.pg_stat_get_numscans(c.oid), c.oid"
+    );
     let rows = monitor.query(&sql, &[]).await.map_err(failed)?;
     rows.iter()
         .map(|row| {
@@ -140,56 +189,57 @@ pub(super) async fn unlocked(client: &Client) -> Result<Vec<String>, PgError> {
         .collect()
 }
 
-/// Looks from another connection who blocks us, while we wait.
+/// Looks from another connection who waits for us and for whom, while we wait.
 struct Watch<'a> {
     monitor: &'a Client,
     pid: i32,
+    /// Who held the table that was waited for last.
+    holder: Option<String>,
+    /// That table.
+    table: Option<String>,
 }
 
 impl Watch<'_> {
-    async fn lock(
-        &self,
-        client: &Client,
-        batch: &[String],
-    ) -> Result<(), (tokio_postgres::Error, Option<String>)> {
+    async fn lock(&mut self, client: &Client, batch: &[String]) -> Result<(), Refused> {
         // ONLY: partitions stand in the list themselves.
         let names: Vec<String> = batch.iter().map(|name| format!("ONLY {name}")).collect();
         let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
         let lock = client.batch_execute(&sql);
         tokio::pin!(lock);
-        let mut seen = None;
         loop {
             tokio::select! {
                 biased;
-                done = &mut lock => return done.map_err(|error| (error, seen)),
-                () = tokio::time::sleep(Duration::from_millis(100)) => {
-                    seen = self.blocker().await.or(seen);
-                }
+                done = &mut lock => return done.map_err(Refused::Said),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let waits = blocking::waiters(self.monitor, self.pid).await;
+            let wanted = waits
+                .ok()
+                .and_then(|all| all.into_iter().find(|w| w.only_us));
+            if let Some(waiter) = wanted {
+                let cancel = "SELECT pg_catalog.pg_cancel_backend($1)";
+                // Else its lock_timeout ends it.
+                let _ = self.monitor.query(cancel, &[&self.pid]).await;
+                let _ = lock.await;
+                return Err(Refused::Wanted(waiter));
+            }
+            if let Some(table) = self.wanted().await {
+                self.table = Some(table);
+                let holder = blocking::holder(self.monitor, self.pid).await;
+                self.holder = holder.or(self.holder.take());
             }
         }
     }
 
-    async fn blocker(&self) -> Option<String> {
-        let row = self
-            .monitor
-            .query_opt(
-                "SELECT a.pid, a.application_name, pg_catalog.left(a.query, 120), \
-                        extract(epoch FROM pg_catalog.clock_timestamp() - a.query_start)::int \
-                 FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY (pg_catalog.pg_blocking_pids($1)) LIMIT 1",
-                &[&self.pid],
-            )
-            .await
-            .ok()??;
-        let pid: i32 = row.try_get(0).ok()?;
-        let name: Option<String> = row.try_get(1).ok()?;
-        let query: Option<String> = row.try_get(2).ok()?;
-        let age: Option<i32> = row.try_get(3).ok()?;
-        Some(format!(
-            "the session with pid {pid} ({}) holds or waits for a stronger lock: {} (since {} s)",
-            name.filter(|n| !n.is_empty())
-                .unwrap_or_else(|| "no application_name".to_owned()),
-            query.unwrap_or_default(),
-            age.unwrap_or_default()
-        ))
+    /// The table that we wait for.
+    async fn wanted(&self) -> Option<String> {
+        let sql = format!(
+            "SELECT {NAME_BYTES} FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relation \
+               JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+             WHERE l.locktype = 'relation' AND l.pid = $1 AND NOT l.granted LIMIT 1"
+        );
+        let row = self.monitor.query_opt(&sql, &[&self.pid]).await.ok()??;
+        let name: Vec<u8> = row.try_get(0).ok()?;
+        String::from_utf8(name).ok()
     }
 }

@@ -16,6 +16,7 @@
 //! Owns every SQL statement of Lifeboat. Must never change anything in the database that is backed up, wait for a lock
 //! longer than the server's own deadlock detector would (G8), or print a credential.
 
+pub mod blocking;
 pub mod break_glass;
 pub mod census;
 pub mod checks;
@@ -28,6 +29,7 @@ mod compare_schema;
 mod compare_tables;
 pub mod connect;
 pub mod content;
+pub mod contention;
 pub mod coordinator;
 pub mod copying;
 mod counts;
@@ -84,6 +86,7 @@ pub mod uri;
 pub mod witness;
 
 pub use connect::{Connection, connect};
+pub use contention::Contention;
 pub use coordinator::{Coordinator, LockPatience};
 pub use dump::{DumpEnd, DumpOrder, DumpProcess, Ended, Print};
 pub use error::{PgError, sanitise};

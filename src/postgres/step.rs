@@ -73,6 +73,8 @@ pub trait Observer: Send + Sync {
     fn bytes(&self, _raw: u64) {}
     /// pg_dump has read so many rows of all that were counted.
     fn rows(&self, _done: u64, _total: u64) {}
+    /// Who waits longest for a lock of the run, and for how long; `None`: nobody.
+    fn blocking(&self, _waiter: Option<(String, std::time::Duration)>) {}
     /// Something that whoever makes the backup should know, in one line; it stops nothing.
     fn note(&self, _text: &str) {}
 }

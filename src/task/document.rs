@@ -82,6 +82,9 @@ pub struct BackupTask {
     pub directory: String,
     /// Whether every row is read once more and hashed (G22).
     pub content_hash: bool,
+    /// How long others may wait for its locks, in seconds; without it: to the end, since it is the last attempt (G9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_blocking_seconds: Option<u64>,
     /// The database.
     pub database: DatabaseTask,
     /// The store.

@@ -4,6 +4,7 @@
 //! locks, manifest last (P1, G1-G3). Must never talk to the API server.
 
 pub mod archive;
+mod attempt;
 pub mod backup;
 pub mod beside;
 pub mod break_glass;
@@ -164,7 +165,10 @@ fn plan(task: &BackupTask, place: &Place) -> Result<Plan, Failure> {
         limits: Limits::default(),
         scratch: place.scratch.clone(),
         postgres_folders: place.postgres_folders.clone(),
-        patience: LockPatience::default(),
+        patience: LockPatience {
+            max_blocking: task.max_blocking_seconds.map(Duration::from_secs),
+            ..LockPatience::default()
+        },
         application_name: format!("lifeboat/{}/{hex}", task.policy_uid),
     })
 }

@@ -37,6 +37,8 @@ pub struct Progress {
 #[derive(Debug)]
 struct State {
     step: Option<Step>,
+    /// Who waits longest for our locks.
+    blocking: Option<String>,
     shown: Option<Instant>,
 }
 
@@ -52,6 +54,7 @@ impl Progress {
             rows_total: AtomicU64::new(0),
             state: Mutex::new(State {
                 step: None,
+                blocking: None,
                 shown: None,
             }),
         }
@@ -89,7 +92,11 @@ impl Progress {
         let bytes = self.bytes.load(Ordering::Relaxed);
         let mut err = std::io::stderr().lock();
         let _ = match self.show {
-            Show::Json => writeln!(err, "{}", line(step, Some(bytes), self.percent())),
+            Show::Json => writeln!(
+                err,
+                "{}",
+                line(step, Some(bytes), self.percent(), state.blocking.as_deref())
+            ),
             Show::Person => {
                 let line = person_line(step, bytes, self.percent(), self.began.elapsed());
                 if terminal {
@@ -111,13 +118,20 @@ impl Progress {
 }
 
 /// `{"progress":{"step":"DumpStarted","bytes":5,"percent":7}}`: how far a worker is, as the operator reads it from its log (K15).
-/// `step` is at most 32 letters and digits; what is not known is left out.
+/// `step` is at most 32 letters and digits; what is not known is left out. `blocking` says who waits longest for our locks.
 #[must_use]
-pub fn line(step: &str, bytes: Option<u64>, percent: Option<u64>) -> String {
+pub fn line(
+    step: &str,
+    bytes: Option<u64>,
+    percent: Option<u64>,
+    blocking: Option<&str>,
+) -> String {
     let number =
         |name: &str, n: Option<u64>| n.map_or(String::new(), |n| format!(",\"{name}\":{n}"));
     let (bytes, percent) = (number("bytes", bytes), number("percent", percent));
-    format!("{{\"progress\":{{\"step\":\"{step}\"{bytes}{percent}}}}}")
+    let text = blocking.and_then(|text| serde_json::to_string(text).ok());
+    let blocking = text.map_or(String::new(), |text| format!(",\"blocking\":{text}"));
+    format!("{{\"progress\":{{\"step\":\"{step}\"{bytes}{percent}{blocking}}}}}")
 }
 
 fn person_line(step: &str, bytes: u64, percent: Option<u64>, elapsed: Duration) -> String {
@@ -159,6 +173,13 @@ impl Observer for Progress {
     fn rows(&self, done: u64, total: u64) {
         self.rows_done.store(done, Ordering::Relaxed);
         self.rows_total.store(total, Ordering::Relaxed);
+    }
+
+    fn blocking(&self, waiter: Option<(String, Duration)>) {
+        let text = waiter.map(|(who, waited)| format!("{who} for {} s", waited.as_secs()));
+        if let Ok(mut state) = self.state.lock() {
+            state.blocking = text;
+        }
     }
 
     fn note(&self, text: &str) {

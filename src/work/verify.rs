@@ -14,8 +14,8 @@ use crate::postgres::content::LineKey;
 use crate::postgres::globals::roles_called;
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgError, Print, Programs, Target,
-    Toc, TocParser, census, preflight, witness,
+    Contention, Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgError, Print,
+    Programs, Target, Toc, TocParser, census, preflight, witness,
 };
 
 /// Bytes read from pg_dump at once.
@@ -106,10 +106,11 @@ async fn begin(
 ) -> Result<(Coordinator, Toc), Failure> {
     let found = preflight(&subject.target, &subject.application_name).await?;
     let tool = Programs::find(found.major(), &subject.postgres_folders).await?;
+    let mut contention = Contention::new(subject.patience);
     let coordinator = Coordinator::begin(
         &subject.target,
         &subject.application_name,
-        subject.patience,
+        &mut contention,
         observer,
     )
     .await?;

@@ -34,6 +34,8 @@ const KEEP_FINISHED_SECONDS: i32 = 86_400;
 pub struct BackupPlan {
     /// Number of the attempt, from 1.
     pub attempt: i32,
+    /// Number of the last attempt.
+    pub attempts: i32,
     /// Due time, or the creation time of a manual Backup.
     pub due: Timestamp,
     /// Folder of the policy in the store.

@@ -13,6 +13,9 @@ use crate::task::{
     TASK_VERSION, Task, Work,
 };
 
+/// How long others may wait for the locks of a backup, in seconds, where the policy does not say (G9).
+const MAX_BLOCKING: u64 = 60;
+
 pub(super) fn backup(
     policy: &BackupPolicy,
     store: &BackupStore,
@@ -33,6 +36,12 @@ pub(super) fn backup(
             due: plan.due,
             directory: plan.directory.clone(),
             content_hash: policy.spec.content_hash.unwrap_or_default() == ContentHash::Full,
+            max_blocking_seconds: (plan.attempt < plan.attempts).then(|| {
+                let asked = policy.spec.max_blocking.as_deref();
+                asked.map_or(MAX_BLOCKING, |text| {
+                    promised(Some(text)).unwrap_or(MAX_BLOCKING)
+                })
+            }),
             database: database(&policy.spec.database),
             store: store_task(&store.spec),
         })),

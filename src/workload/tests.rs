@@ -93,6 +93,7 @@ spec:
 fn plan() -> BackupPlan {
     BackupPlan {
         attempt: 1,
+        attempts: 3,
         due: "2026-11-21T02:00:00Z".parse().unwrap(),
         directory: "shop.orders".to_owned(),
         deadline: Duration::from_secs(7_200),

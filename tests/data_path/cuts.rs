@@ -292,7 +292,6 @@ async fn g2_a_coordinator_whose_line_is_cut_makes_the_whole_run_count_for_nothin
 #[rstest]
 #[case::while_pg_dump_runs(Step::DumpStarted)]
 #[case::when_it_has_ended(Step::DumpEnded)]
-#[case::before_the_manifest(Step::Committing)]
 #[tokio::test(flavor = "multi_thread")]
 async fn g2_a_coordinator_that_is_killed_makes_the_whole_run_count_for_nothing(#[case] step: Step) {
     let stage = Stage::set().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lifeboat::api::restore_drill::{DrillMode, Verdict};
 use lifeboat::objects::{Memory, ObjectStore};
-use lifeboat::postgres::{Coordinator, LockPatience, Silent};
+use lifeboat::postgres::{Contention, Coordinator, LockPatience, Silent};
 use lifeboat::work::backup::make;
 use lifeboat::work::drill::run as drill;
 use rstest::rstest;
@@ -25,7 +25,13 @@ async fn globals(server: &Server, user: &str) -> lifeboat::postgres::globals::Gl
     let mut target = server.target("shop");
     target.user = user.to_owned();
     let patience = LockPatience::default();
-    let coordinator = Coordinator::begin(&target, APPLICATION, patience, &Silent).await;
+    let coordinator = Coordinator::begin(
+        &target,
+        APPLICATION,
+        &mut Contention::new(patience),
+        &Silent,
+    )
+    .await;
     coordinator.unwrap().globals().await.unwrap()
 }
 

@@ -88,6 +88,7 @@ impl Pod {
             due: identity.due,
             directory: identity.directory,
             content_hash: true,
+            max_blocking_seconds: None,
             database: DatabaseTask {
                 secret_name: "shop-db".into(),
                 dir: dir.to_str().unwrap().into(),

@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lifeboat::api::Reason;
 use lifeboat::manifest::{Contents, Name};
-use lifeboat::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, Print, Programs, Silent, Step,
-    census,
-};
+use lifeboat::postgres::{Contention, Coordinator, LockPatience, Observer, Silent, Step, census};
 use lifeboat::task::Retry;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::pg::{Server, host_bin};
+use crate::pg::Server;
 
 pub async fn begin(server: &Server, dbname: &str, observer: &dyn Observer) -> Coordinator {
     Coordinator::begin(
         &server.target(dbname),
         "lifeboat/test",
-        LockPatience::default(),
+        &mut Contention::new(LockPatience::default()),
         observer,
     )
     .await
@@ -38,7 +35,7 @@ pub fn rows(contents: &Contents, table: &str) -> Option<i64> {
 }
 
 /// Waits until some session waits for a lock.
-async fn someone_waits(server: &Server, dbname: &str) {
+pub async fn someone_waits(server: &Server, dbname: &str) {
     let session = server.session(dbname).await;
     for _ in 0..200 {
         let row = session
@@ -152,14 +149,19 @@ async fn g1_a_table_born_between_lock_and_snapshot_makes_the_run_begin_anew() {
     let mut busy = At::new(Step::Locked, &server, "CREATE TABLE again{n} (a int)");
     busy.times = 99;
     let target = server.target("postgres");
-    let error = Coordinator::begin(&target, "x", LockPatience::default(), &busy)
-        .await
-        .unwrap_err();
+    let error = Coordinator::begin(
+        &target,
+        "x",
+        &mut Contention::new(LockPatience::default()),
+        &busy,
+    )
+    .await
+    .unwrap_err();
     assert_eq!(
         (error.reason(), error.retry()),
         (Reason::SchemaTooBusy, Retry::Later)
     );
-    assert!(error.to_string().contains("again5"), "{error}");
+    assert!(error.to_string().contains("again12"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +174,13 @@ async fn g1_tables_dropped_or_swapped_while_they_are_locked_end_in_a_whole_list(
     migration.client.batch_execute(sql).await.unwrap();
     let target = server.target("postgres");
     let run = tokio::spawn(async move {
-        Coordinator::begin(&target, "x", LockPatience::default(), &Silent).await
+        Coordinator::begin(
+            &target,
+            "x",
+            &mut Contention::new(LockPatience::default()),
+            &Silent,
+        )
+        .await
     });
     someone_waits(&server, "postgres").await;
     migration.client.batch_execute("COMMIT").await.unwrap();
@@ -215,132 +223,6 @@ async fn g2_a_coordinator_that_was_killed_proves_nothing() {
         (Reason::LostLocks, Retry::Later),
         "{error}"
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn g8_in_a_deadlock_we_give_way_and_the_migration_goes_on() {
-    let server = Server::start(15, &[]);
-    server
-        .sql(
-            "postgres",
-            "CREATE TABLE t1 (a int); CREATE TABLE t2 (a int)",
-        )
-        .await;
-    let migration = server.session("postgres").await;
-    migration
-        .client
-        .batch_execute("BEGIN; LOCK TABLE t2")
-        .await
-        .unwrap();
-    let target = server.target("postgres");
-    let run = tokio::spawn(async move {
-        Coordinator::begin(&target, "x", LockPatience::default(), &Silent).await
-    });
-    someone_waits(&server, "postgres").await;
-    let began = Instant::now();
-    // We hold t1 and wait for t2, the migration holds t2 and waits for t1.
-    migration
-        .client
-        .batch_execute("LOCK TABLE t1; ALTER TABLE t1 ADD b int; COMMIT")
-        .await
-        .unwrap();
-    assert!(
-        began.elapsed() < Duration::from_millis(950),
-        "before deadlock_timeout: {:?}",
-        began.elapsed()
-    );
-    let coordinator = run.await.unwrap().unwrap();
-    coordinator.prove().await.unwrap();
-    assert!(!server.log().contains("deadlock detected"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn g8_who_keeps_a_table_from_us_is_named() {
-    let server = Server::start(15, &["deadlock_timeout=600ms"]);
-    server.sql("postgres", "CREATE TABLE t (a int)").await;
-    let blocker = server.session("postgres").await;
-    blocker
-        .client
-        .batch_execute("BEGIN; LOCK TABLE t")
-        .await
-        .unwrap();
-    let patience = LockPatience {
-        tries: 2,
-        first_pause: Duration::from_millis(10),
-        ..LockPatience::default()
-    };
-    let error = Coordinator::begin(&server.target("postgres"), "x", patience, &Silent)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.reason(), error.retry()),
-        (Reason::LockTimeout, Retry::Later)
-    );
-    assert!(
-        error.to_string().contains("(test)") && error.to_string().contains("LOCK TABLE t"),
-        "{error}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn g9_an_alter_queued_behind_our_locks_is_let_through_after_pg_dumps_lock_wait() {
-    let server = Server::start(15, &[]);
-    server
-        .sql("postgres", "CREATE TABLE t AS SELECT 1 AS a")
-        .await;
-    let coordinator = begin(&server, "postgres", &Silent).await;
-    let session = server.session("postgres").await;
-    let alter = tokio::spawn(async move {
-        session
-            .client
-            .batch_execute("ALTER TABLE t ADD b int")
-            .await
-    });
-    someone_waits(&server, "postgres").await;
-    let tool = Programs::find(15, &[host_bin(15)]).await.unwrap();
-    let scratch = tempfile::tempdir().unwrap();
-    let target = server.target("postgres");
-    let order = DumpOrder {
-        target: &target,
-        tool: &tool,
-        snapshot: coordinator.snapshot(),
-        application_name: "lifeboat/test",
-        pooled: false,
-        heard: &[],
-        print: &Print::plain("UTF8"),
-        scratch: scratch.path(),
-    };
-    let began = Instant::now();
-    let mut dump = DumpProcess::spawn(&order).unwrap();
-    tokio::io::copy(&mut dump.stdout, &mut tokio::io::sink())
-        .await
-        .unwrap();
-    let error = dump.finish().await.unwrap_err();
-    assert_eq!(
-        (error.reason(), error.retry()),
-        (Reason::LockTimeout, Retry::Later),
-        "{error}"
-    );
-    assert!(
-        began.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        began.elapsed()
-    );
-    // Whoever holds the lock passes the queue: the coordinator still reads, and proves.
-    assert_eq!(
-        rows(
-            &census::take(&coordinator, &Silent).await.unwrap().contents,
-            "t"
-        ),
-        Some(1)
-    );
-    coordinator.prove().await.unwrap();
-    drop(coordinator);
-    tokio::time::timeout(Duration::from_secs(5), alter)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

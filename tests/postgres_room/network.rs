@@ -7,8 +7,8 @@ use lifeboat::api::Reason;
 use lifeboat::api::backup_policy::TlsMode;
 use lifeboat::postgres::pooler::Pooler;
 use lifeboat::postgres::{
-    Coordinator, DumpOrder, DumpProcess, LockPatience, Print, Programs, Silent, Target, connect,
-    preflight,
+    Contention, Coordinator, DumpOrder, DumpProcess, LockPatience, Print, Programs, Silent, Target,
+    connect, preflight,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
@@ -312,9 +312,14 @@ async fn dumps(server: &Server, target: &Target) {
     let tool = Programs::find(17, std::slice::from_ref(&server.bin))
         .await
         .unwrap();
-    let coordinator = Coordinator::begin(target, "x", LockPatience::default(), &Silent)
-        .await
-        .unwrap();
+    let coordinator = Coordinator::begin(
+        target,
+        "x",
+        &mut Contention::new(LockPatience::default()),
+        &Silent,
+    )
+    .await
+    .unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let order = DumpOrder {
         target,
@@ -367,9 +372,14 @@ async fn g12_a_pooler_in_transaction_mode_is_refused_and_one_in_session_mode_wor
         let found = preflight(&target, "x").await.unwrap();
         assert_eq!(found.pooler, Pooler::Session);
         assert_eq!(found.facts.pooler.as_deref(), Some("Session"));
-        let coordinator = Coordinator::begin(&target, "x", LockPatience::default(), &Silent)
-            .await
-            .unwrap();
+        let coordinator = Coordinator::begin(
+            &target,
+            "x",
+            &mut Contention::new(LockPatience::default()),
+            &Silent,
+        )
+        .await
+        .unwrap();
         let tool = Programs::find(15, &[host_bin(15)]).await.unwrap();
         let scratch = tempfile::tempdir().unwrap();
         let order = DumpOrder {

@@ -86,7 +86,14 @@ fn task() -> impl Strategy<Value = Task> {
         any::<i32>(),
         vec(text(), 0..3),
     );
-    let rest = (reason(), time(), text(), any::<u64>(), any::<bool>());
+    let rest = (
+        reason(),
+        time(),
+        text(),
+        any::<u64>(),
+        any::<bool>(),
+        of(any::<u64>()),
+    );
     (head, rest, database, store).prop_map(|(head, rest, database, store)| Task {
         version: TASK_VERSION,
         deadline_seconds: rest.3,
@@ -101,6 +108,7 @@ fn task() -> impl Strategy<Value = Task> {
             due: rest.1,
             directory: rest.2,
             content_hash: rest.4,
+            max_blocking_seconds: rest.5,
             database,
             store,
         })),
@@ -176,11 +184,18 @@ proptest! {
 fn k15_a_line_of_progress_is_read_as_it_was_written() {
     use lifeboat::cluster::progress::parse;
     use lifeboat::work::progress::line;
-    for (bytes, percent) in [(None, Some(42)), (Some(7), None), (None, None)] {
-        let text = format!("noise\n{}\n", line("BuildingIndex", bytes, percent));
+    let waits = "pid 7 (\"ledger\", role app) waits";
+    for (bytes, percent, blocking) in [
+        (None, Some(42), None),
+        (Some(7), None, Some(waits)),
+        (None, None, None),
+    ] {
+        let text = line("BuildingIndex", bytes, percent, blocking);
+        let text = format!("noise\n{text}\n");
         let progress = parse(&text).unwrap();
         assert_eq!(progress.step, "BuildingIndex");
         let want = percent.map(|p| i32::try_from(p).unwrap());
         assert_eq!(progress.percent, want);
+        assert_eq!(progress.blocking.as_deref(), blocking);
     }
 }

@@ -47,7 +47,7 @@ impl Shown {
         };
         let percent = percent.and_then(|p| u64::try_from(p).ok());
         let percent = percent.map(|p| p.min(100));
-        Some((line(step(phase), None, percent), fresh))
+        Some((line(step(phase), None, percent, None), fresh))
     }
 }
 

@@ -1,0 +1,176 @@
+//! Locks that others want or hold: who gives way, and who is named (G8, G9).
+
+use std::time::{Duration, Instant};
+
+use lifeboat::api::Reason;
+use lifeboat::postgres::{
+    Contention, Coordinator, DumpOrder, DumpProcess, LockPatience, Print, Programs, Silent, census,
+};
+use lifeboat::task::Retry;
+
+use crate::locks::{begin, rows, someone_waits};
+use crate::pg::{Server, host_bin};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g8_in_a_deadlock_we_give_way_and_the_migration_goes_on() {
+    let server = Server::start(15, &[]);
+    server
+        .sql(
+            "postgres",
+            "CREATE TABLE t1 (a int); CREATE TABLE t2 (a int)",
+        )
+        .await;
+    let migration = server.session("postgres").await;
+    migration
+        .client
+        .batch_execute("BEGIN; LOCK TABLE t2")
+        .await
+        .unwrap();
+    let target = server.target("postgres");
+    let run = tokio::spawn(async move {
+        Coordinator::begin(
+            &target,
+            "x",
+            &mut Contention::new(LockPatience::default()),
+            &Silent,
+        )
+        .await
+    });
+    someone_waits(&server, "postgres").await;
+    let began = Instant::now();
+    // We hold t1 and wait for t2, the migration holds t2 and waits for t1.
+    migration
+        .client
+        .batch_execute("LOCK TABLE t1; ALTER TABLE t1 ADD b int; COMMIT")
+        .await
+        .unwrap();
+    assert!(
+        began.elapsed() < Duration::from_millis(950),
+        "before deadlock_timeout: {:?}",
+        began.elapsed()
+    );
+    let coordinator = run.await.unwrap().unwrap();
+    coordinator.prove().await.unwrap();
+    assert!(!server.log().contains("deadlock detected"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g8_who_keeps_a_table_from_us_is_named() {
+    let server = Server::start(15, &["deadlock_timeout=600ms"]);
+    server.sql("postgres", "CREATE TABLE t (a int)").await;
+    let blocker = server.session("postgres").await;
+    blocker
+        .client
+        .batch_execute("BEGIN; LOCK TABLE t")
+        .await
+        .unwrap();
+    let patience = LockPatience {
+        tries: 2,
+        first_pause: Duration::from_millis(10),
+        ..LockPatience::default()
+    };
+    let error = Coordinator::begin(
+        &server.target("postgres"),
+        "x",
+        &mut Contention::new(patience),
+        &Silent,
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(
+        (error.reason(), error.retry()),
+        (Reason::LockTimeout, Retry::Later)
+    );
+    let says = error.to_string();
+    let who = "(test, role postgres) holds or waits for AccessExclusiveLock, in a transaction for ";
+    assert!(says.contains(who), "{says}");
+    assert!(
+        !says.contains("LOCK TABLE t"),
+        "no statement of others: {says}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g8_a_prepared_transaction_that_keeps_a_table_from_us_is_named() {
+    let server = Server::start(
+        17,
+        &["deadlock_timeout=600ms", "max_prepared_transactions=2"],
+    );
+    server.sql("postgres", "CREATE TABLE t (a int)").await;
+    let sql = "BEGIN; LOCK TABLE t; PREPARE TRANSACTION 'left behind'";
+    let session = server.session("postgres").await;
+    session.client.batch_execute(sql).await.unwrap();
+    let patience = LockPatience {
+        tries: 1,
+        ..LockPatience::default()
+    };
+    let mut contention = Contention::new(patience);
+    let target = server.target("postgres");
+    let begun = Coordinator::begin(&target, "x", &mut contention, &Silent);
+    let says = begun.await.unwrap_err().to_string();
+    assert!(
+        says.contains("prepared transaction \"left behind\" of role postgres"),
+        "{says}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g9_an_alter_queued_behind_our_locks_is_let_through_after_pg_dumps_lock_wait() {
+    let server = Server::start(15, &[]);
+    server
+        .sql("postgres", "CREATE TABLE t AS SELECT 1 AS a")
+        .await;
+    let coordinator = begin(&server, "postgres", &Silent).await;
+    let session = server.session("postgres").await;
+    let alter = tokio::spawn(async move {
+        session
+            .client
+            .batch_execute("ALTER TABLE t ADD b int")
+            .await
+    });
+    someone_waits(&server, "postgres").await;
+    let tool = Programs::find(15, &[host_bin(15)]).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let target = server.target("postgres");
+    let order = DumpOrder {
+        target: &target,
+        tool: &tool,
+        snapshot: coordinator.snapshot(),
+        application_name: "lifeboat/test",
+        pooled: false,
+        heard: &[],
+        print: &Print::plain("UTF8"),
+        scratch: scratch.path(),
+    };
+    let began = Instant::now();
+    let mut dump = DumpProcess::spawn(&order).unwrap();
+    tokio::io::copy(&mut dump.stdout, &mut tokio::io::sink())
+        .await
+        .unwrap();
+    let error = dump.finish().await.unwrap_err();
+    assert_eq!(
+        (error.reason(), error.retry()),
+        (Reason::LockTimeout, Retry::Later),
+        "{error}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
+    // Whoever holds the lock passes the queue: the coordinator still reads, and proves.
+    assert_eq!(
+        rows(
+            &census::take(&coordinator, &Silent).await.unwrap().contents,
+            "t"
+        ),
+        Some(1)
+    );
+    coordinator.prove().await.unwrap();
+    drop(coordinator);
+    tokio::time::timeout(Duration::from_secs(5), alter)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
