@@ -28,7 +28,7 @@ use k8s_openapi::api::core::v1::Event;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::client::{Body, ClientBuilder};
 use kube::{Api, Client, ResourceExt};
-use lifeboat::api::backup::Progress;
+use lifeboat::api::backup::AttemptProgress;
 use lifeboat::api::{
     Backup, BackupPolicy, BackupStatus, BackupStore, LABEL_OWNER_UID, LABEL_POLICY_UID, Reason,
 };
@@ -290,7 +290,7 @@ async fn k16_a_status_is_written_whole_and_only_on_what_was_seen() {
     let full = BackupStatus {
         observed_generation: Some(1),
         tables: Some(3),
-        progress: Some(Progress {
+        progress: Some(AttemptProgress {
             step: "Locked".to_owned(),
             percent: Some(4),
             blocking: None,

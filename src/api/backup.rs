@@ -158,7 +158,7 @@ pub struct BackupStatus {
     pub database_name: Option<String>,
     /// How far a running attempt is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Progress>,
+    pub progress: Option<AttemptProgress>,
     /// What the store was told of `spec.pin`; absent: nothing was ever asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<PinStatus>,
@@ -229,11 +229,11 @@ pub struct BackupBytes {
 /// How far a running attempt is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// Named step, for example `DumpStarted` of a backup or `LoadingData` of a drill.
+pub struct AttemptProgress {
+    /// Named step, for example `DumpStarted`.
     #[schemars(length(max = 32))]
     pub step: String,
-    /// Percent of the rows that are read, or loaded. Absent while unknown.
+    /// Percent of the rows that are read. Absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub percent: Option<i32>,
@@ -241,4 +241,26 @@ pub struct Progress {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub blocking: Option<String>,
+}
+
+/// How far a running drill or migration is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Named step, for example `LoadingData`.
+    #[schemars(length(max = 32))]
+    pub step: String,
+    /// Percent of the rows that are loaded. Absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub percent: Option<i32>,
+}
+
+impl From<AttemptProgress> for Progress {
+    fn from(progress: AttemptProgress) -> Self {
+        Self {
+            step: progress.step,
+            percent: progress.percent,
+        }
+    }
 }

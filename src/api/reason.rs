@@ -127,6 +127,8 @@ reasons! {
     SchemaTooBusy,
     /// A table could not be locked in time.
     LockTimeout,
+    /// The server has no room for so many locks.
+    LockTableTooSmall,
     /// Others waited too long for the backup's locks, so it let go of them.
     BlockingOthers,
     /// The coordinator's locks did not last to the end.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::context::{Context, lock};
 use super::look::{self, PodState};
-use crate::api::backup::Progress;
+use crate::api::backup::AttemptProgress;
 use crate::api::{LABEL_OWNER_UID, LABEL_TASK};
 use crate::workload::WORK_CONTAINER;
 
@@ -30,17 +30,17 @@ const LIMIT_BYTES: i64 = 8_192;
 /// What the tails said last, by the uid of the pod.
 #[derive(Debug, Default)]
 pub struct Tails {
-    inner: Mutex<HashMap<String, Progress>>,
+    inner: Mutex<HashMap<String, AttemptProgress>>,
 }
 
 impl Tails {
     /// What the pod said last.
     #[must_use]
-    pub fn of(&self, pod_uid: &str) -> Option<Progress> {
+    pub fn of(&self, pod_uid: &str) -> Option<AttemptProgress> {
         lock(&self.inner).get(pod_uid).cloned()
     }
 
-    fn set(&self, pod_uid: &str, progress: Option<Progress>) -> bool {
+    fn set(&self, pod_uid: &str, progress: Option<AttemptProgress>) -> bool {
         let mut all = lock(&self.inner);
         let old = match progress.clone() {
             Some(progress) => all.insert(pod_uid.to_owned(), progress),
@@ -58,7 +58,7 @@ impl Tails {
 #[derive(Deserialize)]
 struct Line {
     #[serde(alias = "fields")]
-    progress: Progress,
+    progress: AttemptProgress,
 }
 
 #[derive(Deserialize)]
@@ -68,13 +68,13 @@ struct Fields {
 
 /// The newest progress in a tail: a JSON line with a `progress` of step and percent.
 #[must_use]
-pub fn parse(tail: &str) -> Option<Progress> {
+pub fn parse(tail: &str) -> Option<AttemptProgress> {
     let newest = tail.lines().rev().find_map(|line| {
         let direct = serde_json::from_str::<Line>(line).ok();
         direct.or_else(|| serde_json::from_str::<Fields>(line).ok().map(|f| f.fields))
     })?;
     let progress = newest.progress;
-    Some(Progress {
+    Some(AttemptProgress {
         step: progress
             .step
             .chars()

@@ -38,7 +38,7 @@ pub fn with_progress(
         let current = name::drill_job(&run.run, run.attempt);
         let job = seen.jobs.iter().find(|job| job.name == current);
         run.progress = match job.map(|job| &job.state) {
-            Some(JobState::Running { pod_uid, .. }) => context.tails.of(pod_uid),
+            Some(JobState::Running { pod_uid, .. }) => context.tails.of(pod_uid).map(Into::into),
             _ => None,
         };
     }

@@ -43,7 +43,7 @@ pub fn with_progress(
         let current = name::migration_job(&run, running.step.as_str(), running.attempt);
         let job = seen.jobs.iter().find(|job| job.name == current);
         running.progress = match job.map(|job| &job.state) {
-            Some(JobState::Running { pod_uid, .. }) => context.tails.of(pod_uid),
+            Some(JobState::Running { pod_uid, .. }) => context.tails.of(pod_uid).map(Into::into),
             _ => None,
         };
     }

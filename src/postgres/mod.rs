@@ -52,6 +52,7 @@ mod load_statements;
 mod load_wrappers;
 pub mod local;
 pub mod locales;
+mod lock_budget;
 mod locks;
 mod members;
 pub mod migrate;

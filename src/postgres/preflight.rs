@@ -41,7 +41,7 @@ pub struct Preflight {
     pub in_recovery: bool,
     /// What stands between.
     pub pooler: Pooler,
-    /// What a restore by stock tools will stumble over, a sentence each with its cure; at most 21.
+    /// What a restore by stock tools will stumble over, or what the application may, a sentence each with its cure; at most 22.
     pub warnings: Vec<String>,
 }
 
@@ -94,6 +94,8 @@ pub async fn preflight(target: &Target, application_name: &str) -> Result<Prefli
     privileges::check(client)
         .await
         .map_err(|e| e.with_major(major))?;
+    let room = super::lock_budget::check(client).await;
+    let tight = room.map_err(|e| e.with_major(major))?;
     found.facts.system_identifier = system_identifier(client).await?;
     found.facts.extension_data = facts::not_dumped(client)
         .await
@@ -112,6 +114,7 @@ pub async fn preflight(target: &Target, application_name: &str) -> Result<Prefli
         .await
         .map_err(|e| PgError::query("end the transaction", &e))?;
     found.warnings = search_path::warnings(client).await;
+    found.warnings.extend(tight);
     Ok(found)
 }
 

@@ -139,3 +139,39 @@ async fn a_search_path_with_traps_in_it_changes_no_answer() {
         .await;
     preflight(&server.target("postgres"), "x").await.unwrap();
 }
+
+/// G11: a lock table with little room is told of while it has some, and refused before a lock where it has not.
+#[tokio::test]
+async fn g11_a_database_with_more_tables_than_the_server_has_room_for_locks_is_refused() {
+    let settings = [
+        "max_locks_per_transaction=10",
+        "max_connections=10",
+        "max_prepared_transactions=0",
+    ];
+    let server = Server::start(17, &settings);
+    let target = server.target("postgres");
+    let mut n = 0;
+    let mut more = async |count: usize| {
+        for _ in 0..count {
+            n += 1;
+            server
+                .sql("postgres", &format!("CREATE TABLE t{n} ()"))
+                .await;
+        }
+    };
+    more(50).await;
+    assert_eq!(preflight(&target, "x").await.unwrap().warnings, [""; 0]);
+    more(1).await;
+    let found = preflight(&target, "x").await.unwrap();
+    assert!(
+        found.warnings[0].contains("51 tables"),
+        "{:?}",
+        found.warnings
+    );
+    more(50).await;
+    let says = refused(&target, Reason::LockTableTooSmall).await;
+    assert!(
+        says.contains("room for 100") && says.contains("max_locks_per_transaction to 21 or more"),
+        "{says}"
+    );
+}
