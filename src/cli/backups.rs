@@ -8,13 +8,16 @@ use serde::Serialize;
 
 use super::CommandError;
 use crate::api::Reason;
+use crate::api::restore_drill::Select;
 use crate::manifest::{
-    MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole, PINS, Pin, is_run, pins_of,
+    MANIFEST, MAX_MANIFEST_BYTES, Manifest, ObjectInfo, ObjectRole, PINS, PROOFS, Pin, is_run,
+    pins_of,
 };
 use crate::objects::{Depth, ObjectStore, StoreError, join};
 use crate::work::clock;
 use crate::work::failure::Failure;
 pub(super) use crate::work::human::{number, size};
+use crate::work::pick::{Choice, pick};
 use crate::work::pins;
 
 /// Manifests that are read at the same time.
@@ -36,6 +39,12 @@ pub(super) struct Backup {
     /// Who wants it kept; read by [`find`] only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) pins: Vec<Pin>,
+    /// What the last drill of it said; read by `lifeboat list` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) drill: Option<String>,
+    /// Drills left proofs beside it.
+    #[serde(skip)]
+    pub(super) drilled: bool,
     /// What it says of itself.
     #[serde(flatten)]
     pub(super) manifest: Manifest,
@@ -150,6 +159,39 @@ pub(super) fn folder(text: &str) -> &str {
     text.trim_end_matches("manifest.json").trim_matches('/')
 }
 
+/// The folder of a backup: the one that was named, or the newest of a directory, said on standard error.
+///
+/// # Errors
+/// Those of the store; that there is no backup below.
+pub(super) async fn folder_or_newest(
+    store: &dyn ObjectStore,
+    text: &str,
+) -> Result<String, CommandError> {
+    let named = folder(text).to_owned();
+    if is_run(run_name(&named)) {
+        return Ok(named);
+    }
+    let now = clock::now();
+    let choice = Choice {
+        directory: named.clone(),
+        select: Select::default(),
+        decided_at: now,
+        due: now,
+    };
+    let newest = pick(store, &choice).await;
+    let newest = newest.map_err(|failure| match failure.reason() {
+        Reason::NoBackup => {
+            let (named, place) = (plain(&named), store.place());
+            format!("there is no backup {named} in {place}: it has no manifest.json, and nothing below it has one").into()
+        }
+        _ => CommandError::from(failure),
+    })?;
+    if newest != named {
+        eprintln!("the newest backup of {}: {}", plain(&named), plain(&newest));
+    }
+    Ok(newest)
+}
+
 /// What stands under one prefix.
 #[derive(Debug)]
 pub(super) enum Read {
@@ -183,16 +225,17 @@ pub(super) async fn read(store: &dyn ObjectStore, prefix: &str) -> Result<Read, 
     let most = u64::try_from(MAX_MANIFEST_BYTES).unwrap_or(u64::MAX);
     Ok(match store.get(&join(prefix, MANIFEST), most).await {
         Ok(bytes) => match Manifest::parse(&bytes) {
-            Ok(manifest) => Read::Backup(Box::new(Backup {
-                faults: faults(store, prefix, &manifest)
-                    .await?
-                    .into_iter()
-                    .chain(lies(prefix, &manifest))
-                    .collect(),
-                at: prefix.to_owned(),
-                pins: Vec::new(),
-                manifest,
-            })),
+            Ok(manifest) => {
+                let (faults, drilled) = faults(store, prefix, &manifest).await?;
+                Read::Backup(Box::new(Backup {
+                    faults: faults.into_iter().chain(lies(prefix, &manifest)).collect(),
+                    at: prefix.to_owned(),
+                    pins: Vec::new(),
+                    drill: None,
+                    drilled,
+                    manifest,
+                }))
+            }
             Err(error) => Read::Unreadable(error.to_string()),
         },
         Err(error) if error.is_missing() => Read::Unfinished,
@@ -202,12 +245,12 @@ pub(super) async fn read(store: &dyn ObjectStore, prefix: &str) -> Result<Read, 
 }
 
 /// What is not as the manifest says: which objects are there, and how long they are. Their content is
-/// only proved by reading it.
+/// only proved by reading it. And whether proofs lie beside them.
 async fn faults(
     store: &dyn ObjectStore,
     prefix: &str,
     manifest: &Manifest,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<(Vec<String>, bool), StoreError> {
     let mut there = BTreeMap::new();
     let mut after = None;
     loop {
@@ -217,7 +260,9 @@ async fn faults(
         {
             Ok(page) => page,
             // A key that may read one object and list nothing can still look at it.
-            Err(error) if error.reason() == Reason::StoreAccessDenied => return Ok(Vec::new()),
+            Err(error) if error.reason() == Reason::StoreAccessDenied => {
+                return Ok((Vec::new(), false));
+            }
             Err(error) => return Err(error),
         };
         there.extend(page.objects.into_iter().map(|o| (o.key, o.bytes)));
@@ -237,7 +282,9 @@ async fn faults(
             Some(_) => None,
         }
     };
-    Ok(manifest.objects.iter().filter_map(fault).collect())
+    let proofs = join(prefix, &format!("{PROOFS}/"));
+    let drilled = there.keys().any(|key| key.starts_with(&proofs));
+    Ok((manifest.objects.iter().filter_map(fault).collect(), drilled))
 }
 
 /// Where it contradicts itself or the folder that it lies in.

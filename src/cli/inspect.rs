@@ -25,7 +25,7 @@ pub struct Args {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
     from: Location,
-    /// The backup, as `lifeboat list --json` or a Backup's status.prefix names it: shop.orders/20261121T020000Z-0123456789ab
+    /// A backup, as `lifeboat list` or a Backup's status.prefix names its folder, or a directory, of which the newest is taken: shop.orders
     prefix: String,
     /// age identity file (AGE-SECRET-KEY-1…): also show the tables and their rows.
     #[arg(long, value_name = "FILE")]
@@ -78,7 +78,7 @@ async fn inspect(
     identities: Option<&Identities>,
     json: bool,
 ) -> Result<Seen, CommandError> {
-    let prefix = backups::folder(prefix);
+    let prefix = &backups::folder_or_newest(store, prefix).await?;
     let mut backup = match backups::read(store, prefix).await? {
         Read::Backup(backup) => *backup,
         Read::Unfinished => {

@@ -2,15 +2,21 @@
 
 use std::fmt::Write as _;
 
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CommandError;
 use super::backups::{self, Found};
-use crate::manifest::{Kept, Manifest, Pin, kept};
-use crate::objects::Location;
+use super::proofs;
+use crate::api::restore_drill::Verdict;
+use crate::manifest::{Kept, Manifest, Pin, Proof, kept};
+use crate::objects::{Location, ObjectStore};
 use crate::work::clock;
 use crate::work::human::count;
+
+/// Proofs that are read at the same time.
+const READERS: usize = 4;
 
 /// Arguments of `lifeboat list`.
 #[derive(Debug, clap::Args)]
@@ -35,9 +41,31 @@ pub struct Args {
 /// When the store cannot be read; after printing, when a backup in it is damaged or unreadable.
 pub async fn run(args: Args) -> Result<(), CommandError> {
     let store = args.from.open_existing().await?;
-    let found = backups::find(store.as_ref(), args.directory.as_deref(), args.limit).await?;
+    let mut found = backups::find(store.as_ref(), args.directory.as_deref(), args.limit).await?;
+    drills(store.as_ref(), &mut found).await;
     print!("{}", show(&found, &store.place(), args.json)?);
     verdict(&found)
+}
+
+/// What the last drill of each backup said.
+async fn drills(store: &dyn ObjectStore, found: &mut Found) {
+    let drilled = found.backups.iter_mut().filter(|b| b.drilled);
+    stream::iter(drilled)
+        .for_each_concurrent(READERS, |backup| async {
+            backup.drill = Some(match proofs::one(store, &backup.at, None).await {
+                Ok(stored) => said(&stored.proof),
+                Err(_) => "unreadable".to_owned(),
+            });
+        })
+        .await;
+}
+
+/// `Passed`, `Failed (Differs)`; a drill that passed and does not prove everything says so.
+fn said(proof: &Proof) -> String {
+    match (proof.result, proof.proves) {
+        (Verdict::Passed, true) => "Proven".to_owned(),
+        (verdict, _) => backups::plain(&format!("{verdict:?} ({})", proof.reason)),
+    }
 }
 
 fn show(found: &Found, place: &str, json: bool) -> Result<String, CommandError> {
@@ -71,13 +99,16 @@ fn text(found: &Found, place: &str, now: Timestamp) -> String {
     let mut out = String::new();
     if !found.backups.is_empty() {
         let header = [
-            "FOLDER", "BACKUP", "WHY", "TABLES", "ROWS", "STORED", "FINISHED", "PINNED",
+            "FOLDER", "BACKUP", "WHY", "TABLES", "ROWS", "STORED", "FINISHED", "DRILL", "PINNED",
         ];
-        // Most stores have none.
-        let pinned = found.backups.iter().any(|b| !b.pins.is_empty());
-        let columns = header.len() - usize::from(!pinned);
-        let header = header.get(..columns).unwrap_or(&header);
-        let mut table = backups::table(header, &[3, 4, 5]);
+        // Many stores have none of either.
+        let wanted = |column: &&str| match *column {
+            "DRILL" => found.backups.iter().any(|b| b.drill.is_some()),
+            "PINNED" => found.backups.iter().any(|b| !b.pins.is_empty()),
+            _ => true,
+        };
+        let columns: Vec<&str> = header.into_iter().filter(|c| wanted(c)).collect();
+        let mut table = backups::table(&columns, &[3, 4, 5]);
         for backup in &found.backups {
             let manifest = &backup.manifest;
             let row = [
@@ -92,9 +123,11 @@ fn text(found: &Found, place: &str, now: Timestamp) -> String {
                     .finished_at
                     .strftime("%Y-%m-%dT%H:%M:%SZ")
                     .to_string(),
+                backup.drill.clone().unwrap_or_default(),
                 pinned_until(&backup.pins, now),
             ];
-            table.add_row(row.into_iter().take(columns));
+            let cells = row.into_iter().zip(header).filter(|(_, c)| wanted(c));
+            table.add_row(cells.map(|(cell, _)| cell));
         }
         for line in table.lines() {
             let _ = writeln!(out, "{}", line.trim_end());

@@ -28,7 +28,7 @@ pub struct Args {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
     from: Location,
-    /// The backup, as `lifeboat list` prints its folder: shop.orders/20261121T020000Z-0123456789ab
+    /// A backup, as `lifeboat list` prints its folder, or a directory, of which the newest is taken: shop.orders
     backup: String,
     /// age identity file (AGE-SECRET-KEY-1…) that opens the backup.
     #[arg(long, value_name = "FILE")]
@@ -64,14 +64,12 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let scratch = Scratch::make()?;
     let volume = Scratch::below(args.work_dir.as_deref())?;
     let identities = args.identity.as_deref().map(read_identity).transpose()?;
+    let store = args.from.open_existing().await?;
+    let at = backups::folder_or_newest(store.as_ref(), &args.backup).await?;
     let plan = Plan {
-        store: args.from.open_existing().await?,
+        store,
         identities: identities.map(Arc::new),
-        at: args
-            .backup
-            .trim_end_matches("manifest.json")
-            .trim_matches('/')
-            .to_owned(),
+        at,
         subject: Subject {
             target: args.means.target(&args.into)?,
             scratch: scratch.path().to_owned(),

@@ -24,7 +24,7 @@ pub struct Args {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
     from: Location,
-    /// The backup, as `lifeboat list` prints its folder: shop.orders/20261121T020000Z-0123456789ab
+    /// A backup, as `lifeboat list` prints its folder, or a directory, of which the newest is taken: shop.orders
     backup: String,
     /// age identity file (AGE-SECRET-KEY-1…) that opens the backup.
     #[arg(long, value_name = "FILE")]
@@ -91,7 +91,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
 }
 
 async fn find(store: &dyn ObjectStore, name: &str) -> Result<Backup, CommandError> {
-    let prefix = backups::folder(name);
+    let prefix = &backups::folder_or_newest(store, name).await?;
     match backups::read(store, prefix).await? {
         Read::Backup(backup) => Ok(*backup),
         Read::Unreadable(why) => Err(why.into()),

@@ -129,19 +129,39 @@ async fn p10_a_person_proves_a_backup_and_restores_it_at_a_shell() {
         .unwrap();
     assert!(report.status.success(), "{}", said(&report));
     assert!(said(&report).contains("Passed"), "{}", said(&report));
+    let listed = || {
+        let words = ["list", "--from", &from];
+        let list = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+            .args(words)
+            .output();
+        said(&list.unwrap())
+    };
+    assert!(
+        listed().contains("Passed (Partial)") || listed().contains("Proven"),
+        "{}",
+        listed()
+    );
     // The newest of a directory, and a question that is answered otherwise.
-    let other = ["--check", "SELECT count(*) = 4 FROM e.edges", "--json"];
+    let other = [
+        "--check",
+        "SELECT count(*) = 4 FROM e.edges",
+        "--json",
+        "--keep-proof",
+    ];
     let failed = shell.with_key("drill", "local.every", &other);
     assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
     let proof: serde_json::Value = serde_json::from_slice(&failed.stdout).unwrap();
     assert_eq!(proof["reason"], "CheckFailed", "{proof:#}");
+    assert!(listed().contains("Failed (CheckFailed)"), "{}", listed());
 
     // Into another database of the same server: its roles are there already.
     shell.server.database("again", "TEMPLATE template0").await;
     let into = shell.uri("again");
     let words = ["--into", &into, "--accept-lost", "language sql"];
-    let restored = shell.with_key("restore", &backup, &words);
+    let restored = shell.with_key("restore", "local.every", &words);
     assert!(restored.status.success(), "{}", said(&restored));
+    let newest = format!("the newest backup of local.every: {backup}");
+    assert!(said(&restored).contains(&newest), "{}", said(&restored));
     assert!(
         said(&restored).contains("restored and equal"),
         "{}",

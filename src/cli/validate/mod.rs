@@ -4,13 +4,15 @@ pub mod schema;
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 use serde_saphyr::{RenderOptions, SnippetMode, UserMessageFormatter};
 
 use super::CommandError;
 use crate::api::{self, BackupPolicy, BackupStore, RestoreDrill};
-use crate::work::human;
+use crate::migration::window::{Opening, Window};
+use crate::work::{clock, human};
 use crate::workload::Settings;
 use schema::Finding;
 
@@ -35,7 +37,7 @@ pub fn run(args: &Args) -> Result<(), CommandError> {
     let mut lines = Vec::new();
     for file in &args.files {
         let name = file.display();
-        match read(file).and_then(|text| validate_text(&text)) {
+        match read(file).and_then(|text| validate_text(&text, clock::now())) {
             Ok(reports) => {
                 objects += reports.len();
                 lines.extend(reports.iter().flat_map(|report| {
@@ -89,11 +91,11 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// Validates every object of our group in a text of one or more YAML documents.
+/// Validates every object of our group in a text of one or more YAML documents, as they would be taken at `now`.
 ///
 /// # Errors
 /// When the text is not YAML.
-pub fn validate_text(text: &str) -> Result<Vec<Report>, CommandError> {
+pub fn validate_text(text: &str, now: Timestamp) -> Result<Vec<Report>, CommandError> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| not_yaml(&e))?;
     let mut flat = Vec::new();
     for document in documents {
@@ -109,7 +111,10 @@ pub fn validate_text(text: &str) -> Result<Vec<Report>, CommandError> {
             _ => flat.push(document),
         }
     }
-    Ok(flat.iter().filter_map(validate_object).collect())
+    let reports = flat
+        .iter()
+        .filter_map(|object| validate_object(object, now));
+    Ok(reports.collect())
 }
 
 /// One line for people, with the place: without it the library prints an excerpt over many lines.
@@ -121,7 +126,7 @@ fn not_yaml(error: &serde_saphyr::Error) -> String {
     format!("not YAML that can be read: {}", flat.join(" "))
 }
 
-fn validate_object(object: &Value) -> Option<Report> {
+fn validate_object(object: &Value, now: Timestamp) -> Option<Report> {
     let text = |field: &str| {
         object
             .get(field)
@@ -167,7 +172,7 @@ fn validate_object(object: &Value) -> Option<Report> {
                 ),
             )
         }
-        Some(crd) => against(crd, object, name),
+        Some(crd) => against(crd, object, name, now),
     };
     Some(Report {
         object: match object.pointer("/metadata/generateName") {
@@ -178,7 +183,12 @@ fn validate_object(object: &Value) -> Option<Report> {
     })
 }
 
-fn against(crd: &CustomResourceDefinition, object: &Value, name: &str) -> Vec<Finding> {
+fn against(
+    crd: &CustomResourceDefinition,
+    object: &Value,
+    name: &str,
+    now: Timestamp,
+) -> Vec<Finding> {
     let schema = crd
         .spec
         .versions
@@ -208,7 +218,7 @@ fn against(crd: &CustomResourceDefinition, object: &Value, name: &str) -> Vec<Fi
         }));
     }
     // The operator's own words say how to mend it; the schema's about the same field say less.
-    if let Some(told) = sense(&crd.spec.names.kind, object, findings.is_empty()) {
+    if let Some(told) = sense(&crd.spec.names.kind, object, findings.is_empty(), now) {
         findings.retain(|f| !is_within(&told.field, &f.field));
         findings.push(told);
     }
@@ -255,7 +265,7 @@ fn metadata(object: &Value, name: &str) -> Vec<Finding> {
 
 /// What only the operator would have said: cron that never fires, unknown zones, keys that are none.
 /// What does not decode is told only where the schema had nothing to say.
-fn sense(kind: &str, object: &Value, well_formed: bool) -> Option<Finding> {
+fn sense(kind: &str, object: &Value, well_formed: bool, now: Timestamp) -> Option<Finding> {
     fn read<K: serde::de::DeserializeOwned>(
         object: &Value,
         well_formed: bool,
@@ -276,7 +286,10 @@ fn sense(kind: &str, object: &Value, well_formed: bool) -> Option<Finding> {
     let policy = |policy: &BackupPolicy| crate::policy::validate::validate(policy, &s).err();
     let store = |store: &BackupStore| crate::store::validate::validate(store, &s).err();
     let drill = |drill: &RestoreDrill| crate::drill::validate::validate(drill, &s).err();
-    let run = |run: &api::MigrationRun| crate::migration::validate::validate(run).err();
+    let run = |run: &api::MigrationRun| match crate::migration::validate::validate(run) {
+        Ok(valid) => over(&valid.window, now).or_else(|| unreadable(run)),
+        Err(invalid) => Some(invalid),
+    };
     match kind {
         "BackupPolicy" => read(object, well_formed, policy),
         "BackupStore" => read(object, well_formed, store),
@@ -287,113 +300,23 @@ fn sense(kind: &str, object: &Value, well_formed: bool) -> Option<Finding> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    /// What a file's text is told, one line each.
-    fn told(text: &str) -> Vec<String> {
-        let reports = validate_text(text).unwrap();
-        let findings = reports.into_iter().flat_map(|r| r.findings);
-        findings
-            .map(|f| format!("{}: {}", f.field, f.message))
-            .collect()
-    }
-
-    /// Every example must pass once the reader's own key stands in it, and say so before.
-    #[test]
-    fn the_examples_are_valid() {
-        const PLACEHOLDER: &str = "put-your-age-public-key-here";
-        let key = age::x25519::Identity::generate().to_public().to_string();
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
-        let mut seen = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            // Folders hold SQL.
-            if path.is_dir() {
-                continue;
-            }
-            let text = std::fs::read_to_string(&path).unwrap();
-            let found = told(&text.replace(PLACEHOLDER, &key));
-            assert_eq!(found, Vec::<String>::new(), "{}", path.display());
-            if text.contains(PLACEHOLDER) {
-                let found = told(&text);
-                assert_eq!(found.len(), 1, "{found:?}");
-                assert!(found[0].starts_with(
-                    "spec.encryption.recipients[0]: is not an age public key: write the line"
-                ));
-            }
-            seen += validate_text(&text).unwrap().len();
-        }
-        assert!(seen > 3);
-    }
-
-    fn policy(spec: &str) -> String {
-        format!(
-            "apiVersion: lifeboat.dev/v1alpha1\nkind: BackupPolicy\nmetadata: {{name: p}}\nspec: {{database: {{secretRef: {{name: d}}}}, storeRef: {{name: s}}, {spec}}}\n"
-        )
-    }
-
-    #[rstest]
-    #[case::nickname(
-        "tiers: [{name: a, cron: '@daily'}]",
-        "spec.tiers[0].cron: a cron has five fields"
-    )]
-    #[case::six("tiers: [{name: a, cron: '0 0 2 * * *'}]", "this one has 6")]
-    #[case::twins(
-        "tiers: [{name: a, cron: 0 2 * * *}, {name: a, cron: 0 3 * * *}]",
-        "spec.tiers[1].name: two tiers have the name `a`"
-    )]
-    #[case::zone(
-        "timeZone: Mars Olympus",
-        "spec.timeZone: `Mars Olympus` is no time zone"
-    )]
-    #[case::deadline("deadline: 0s", "spec.deadline: ")]
-    fn one_fault_is_told_once_in_the_operators_words(#[case] spec: &str, #[case] want: &str) {
-        let found = told(&policy(spec));
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(
-            found[0].contains(want) && !found[0].contains("does not match"),
-            "{found:?}"
-        );
-    }
-
-    #[test]
-    fn faults_in_different_fields_are_all_told() {
-        let found = told(&policy(
-            "timezone: UTC, deadline: soon, tiers: [{name: a, cron: '@daily'}]",
-        ));
-        assert_eq!(found.len(), 3, "{found:?}");
-    }
-
-    #[rstest]
-    #[case::twice("a: 1\na: 2\n", "duplicate mapping key `a`")]
-    #[case::open("a: [1,\n", "line")]
-    fn what_is_not_yaml_is_told_in_one_line_with_its_place(#[case] text: &str, #[case] want: &str) {
-        let error = validate_text(text).unwrap_err().to_string();
-        assert!(error.contains(want) && error.contains("line"), "{error}");
-        assert!(
-            !error.contains('\n') && !error.contains("Policy"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn an_object_without_any_name_is_told_once() {
-        let object = serde_json::json!({
-            "apiVersion": "lifeboat.dev/v1alpha1",
-            "kind": "Backup",
-            "metadata": {},
-            "spec": {"policyRef": {"name": "shop"}}
-        });
-        let fields: Vec<String> = validate_object(&object)
-            .unwrap()
-            .findings
-            .into_iter()
-            .map(|f| f.field)
-            .collect();
-        assert_eq!(fields, ["metadata.name"]);
-    }
+/// A run whose window never opens again: the operator would end it at once.
+fn over(window: &Window, now: Timestamp) -> Option<api::Invalid> {
+    let never = window.at(now) == Opening::Never;
+    never.then(|| {
+        let until = window.not_after();
+        let message = format!("nothing begins after {until}, and until then the window does not open: choose a later time");
+        api::Invalid::new("spec.window.notAfter", message)
+    })
 }
+
+/// Files of a run that no order can be had of. Those of a ConfigMap are not here.
+fn unreadable(run: &api::MigrationRun) -> Option<api::Invalid> {
+    let files = run.spec.source.inline.iter();
+    let files = files.map(|file| (file.name.clone(), file.sql.clone().into_bytes()));
+    let refusal = crate::plan::source::read(&files.collect()).err()?;
+    Some(api::Invalid::new("spec.source.inline", refusal.message))
+}
+
+#[cfg(test)]
+mod tests;
