@@ -191,7 +191,7 @@ async fn m9_nobody_is_superuser() {
     let users = "ALTER TABLE auth.users ADD COLUMN name text";
     let seen = shop.rehearse(&[("1_users.sql", users)]).await;
     assert_eq!(seen.result, Verdict::Failed);
-    assert_eq!(seen.reason, Reason::StatementFailed.as_str());
+    assert_eq!(seen.reason, Reason::PermissionDenied.as_str());
     assert!(seen.message.contains("SQLSTATE 42501"), "{}", seen.message);
 }
 

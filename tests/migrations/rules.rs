@@ -182,7 +182,7 @@ async fn m6_a_file_that_edits_the_history_undoes_itself() {
         let stop = stopped(&database, &order).await;
         assert_eq!(
             (stop.reason, stop.sqlstate.as_deref()),
-            (Reason::StatementFailed, Some("42501"))
+            (Reason::PermissionDenied, Some("42501"))
         );
     }
 }
@@ -306,7 +306,33 @@ async fn a_role_without_the_right_is_told_so() {
         .await;
     let stop = stopped(&database, &order).await;
     assert_eq!(stop.sqlstate.as_deref(), Some("42501"), "{stop}");
+    let lacks = "permission denied for table ledger; GRANT it to the role that migrates";
+    assert!(stop.message.ends_with(lacks), "{stop}");
     assert_eq!(rows(&database).await, 0);
+    // From 15 on nobody makes a table in public who was not allowed to; nor changes another's.
+    let refused = async |sql: &str| {
+        let order = database.order(&[("1_a.sql", sql)]).await;
+        let stop = stopped(&database, &order).await;
+        assert_eq!(stop.reason, Reason::PermissionDenied, "{stop}");
+        stop.message
+    };
+    let says = refused("CREATE TABLE notes (a int)").await;
+    assert!(
+        says.contains(
+            "permission denied for schema public; GRANT USAGE, CREATE ON SCHEMA \"public\""
+        ),
+        "{says}"
+    );
+    let says = refused("ALTER TABLE ledger ADD COLUMN a int").await;
+    assert!(
+        says.contains("must be owner of table ledger; migrate as its owner (spec.execution.role)"),
+        "{says}"
+    );
+    // What somebody raises with the same SQLSTATE may hold anything.
+    let raised = "DO $$ BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = '42501'; END $$";
+    let stop = stopped(&database, &database.order(&[("1_a.sql", raised)]).await).await;
+    assert_eq!(stop.reason, Reason::StatementFailed, "{stop}");
+    assert!(!stop.message.contains("secret"), "{stop}");
 }
 
 /// M20: no pooler, in whatever mode: who holds a lock is a session, and a session must be ours alone.

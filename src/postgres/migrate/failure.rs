@@ -1,10 +1,11 @@
 //! How a segment can end badly: tried again, held, or not known.
 
-use tokio_postgres::error::{ErrorPosition, Severity, SqlState};
+use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 
 use crate::api::Reason;
 use crate::plan::Next;
-use crate::postgres::error::PgError;
+use crate::postgres::error::{PgError, sanitise};
+use crate::postgres::names::quote_ident;
 use crate::postgres::sqlstate::named;
 use crate::task::Retry;
 
@@ -96,10 +97,15 @@ impl Failure {
             Some(ErrorPosition::Original(at)) => format!(", at its character {at}"),
             _ => String::new(),
         };
+        let lacks = right(db);
+        let more = lacks.as_deref().unwrap_or_default();
         let stop = Stop {
-            reason: Reason::StatementFailed,
+            reason: match lacks {
+                Some(_) => Reason::PermissionDenied,
+                None => Reason::StatementFailed,
+            },
             message: format!(
-                "statement {number} of {} (line {line}) failed with SQLSTATE {}{position}",
+                "statement {number} of {} (line {line}) failed with SQLSTATE {}{position}{more}",
                 next.file.name,
                 named(db.code().code())
             ),
@@ -113,6 +119,26 @@ impl Failure {
             Self::Hold(stop)
         }
     }
+}
+
+/// Which right the role lacks, and what gives it. Only in the server's own words, which name an object and hold nothing else: a
+/// function of somebody's may raise the same SQLSTATE with a text of its own (M11).
+fn right(db: &DbError) -> Option<String> {
+    let own =
+        db.routine() == Some("aclcheck_error") && *db.code() == SqlState::INSUFFICIENT_PRIVILEGE;
+    let message = own.then(|| sanitise(db.message()))?;
+    let cure = if let Some(schema) = message.strip_prefix("permission denied for schema ") {
+        format!(
+            "GRANT USAGE, CREATE ON SCHEMA {} TO the role that migrates",
+            quote_ident(schema)
+        )
+    } else if message.starts_with("must be owner of ") {
+        "migrate as its owner (spec.execution.role), or GRANT that role to the one that migrates"
+            .to_owned()
+    } else {
+        "GRANT it to the role that migrates".to_owned()
+    };
+    Some(format!(": {message}; {cure}"))
 }
 
 impl From<PgError> for Failure {
