@@ -167,3 +167,21 @@ async fn m9_an_event_trigger_that_came_after_the_rehearsal_is_met_by_no_statemen
     let result = shop.step(step, SECOND).await;
     assert_eq!(result.reason, Reason::Succeeded, "{}", result.message);
 }
+
+/// M5: a file whose row somebody deleted looks as if it was never applied. The plan does not say so, nor advises another version.
+#[tokio::test(flavor = "multi_thread")]
+async fn m5_a_deleted_row_of_the_history_is_named_by_the_plan() {
+    let shop = Shop::new(FILES).await;
+    let hash = shop.planned().await;
+    let seen = shop.rehearsed(&hash).await;
+    shop.prove().await;
+    let step = StepTask::Apply(Box::new(shop.apply(&hash, &seen)));
+    let result = shop.step(step, FIRST).await;
+    assert_eq!(result.reason, Reason::Succeeded, "{}", result.message);
+    let delete = "DELETE FROM lifeboat.migration_history WHERE version = '1'";
+    shop.server.sql("shop", delete).await;
+    let result = shop.step(StepTask::Plan, THIRD).await;
+    assert_eq!(result.reason, Reason::HistoryTouched, "{}", result.message);
+    let says = "(2) was deleted or changed, so what is applied is not known: 1_note.sql was never applied, and 2 was";
+    assert!(result.message.contains(says), "{}", result.message);
+}

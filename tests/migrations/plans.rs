@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use lifeboat::api::Reason;
 use lifeboat::plan::Direction;
-use lifeboat::postgres::migrate::{Observer, Point, Stop, Whole, read_history};
+use lifeboat::postgres::migrate::{Observer, Point, Stop, Whole, broken, read_history};
 
 use crate::bench::{Database, Files, order};
 use crate::pg::Server;
@@ -186,4 +186,48 @@ async fn m6_who_hears_of_a_file_may_hold_the_next() {
     assert_eq!(heads, [(1, after_one.as_str()), (2, &after_two)]);
     assert_eq!(first, heard[..1], "the same, whoever says it");
     assert!(heard.iter().all(|w| w.at.is_some()));
+}
+
+/// M5: the first row before which one is missing is found; a way back, which changes rows of its own, breaks nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn m5_a_row_that_somebody_deleted_is_found_by_the_chain() {
+    let server = Server::start(17, &[]);
+    let database = Database::new(&server, "shop", LEDGER).await;
+    let insert = "INSERT INTO ledger VALUES ('a'); VACUUM ledger; INSERT INTO ledger VALUES ('b')";
+    let files: Files<'_> = &[
+        ("10_a.sql", insert),
+        ("20_b.sql", insert),
+        ("30_c.sql", insert),
+        ("40_d.sql", insert),
+        ("40_d.sql.down", "DELETE FROM ledger"),
+    ];
+    let session = server.session("shop").await;
+    assert_eq!(broken(&session.client).await.unwrap(), None, "no history");
+    database
+        .apply(&order(database.plan(files).await, "0001"))
+        .await
+        .unwrap();
+    assert_eq!(broken(&session.client).await.unwrap(), None);
+    let back = database
+        .try_plan(files, Direction::Down, "30")
+        .await
+        .unwrap();
+    database.apply(&order(back, "0002")).await.unwrap();
+    assert_eq!(
+        broken(&session.client).await.unwrap(),
+        None,
+        "after a way back"
+    );
+    let delete = "DELETE FROM lifeboat.migration_history WHERE version = '20' AND segment = 1";
+    server.sql("shop", delete).await;
+    let found = broken(&session.client).await.unwrap().unwrap();
+    assert_eq!(found.version, "20", "{found:?}");
+    server
+        .sql(
+            "shop",
+            "DELETE FROM lifeboat.migration_history WHERE version = '20'",
+        )
+        .await;
+    let found = broken(&session.client).await.unwrap().unwrap();
+    assert_eq!(found.version, "30", "{found:?}");
 }

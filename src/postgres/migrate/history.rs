@@ -48,7 +48,7 @@ REVOKE ALL ON lifeboat.migration_history FROM PUBLIC;
 COMMENT ON TABLE lifeboat.migration_history IS 'What Lifeboat applied to this database. Written by migration runs; edited by nobody.'";
 
 /// A hash over every column of every row: no setting of a session changes how it is spelled.
-const HEAD: &str = "\
+pub(super) const HEAD: &str = "\
 SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(\
   pg_catalog.jsonb_build_array(id, version, direction, segment, segments, name, file_sha256, segment_sha256, kind, state, \
     attempt, (extract(epoch FROM started_at) * 1000000)::bigint, (extract(epoch FROM finished_at) * 1000000)::bigint, run_uid, run, plan_hash, approved_by, backup, \
@@ -79,7 +79,7 @@ pub(super) async fn identity(client: &Client) -> Result<Identity, PgError> {
     })
 }
 
-async fn exists(client: &Client) -> Result<bool, tokio_postgres::Error> {
+pub(super) async fn exists(client: &Client) -> Result<bool, tokio_postgres::Error> {
     let asked = "SELECT pg_catalog.to_regclass('lifeboat.migration_history') IS NOT NULL";
     client.query_one(asked, &[]).await?.try_get(0)
 }

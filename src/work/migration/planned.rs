@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+use tokio_postgres::Client;
+
 use super::documents::{FrozenPlan, StoredFile, keep_file, keep_plan};
 use super::task::{limits_of, never, target_of};
 use crate::api::Reason;
@@ -166,7 +168,10 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
         target: task.spec.target.version.clone(),
         baseline: wanted.baseline.clone(),
     };
-    let plan = plan::make(&files, &history, &order).map_err(|r| never(r.reason, r.message))?;
+    let plan = match plan::make(&files, &history, &order) {
+        Ok(plan) => plan,
+        Err(refusal) => return Err(refused(client, refusal).await?),
+    };
     let mut findings = linted(task, &files, &plan, &migrate::context(client).await?)?;
     findings.extend(looked(task, &session).await?);
     findings.truncate(MOST_FINDINGS);
@@ -198,6 +203,21 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     let hash = frozen.hash(&task.spec)?;
     let lines = lines(&frozen.plan, &files);
     Ok((frozen, hash, findings, lines))
+}
+
+/// Why there is no plan. What looks as if it was never applied may be what somebody took out of the history.
+async fn refused(client: &Client, refusal: plan::Refusal) -> Result<Failure, Failure> {
+    if refusal.reason == Reason::OutOfOrder
+        && let Some(at) = migrate::broken(client).await?
+    {
+        let text = format!(
+            "a row of lifeboat.migration_history before the one with id {} ({}) was deleted or changed, so what is applied is not known: {}. \
+             If that file is applied, write its row back: it is in every backup of this database",
+            at.id, at.version, refusal.message
+        );
+        return Ok(never(Reason::HistoryTouched, text));
+    }
+    Ok(never(refusal.reason, refusal.message))
 }
 
 /// What to do about a statement of another run: a rehearsal on a copy cannot know what became of it.
