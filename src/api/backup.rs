@@ -200,6 +200,10 @@ pub struct AttemptPlan {
     /// The attempt is ended after so many seconds.
     #[schemars(range(min = 1))]
     pub deadline_seconds: i64,
+    /// Generations of policy and store that the attempt was made from: while its pod has not started, another one gives it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub made_from: Option<String>,
 }
 
 /// Why an attempt was given up.

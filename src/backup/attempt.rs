@@ -35,6 +35,7 @@ impl Case<'_> {
             plan: Some(AttemptPlan {
                 directory: policy.directory.clone(),
                 deadline_seconds: i64::try_from(policy.deadline.as_secs()).unwrap_or(i64::MAX),
+                made_from: self.generations(),
             }),
             ..old
         };
@@ -121,10 +122,16 @@ impl Case<'_> {
                 self.conclude(status, verdict)
             }
             JobState::Waiting { reason, why } => {
-                let until = later(job.created_at, START_DEADLINE);
+                let mut until = later(job.created_at, START_DEADLINE);
+                let mut what = format!("the pod did not start within 15 minutes: {why}");
+                // What is wrong with it may be mended by now.
+                if self.made_otherwise(&status) {
+                    until = self.now;
+                    what = format!("policy or store changed before the pod had started: {why}");
+                }
                 let given_up = GivenUp {
                     reason: never_started(*reason).as_str().to_owned(),
-                    message: cut(&format!("the pod did not start within 15 minutes: {why}")),
+                    message: cut(&what),
                 };
                 let message = format!("attempt {attempt} is starting: {why}");
                 self.watch(status, job, until, given_up, (*reason, message))
@@ -145,6 +152,20 @@ impl Case<'_> {
             notices,
             ..decision
         }
+    }
+
+    /// What an attempt is made from.
+    fn generations(&self) -> Option<String> {
+        let policy = self.seen.policy.as_ref()?.metadata.generation?;
+        let store = self.seen.store.as_ref()?.metadata.generation?;
+        Some(format!("{policy} {store}"))
+    }
+
+    /// An attempt that begins now would be made from something else.
+    fn made_otherwise(&self, status: &BackupStatus) -> bool {
+        let was = status.plan.as_ref().and_then(|p| p.made_from.as_ref());
+        was.zip(self.generations().as_ref())
+            .is_some_and(|(was, is)| was != is)
     }
 
     /// Looks on until `until`; then writes down that it gives up, and only then removes the Job.

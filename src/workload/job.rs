@@ -83,13 +83,16 @@ pub fn backup_job(
     })
 }
 
-/// The Job of one check, controlled by the policy. `round` tells its tries apart.
+/// The Job of one check, controlled by the policy. `round` tells its tries apart. It needs no PostgreSQL, but runs in the policy's own
+/// image for it where there is one: that it cannot be pulled is known before a backup is due.
 #[must_use]
 pub fn check_job(settings: &Settings, policy: &BackupPolicy, round: &str) -> Job {
     let template = policy.spec.template.clone().unwrap_or_default();
     let task = tasks::check(policy);
     let mounts = volumes::database(&policy.spec.database);
-    let spec = pod::spec(settings, &template, Run::InOwnImage, &task, mounts);
+    let image = template.postgres_image.clone();
+    let run = image.map_or(Run::InOwnImage, Run::InPostgresImage);
+    let spec = pod::spec(settings, &template, run, &task, mounts);
     finish(Parts {
         name: upkeep_name(policy, "check", round),
         task: "check",

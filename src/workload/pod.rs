@@ -31,7 +31,7 @@ const INSTALL: [(&str, &str, &str); 2] = [("cpu", "10m", "500m"), ("memory", "32
 
 /// In which image the container `work` runs.
 pub(super) enum Run {
-    /// In Lifeboat's own: checks and probes need no PostgreSQL tools.
+    /// In Lifeboat's own: checks, where the policy names no image, and probes.
     InOwnImage,
     /// In a PostgreSQL image, with our binary put beside it by an init container.
     InPostgresImage(String),

@@ -307,6 +307,10 @@ fn k20_the_image_follows_the_major_unless_the_user_names_one(
     let plan = BackupPlan { major, ..plan() };
     let job = backup_job(&settings(), &policy, &store(), &backup(), &plan);
     assert_eq!(pod(&job).containers[0].image.as_deref(), Some(image));
+    // The policy's check finds out whether its own image can be pulled.
+    let check = check_job(&settings(), &policy, "1");
+    let expected = own.map_or(settings().image, str::to_owned);
+    assert_eq!(pod(&check).containers[0].image, Some(expected));
 }
 
 #[test]

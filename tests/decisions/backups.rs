@@ -184,6 +184,43 @@ fn p6_a_job_that_is_gone_without_a_result_gets_no_other(#[case] state: Option<Jo
     assert_eq!(lost.status.attempt, Some(1));
 }
 
+/// What keeps a pod from starting may be mended in the policy: an image, a Secret's name. One that runs is left alone.
+#[rstest]
+#[case::waiting(waiting(), true)]
+#[case::running(running(), false)]
+fn k3_an_attempt_whose_pod_waits_is_given_up_when_its_policy_changes(
+    #[case] state: JobState,
+    #[case] given_up: bool,
+) {
+    let mut world = begun();
+    world.look(now());
+    world.job_is(state.clone());
+    assert_eq!(
+        world.look(after(10)).status.given_up,
+        None,
+        "nothing changed"
+    );
+    let policy = world.seen.policy.as_mut().unwrap();
+    policy.metadata.generation = Some(2);
+    let seen = world.look(after(20));
+    assert_eq!(
+        seen.status.given_up.is_some(),
+        given_up,
+        "{:?}",
+        seen.status
+    );
+    if let Some(why) = &seen.status.given_up {
+        assert!(
+            why.message.contains("policy or store changed before"),
+            "{why:?}"
+        );
+        assert_eq!(
+            effects(&world.look(after(21))),
+            [format!("delete Job {JOB}")]
+        );
+    }
+}
+
 #[test]
 fn k3_a_pod_that_does_not_start_is_given_up_its_job_removed_and_tried_again() {
     let mut world = begun();
