@@ -211,6 +211,11 @@ impl Case<'_> {
         let name = &self.seen.backup.spec.policy_ref.name;
         let stalled = |reason, message| Some(Hold::Stalled(reason, message));
         let Some(policy) = &self.policy else {
+            // One of the same name would be another (K26).
+            if self.backup.policy_uid.is_some() {
+                let message = format!("the BackupPolicy `{name}` that made it was deleted");
+                return Some(Hold::Never(Reason::PolicyNotFound, message));
+            }
             let message = format!("there is no BackupPolicy `{name}` in this namespace");
             return stalled(Reason::PolicyNotFound, message);
         };

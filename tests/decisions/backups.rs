@@ -132,15 +132,27 @@ fn k3_the_attempts_of_one_due_time_end_when_the_next_comes() {
 }
 
 #[test]
+fn k26_a_backup_whose_policy_was_deleted_ends() {
+    let mut world = BackupWorld::scheduled();
+    world.seen.policy = None;
+    let over = world.settle(now()).status;
+    assert_eq!(told(&over.conditions, "Failed"), "True/PolicyNotFound");
+    let ready = over.conditions.iter().find(|c| c.type_ == "Ready").unwrap();
+    assert!(ready.message.contains("was deleted"), "{}", ready.message);
+    // One by hand may be there before its policy.
+    let mut manual = BackupWorld::of(fixtures::manual("now", "2026-11-21T02:00:00Z"));
+    manual.seen.policy = None;
+    let held = manual.settle(now()).status;
+    assert_eq!(kstatus(&held.conditions)[2], "True/PolicyNotFound");
+    assert_ne!(told(&held.conditions, "Failed"), "True/PolicyNotFound");
+}
+
+#[test]
 fn a_backup_whose_policy_was_made_anew_is_given_up_for_that_and_nothing_else() {
     let mut world = BackupWorld::scheduled();
     world.settle(now());
     world.job_is(ended(Some(failure(Reason::StoreUnreachable, Retry::Later))));
     world.settle(after(10));
-    let policy = world.seen.policy.take();
-    let held = world.settle(after(70));
-    assert_eq!(kstatus(&held.status.conditions)[0], "False/PolicyNotFound");
-    world.seen.policy = policy;
     world.policy().metadata.uid = Some("another".to_owned());
     // Long after the new policy's next due time: its window is none of this Backup's.
     let over = world.settle(after(200_000)).status;
