@@ -9,11 +9,16 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "lint/marks.rs"]
+mod marks;
+#[path = "lint/table.rs"]
+mod table;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use lifeboat::sql::lint::{Table, lint};
+use lifeboat::sql::lint::{NotNull, Table, lint};
 use lifeboat::sql::{
     Acknowledgement, Class, Context, File, Level, Lone, Name, Report, Rule, SegmentKind,
 };
@@ -152,6 +157,7 @@ fn with(rows: u64, partitioned: bool, row_security: bool) -> Context {
         pages: rows / 50,
         partitioned,
         row_security,
+        ..Table::default()
     };
     Context {
         server_major: Some(14),
@@ -179,6 +185,49 @@ fn with(rows: u64, partitioned: bool, row_security: bool) -> Context {
 #[case::small_update("UPDATE t SET a = 1", with(1, false, false), "LB126=info")]
 #[case::no_row_security("CREATE VIEW app.v AS SELECT * FROM t", with(1, false, false), "")]
 #[case::row_security("CREATE VIEW app.v AS SELECT * FROM t", with(1, false, true), "LB404")]
+#[case::type_known(
+    "ALTER TABLE t ALTER a TYPE varchar(20)",
+    typed("character varying(10)"),
+    ""
+)]
+#[case::type_known_and_shorter(
+    "ALTER TABLE t ALTER a TYPE varchar(5)",
+    typed("character varying(10)"),
+    "LB112"
+)]
+#[case::type_known_to_text("ALTER TABLE t ALTER a TYPE text", typed("integer"), "LB112")]
+#[case::type_known_to_be_the_same("ALTER TABLE t ALTER a TYPE bigint", typed("bigint"), "")]
+#[case::not_null_already("ALTER TABLE t ALTER a SET NOT NULL", typed("integer"), "")]
+#[case::not_null_of_another("ALTER TABLE t ALTER b SET NOT NULL", typed("integer"), "LB109")]
+#[case::stable_function("ALTER TABLE t ADD COLUMN c int DEFAULT app.f()", typed("integer"), "")]
+#[case::other_function(
+    "ALTER TABLE t ADD COLUMN c int DEFAULT app.g()",
+    typed("integer"),
+    "LB111"
+)]
+#[case::domain_with_check("ALTER TABLE t ADD COLUMN c app.d", typed("integer"), "LB111")]
+#[case::domain_without("ALTER TABLE t ADD COLUMN c app.e", typed("integer"), "")]
+#[case::validated_before(
+    "ALTER TABLE t VALIDATE CONSTRAINT k; ALTER TABLE t ALTER z SET NOT NULL",
+    typed("integer"),
+    ""
+)]
+#[case::no_default_partition(
+    "CREATE TABLE app.c PARTITION OF t FOR VALUES IN (1)",
+    with(9, true, false),
+    ""
+)]
+#[case::large_default_partition(
+    "CREATE TABLE app.c PARTITION OF t FOR VALUES IN (1)",
+    default_of(900_000),
+    "LB114=block"
+)]
+#[case::small_default_partition(
+    "CREATE TABLE app.c PARTITION OF t FOR VALUES IN (1)",
+    default_of(9),
+    "LB114"
+)]
+#[case::computed_on_17("ALTER TABLE t ALTER a SET EXPRESSION AS (b)", on(17), "LB119")]
 #[case::if_not_exists(
     "CREATE TABLE IF NOT EXISTS app.t (a int); CREATE INDEX i ON t (a)",
     with(900_000, false, false),
@@ -190,6 +239,39 @@ fn the_catalogue_says_how_bad_it_is(
     #[case] want: &str,
 ) {
     assert_eq!(told(&lint(&[read(sql)], &context, &[])), want);
+}
+
+fn on(major: u16) -> Context {
+    Context {
+        server_major: Some(major),
+        ..Context::default()
+    }
+}
+
+fn default_of(rows: u64) -> Context {
+    let mut context = with(900_000, true, false);
+    for table in context.tables.values_mut() {
+        table.default_rows = Some(rows);
+    }
+    context
+}
+
+/// A large table whose column `a` is of a type, and not null.
+fn typed(of: &str) -> Context {
+    let table = Name::new(Some("public"), "t");
+    let check = |constraint: &str, column: &str, valid| NotNull {
+        table: table.clone(),
+        constraint: constraint.to_owned(),
+        columns: vec![column.to_owned()],
+        valid,
+    };
+    Context {
+        steady: [Name::new(Some("app"), "f")].into(),
+        constrained: [Name::new(Some("app"), "d")].into(),
+        not_null: vec![check("", "a", true), check("k", "z", false)],
+        types: [((table.clone(), "a".to_owned()), of.to_owned())].into(),
+        ..with(900_000, false, false)
+    }
 }
 
 fn acknowledgement(rule: Rule, object: Option<&str>, file: Option<&str>) -> Acknowledgement {
@@ -268,6 +350,24 @@ fn what_one_file_makes_is_new_for_the_next_but_not_for_the_way_back() {
         told(&lint(&[up, upwards], &Context::default(), &[])),
         "LB201=warn LB410"
     );
+}
+
+#[test]
+fn a_check_its_validation_and_set_not_null_may_stand_in_files_of_their_own() {
+    let file = |name: &str, sql: &str| File::read(name, sql.as_bytes());
+    let add = file(
+        "1_a.sql",
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (a IS NOT NULL) NOT VALID",
+    );
+    let validate = file("2_b.sql", "ALTER TABLE t VALIDATE CONSTRAINT c");
+    let set = file("3_c.sql", "ALTER TABLE t ALTER COLUMN a SET NOT NULL");
+    let dropped = file("2_d.sql", "ALTER TABLE t DROP CONSTRAINT c");
+    let run = |files: &[File]| told(&lint(files, &Context::default(), &[]));
+    assert_eq!(run(&[add.clone(), validate.clone(), set.clone()]), "");
+    assert_eq!(run(&[add.clone(), set.clone()]), "LB109");
+    assert_eq!(run(&[validate.clone(), set.clone()]), "LB109");
+    let gone = [add, validate, dropped, set];
+    assert!(run(&gone).ends_with("LB109"), "{}", run(&gone));
 }
 
 #[rstest]

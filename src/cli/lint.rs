@@ -122,7 +122,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<File>, CommandError> {
                 .join()
                 .map_err(|_| "failed to read the files: a reader gave up")?;
             for file in part {
-                files.push(file?);
+                files.extend(file?);
             }
         }
         Ok(files)
@@ -134,6 +134,12 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
+        // One folder for each version, as Prisma makes them.
+        if file.is_dir() {
+            let inside = ["migration.sql", "up.sql", "down.sql"].map(|name| file.join(name));
+            found.extend(inside.into_iter().filter(|path| path.is_file()));
+            continue;
+        }
         // A link that leads nowhere is told when it is read.
         let other = std::fs::metadata(&file).is_ok_and(|found| !found.is_file());
         if !other && sql::order::is_migration(&file.display().to_string()) {
@@ -149,14 +155,14 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     Ok(found)
 }
 
-fn read(path: &Path) -> Result<File, CommandError> {
+fn read(path: &Path) -> Result<Vec<File>, CommandError> {
     let most = u64::try_from(sql::MOST_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to see that it is too large.
     std::fs::File::open(path)
         .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
         .map_err(|error| format!("failed to read {}: {error}", path.display()))?;
-    Ok(File::read(&path.display().to_string(), &bytes))
+    Ok(File::parts(&path.display().to_string(), &bytes))
 }
 
 /// A document that holds the list as `spec.lint` does.

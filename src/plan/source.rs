@@ -50,7 +50,7 @@ pub fn read(named: &BTreeMap<String, Vec<u8>>) -> Result<Vec<File>, Refusal> {
     }
     let mut files: Vec<File> = named
         .iter()
-        .map(|(name, bytes)| File::read(name, bytes))
+        .flat_map(|(name, bytes)| File::parts(name, bytes))
         .collect();
     order::sort(&mut files, |f| f.name.clone());
     Ok(files)

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
-use super::name::Name;
-use super::tree::{Node, says, words};
+use super::form::forms;
+use super::locks::{self, Lock};
+use super::tree::Node;
 
 /// How a statement is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -60,7 +61,7 @@ pub enum Refusal {
 
 /// The class of a statement.
 pub(super) fn of(node: &Node) -> Class {
-    let concurrently = node.says(&["CONCURRENTLY"]);
+    let concurrently = node.concurrently();
     match node.kind {
         K::BEGIN
         | K::COMMIT_TRANSACTION
@@ -110,12 +111,18 @@ fn never_in_transaction(node: &Node) -> bool {
         | K::ALTER_SYSTEM => true,
         K::ALTER_DATABASE => says(&["SET", "TABLESPACE"]),
         K::REINDEX => {
-            let scope = ["DATABASE", "SYSTEM", "SCHEMA"];
-            says(&["CONCURRENTLY"]) || scope.iter().any(|s| says(&[s]))
+            let scope = [
+                K::REINDEX_TARGET_DATABASE,
+                K::REINDEX_TARGET_SYSTEM,
+                K::REINDEX_TARGET_SCHEMA,
+            ];
+            node.concurrently() || scope.iter().any(|s| node.has(*s))
         }
         // All tables of the database: only the one word, or with options.
         K::CLUSTER => node.table.is_none(),
-        K::REPACK | K::VACUUM => true,
+        // One table by name is taken in a transaction; all of them, and options, are not.
+        K::REPACK => node.table.is_none() || node.has(K::OPTION_ITEM_LIST),
+        K::VACUUM => true,
         K::ALTER_TABLE => node.has(K::DETACH_CONCURRENTLY),
         K::DISCARD => says(&["ALL"]),
         K::CREATE_SUBSCRIPTION => {
@@ -132,30 +139,6 @@ fn never_in_transaction(node: &Node) -> bool {
     }
 }
 
-/// Actions of ALTER TABLE that need less than ACCESS EXCLUSIVE.
-fn is_gentle(action: &SyntaxNode) -> bool {
-    match action.kind() {
-        K::VALIDATE_CONSTRAINT
-        | K::ATTACH_PARTITION
-        | K::ENABLE_TRIGGER
-        | K::DISABLE_TRIGGER
-        | K::ENABLE_REPLICA_TRIGGER
-        | K::ENABLE_ALWAYS_TRIGGER
-        | K::CLUSTER_ON
-        | K::SET_WITHOUT_CLUSTER
-        | K::SET_OPTIONS
-        | K::RESET_OPTIONS => true,
-        K::ADD_CONSTRAINT => action
-            .children()
-            .any(|n| n.kind() == K::FOREIGN_KEY_CONSTRAINT),
-        K::ALTER_COLUMN => {
-            let words = words(action);
-            says(&words, &["SET", "STATISTICS"])
-        }
-        _ => false,
-    }
-}
-
 /// The parts of an ALTER TABLE that do something.
 pub(super) fn actions(node: &Node) -> impl Iterator<Item = SyntaxNode> + use<> {
     let idle = [K::TABLE_RELATION_NAME, K::IF_EXISTS, K::RELATION_NAME];
@@ -163,27 +146,22 @@ pub(super) fn actions(node: &Node) -> impl Iterator<Item = SyntaxNode> + use<> {
     children.filter(move |n| !idle.contains(&n.kind()))
 }
 
-/// The table that the statement locks against everybody, readers too.
-pub(super) fn exclusive(node: &Node) -> Option<Name> {
-    let locks = match node.kind {
-        K::ALTER_TABLE => !actions(node).all(|a| is_gentle(&a)),
-        K::LOCK => {
-            let weaker = ["SHARE", "ROW"];
-            node.says(&["ACCESS", "EXCLUSIVE"]) || !weaker.iter().any(|w| node.says(&[w]))
+/// What the statement locks of what it names: each relation once, as strongly as on the worst major.
+pub(super) fn locked(node: &Node) -> Vec<Lock> {
+    let mut locked: Vec<Lock> = Vec::new();
+    for form in forms(node) {
+        let effect = locks::effect(form.key, None);
+        for (part, name) in form.parts {
+            let Some(mode) = effect.locks.get(part).copied() else {
+                continue;
+            };
+            match locked.iter_mut().find(|l| l.name.may_be(&name)) {
+                Some(lock) => lock.mode = lock.mode.max(mode),
+                None => locked.push(Lock { name, mode }),
+            }
         }
-        K::DROP_TABLE
-        | K::TRUNCATE
-        | K::DROP_TRIGGER
-        | K::CREATE_POLICY
-        | K::ALTER_POLICY
-        | K::DROP_POLICY
-        | K::CREATE_RULE
-        | K::DROP_RULE
-        | K::CLUSTER => true,
-        K::VACUUM => is_full(node),
-        _ => false,
-    };
-    node.table.clone().filter(|_| locks)
+    }
+    locked
 }
 
 /// Statements whose time grows with a table.

@@ -6,10 +6,14 @@ use std::ops::Range;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::ahead::{self, Instead};
 use super::class::Class;
+use super::fact::Fact;
 use super::guard;
 use super::hit::Hit;
 use super::lint::Rule;
+use super::locks::Lock;
+use super::marks::{self, Part};
 use super::name::{Name, Object};
 use super::order;
 use super::place::{Lines, Position};
@@ -41,10 +45,16 @@ pub struct Statement {
     pub objects: Vec<Object>,
     /// The table that it locks against everybody, readers too, as far as its text shows.
     pub exclusive: Option<Name>,
+    /// Relations that it names, with the strongest lock on each, on any major. Only what runs in a transaction; the measured table tells of the rest.
+    pub locks: Vec<Lock>,
     /// Its time grows with a table.
     pub slow: bool,
     #[serde(skip)]
     pub(super) perhaps: bool,
+    #[serde(skip)]
+    pub(super) temporary: bool,
+    #[serde(skip)]
+    pub(super) facts: Vec<Fact>,
     #[serde(skip)]
     pub(super) partitioned: bool,
     #[serde(skip)]
@@ -67,8 +77,11 @@ pub(super) struct Raw {
     pub(super) class: Class,
     pub(super) objects: Vec<Object>,
     pub(super) exclusive: Option<Name>,
+    pub(super) locks: Vec<Lock>,
     pub(super) slow: bool,
     pub(super) perhaps: bool,
+    pub(super) temporary: bool,
+    pub(super) facts: Vec<Fact>,
     pub(super) partitioned: bool,
     pub(super) row_security: bool,
     pub(super) text: String,
@@ -103,18 +116,51 @@ pub struct File {
 }
 
 impl File {
-    /// Reads a file. Never fails: what cannot be read has no statements, and says why when linted.
+    /// Reads a file; of one that keeps the way up and the way down together, the way up. Never fails: what cannot be read has no
+    /// statements, and says why when linted.
     #[must_use]
     pub fn read(name: &str, bytes: &[u8]) -> Self {
-        let down = order::version(name).down;
+        Self::part(name, bytes, false).0
+    }
+
+    /// Reads a file: one, or the way up and the way down that marks of goose, dbmate, sql-migrate or tern part in it.
+    #[must_use]
+    pub fn parts(name: &str, bytes: &[u8]) -> Vec<Self> {
+        let (up, both) = Self::part(name, bytes, false);
+        let down = both.then(|| Self::part(name, bytes, true).0);
+        // Without a statement there is no way back.
+        let down =
+            down.filter(|d| !d.statements.is_empty() || d.hits.iter().any(|h| h.span != (0..0)));
+        std::iter::once(up).chain(down).collect()
+    }
+
+    /// One part of it, and whether there is another.
+    fn part(name: &str, bytes: &[u8], lower: bool) -> (Self, bool) {
+        let down = lower || order::version(name).down;
         let (text, mut hits) = decode(bytes);
         let mut statements = Vec::new();
         let lines = Lines::of(&text);
+        let mut part = Part::default();
+        let mut both = false;
+        if order::is_dump(name) {
+            let why = "a dump of the whole schema, as Rails writes it, and no migration: lint the migrations";
+            hits.push(Hit::new(Rule::Lb410, 0..0, why).refused());
+        }
         if hits.iter().all(|h| !h.refused) {
-            let guarded = guard::guard(&text);
+            let cut = marks::cut(&text);
+            both = cut.down.is_some();
+            hits.extend(cut.hits);
+            part = if lower {
+                cut.down.unwrap_or_default()
+            } else {
+                cut.up
+            };
+            let guarded = guard::guard(&only(&text, &part.range));
             hits.extend(guarded.hits);
             if !guarded.too_deep {
-                let facts = tree::read(&guarded.text, down);
+                let (instead, ahead) = ahead::unknown_to_the_parser(&guarded.text);
+                hits.extend(ahead);
+                let facts = tree::read(&shown_instead(guarded.text, &instead), down);
                 hits.extend(facts.hits);
                 statements = take(facts.statements, &text, &lines);
             }
@@ -128,17 +174,18 @@ impl File {
         hits.dedup_by(|a, b| {
             a.rule == b.rule && a.span.start == b.span.start && a.object == b.object
         });
-        Self {
+        let file = Self {
             name: name.to_owned(),
             sha256: sha256(bytes),
             bytes: bytes.len(),
             down,
-            segments: segment::segments(&statements),
+            segments: segment::segments(&statements, part.each_alone),
             statements,
             hits,
             lines,
             text,
-        }
+        };
+        (file, both)
     }
 
     /// Something in it can never be run, whatever is acknowledged.
@@ -225,13 +272,42 @@ fn take(raw: Vec<Raw>, text: &str, lines: &Lines) -> Vec<Statement> {
                 class: raw.class,
                 objects: raw.objects,
                 exclusive: raw.exclusive,
+                locks: raw.locks,
                 slow: raw.slow,
                 perhaps: raw.perhaps,
+                temporary: raw.temporary,
+                facts: raw.facts,
                 partitioned: raw.partitioned,
                 row_security: raw.row_security,
             }
         })
         .collect()
+}
+
+/// The text with other words in some places, each filled up with blanks: every place stays what it was.
+fn shown_instead(mut text: String, instead: &[Instead]) -> String {
+    for (range, words) in instead {
+        let gone = text.get(range.clone()).unwrap_or_default();
+        let blanks = gone.bytes().skip(words.len());
+        let blanks: String = blanks
+            .map(|b| if b == b'\n' { '\n' } else { ' ' })
+            .collect();
+        let fits = words.len() + blanks.len() == gone.len();
+        if fits && text.is_char_boundary(range.start) && text.is_char_boundary(range.end) {
+            text.replace_range(range.clone(), &format!("{words}{blanks}"));
+        }
+    }
+    text
+}
+
+/// The text with blanks for what is not in the range: every place stays what it was.
+fn only(text: &str, range: &Range<usize>) -> String {
+    let blank = |part: Range<usize>| -> String {
+        let part = text.get(part).unwrap_or_default().bytes();
+        part.map(|b| if b == b'\n' { '\n' } else { ' ' }).collect()
+    };
+    let kept = text.get(range.clone()).unwrap_or_default();
+    [&blank(0..range.start), kept, &blank(range.end..text.len())].concat()
 }
 
 fn sha256(bytes: &[u8]) -> String {

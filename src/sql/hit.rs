@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::lint::{Level, Rule};
+use super::lint::{Level, Rule, Unless};
 use super::name::Name;
 
 /// A rule and a place.
@@ -21,6 +21,10 @@ pub(super) struct Hit {
     pub(super) level: Option<Level>,
     /// Lifeboat cannot run it at all: no acknowledgement helps.
     pub(super) refused: bool,
+    /// The form of `locks.tsv` that it is about: on a major where that costs nothing there is nothing to say.
+    pub(super) form: Option<&'static str>,
+    /// What, if it is so, leaves nothing to say.
+    pub(super) unless: Option<Unless>,
 }
 
 impl Hit {
@@ -34,6 +38,8 @@ impl Hit {
             fix: None,
             level: None,
             refused: false,
+            form: None,
+            unless: None,
         }
     }
 

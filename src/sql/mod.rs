@@ -4,27 +4,34 @@
 //! so none of their types leaves. Must never connect anywhere, honour a comment of a file, or give up loudly on one.
 //!
 //! ```text
-//! bytes ─► File::read: decode ─► guard (lex) ─► tree ─► class, name, rules ─► File { statements, segments }
+//! bytes ─► File::parts: decode ─► marks ─► guard (lex) ─► tree ─► class, form, name, rules ─► File { statements, segments }
 //! Files, Context, Acknowledgements ─► lint::lint ─► Report { findings }
 //! ```
 
+mod ahead;
 mod bare;
 mod class;
+mod fact;
 mod file;
+mod form;
 mod guard;
 mod hit;
 pub(crate) mod lex;
 pub mod lint;
+mod locks;
+mod marks;
 mod name;
 pub mod order;
 mod place;
 mod segment;
 mod tree;
+mod value;
 
 pub use bare::{Bare, Use, bare};
 pub use class::{Apart, Class, Lone, Refusal};
 pub use file::{File, MOST_BYTES, Statement};
 pub use lint::{Acknowledgement, Context, Finding, Level, Report, Rule};
+pub use locks::{Lock, LockMode};
 pub use name::{Name, Object, ObjectKind, Touch};
 pub use place::Position;
 pub use segment::{Segment, SegmentKind};

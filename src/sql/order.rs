@@ -1,4 +1,5 @@
-//! In which order files are applied, by their names: as Supabase, sqlx, golang-migrate and Flyway name them.
+//! In which order files are applied, by their names: as Supabase, sqlx, golang-migrate, Flyway, Atlas, goose, dbmate, sql-migrate, tern,
+//! Prisma, Hasura and Diesel name them (docs/lint/layouts.md).
 
 /// What a file's name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,10 +14,44 @@ pub struct Version {
     pub ambiguous: bool,
 }
 
-/// Reads the name of a file, folders left out.
+/// Files whose folder is named after the version, as Prisma, Hasura and Diesel do.
+const IN_FOLDERS: [&str; 3] = ["migration.sql", "up.sql", "down.sql"];
+
+fn last(path: &str) -> (&str, &str) {
+    let (folder, name) = path.rsplit_once(['/', '\\']).unwrap_or(("", path));
+    (folder, name)
+}
+
+/// Whether a file stands in a folder that says its version.
+#[must_use]
+pub fn in_folder(path: &str) -> bool {
+    IN_FOLDERS.contains(&last(path).1)
+}
+
+/// A dump of the whole schema by the name that Rails gives it.
+#[must_use]
+pub fn is_dump(path: &str) -> bool {
+    last(path).1 == "structure.sql"
+}
+
+/// Reads the name of a file, folders left out unless they are what says the version.
 #[must_use]
 pub fn version(path: &str) -> Version {
-    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let (folder, name) = last(path);
+    if in_folder(path) {
+        let folder = last(folder).1;
+        // Diesel: 2026-11-30-150000_name.
+        let head = folder.split('_').next().unwrap_or_default();
+        let digits = head.replace('-', "");
+        let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let numbers = whole.then(|| digits.parse().unwrap_or(u128::MAX));
+        return Version {
+            numbers: numbers.into_iter().collect(),
+            down: name == "down.sql",
+            flyway: false,
+            ambiguous: false,
+        };
+    }
     let ambiguous = name.ends_with(".down.sql");
     let mut down = ambiguous || name.ends_with(".sql.down");
     let mut flyway = false;

@@ -32,7 +32,8 @@ pub struct Segment {
 }
 
 /// Cuts statements into segments. Refused ones are counted as transactional: the file is not run anyway.
-pub(super) fn segments(statements: &[Statement]) -> Vec<Segment> {
+/// `each_alone`: the file says that it does not run in one transaction, so each statement has one of its own.
+pub(super) fn segments(statements: &[Statement], each_alone: bool) -> Vec<Segment> {
     let mut cuts: Vec<(SegmentKind, Range<usize>)> = Vec::new();
     let mut joins = false;
     for statement in statements {
@@ -43,7 +44,7 @@ pub(super) fn segments(statements: &[Statement]) -> Vec<Segment> {
         };
         let shares = matches!(statement.class, Class::Transactional | Class::Refused(_));
         match cuts.last_mut() {
-            Some((_, last)) if joins && shares => last.end = index + 1,
+            Some((_, last)) if joins && shares && !each_alone => last.end = index + 1,
             _ => cuts.push((kind, index..index + 1)),
         }
         joins = shares;

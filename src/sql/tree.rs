@@ -10,10 +10,13 @@ use std::thread;
 
 use squawk_syntax::{Parse, SourceFile, SyntaxKind as K, SyntaxNode};
 
+use super::ahead;
 use super::class;
+use super::fact;
 use super::file::{Facts, Raw};
 use super::hit::Hit;
 use super::lint::{self, Rule};
+use super::locks::LockMode;
 use super::name;
 use super::place::{Lines, trimmed};
 
@@ -70,6 +73,18 @@ impl Node {
             .into_iter()
             .flatten()
             .filter(move |n| n.kind() == kind)
+    }
+
+    /// CONCURRENTLY as its own word, and not as somebody's name.
+    pub(super) fn concurrently(&self) -> bool {
+        let tokens = self.syntax.descendants_with_tokens();
+        let mut tokens = tokens.filter_map(|e| e.into_token());
+        let near = |n: Option<SyntaxNode>| n.is_some_and(|n| n.kind() == self.kind);
+        tokens.any(|t| {
+            let parent = t.parent();
+            t.kind() == K::CONCURRENTLY_KW
+                && (near(parent.clone()) || near(parent.and_then(|p| p.parent())))
+        })
     }
 
     pub(super) fn has(&self, kind: K) -> bool {
@@ -161,6 +176,7 @@ fn facts(text: &str, down: bool) -> Facts {
         };
     }
     hits.extend(nodes.iter().filter_map(|n| several(text, n)));
+    hits.extend(nodes.iter().filter_map(ahead::of_no_server));
     // Rules on a tree that is partly guessed would tell of statements that nobody wrote.
     if hits.is_empty() {
         hits.extend(lint::borrowed(&parse, text, &nodes));
@@ -208,15 +224,22 @@ fn several(text: &str, node: &Node) -> Option<Hit> {
 
 fn raw(text: &str, node: &Node) -> Raw {
     let verb = format!("{:?}", node.kind).replace('_', " ");
+    let locked = class::locked(node);
     Raw {
         span: node.span.clone(),
         verb,
         class: class::of(node),
         objects: name::objects(&node.syntax),
-        exclusive: class::exclusive(node),
+        exclusive: locked
+            .iter()
+            .find(|l| l.mode == LockMode::AccessExclusive)
+            .map(|l| l.name.clone()),
+        locks: locked,
         slow: class::slow(node),
         perhaps: node.has(K::IF_NOT_EXISTS),
-        partitioned: node.kind == K::CREATE_TABLE && node.has(K::PARTITION_BY),
+        temporary: child(&node.syntax, K::TEMP).is_some(),
+        facts: fact::facts(node),
+        partitioned: node.kind == K::CREATE_TABLE && child(&node.syntax, K::PARTITION_BY).is_some(),
         row_security: node.has(K::ENABLE_RLS),
         text: text.get(node.span.clone()).unwrap_or_default().to_owned(),
     }

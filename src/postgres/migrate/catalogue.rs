@@ -10,7 +10,7 @@ use crate::api::Reason;
 use crate::postgres::error::PgError;
 use crate::postgres::names::quote_ident;
 use crate::sql::Name;
-use crate::sql::lint::{Context, Table};
+use crate::sql::lint::{Context, NotNull, Table};
 
 /// A server and its database, as a plan is bound to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +141,9 @@ pub async fn written(client: &Client) -> Result<Option<Timestamp>, PgError> {
 /// Those of a query.
 pub async fn context(client: &Client) -> Result<Context, PgError> {
     let failed = |e: Error| PgError::query("read the catalogue for the lint", &e);
-    let sql = "SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, c.relpages::bigint, c.relkind = 'p', c.relrowsecurity \
+    let sql = "SELECT n.nspname::text, c.relname::text, greatest(c.reltuples, 0)::bigint, c.relpages::bigint, c.relkind = 'p', c.relrowsecurity, \
+          (SELECT greatest(d.reltuples, 0)::bigint FROM pg_catalog.pg_partitioned_table AS p \
+             JOIN pg_catalog.pg_class AS d ON d.oid = p.partdefid WHERE p.partrelid = c.oid) \
         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
         ORDER BY c.relpages DESC LIMIT 100000";
@@ -157,6 +159,10 @@ pub async fn context(client: &Client) -> Result<Context, PgError> {
             pages: number(row.try_get(3).map_err(failed)?),
             partitioned: row.try_get(4).map_err(failed)?,
             row_security: row.try_get(5).map_err(failed)?,
+            default_rows: row
+                .try_get::<_, Option<i64>>(6)
+                .map_err(failed)?
+                .map(number),
         };
         context
             .tables
@@ -171,5 +177,71 @@ pub async fn context(client: &Client) -> Result<Context, PgError> {
     if row.try_get(1).map_err(failed)? {
         context.exposed = BTreeSet::from(["public".to_owned()]);
     }
+    columns(client, &mut context).await.map_err(failed)?;
     Ok(context)
+}
+
+/// Of columns: which are not null, and which types can change in place; and which functions and domains of the user's own cost nothing
+/// when a column is added.
+async fn columns(client: &Client, context: &mut Context) -> Result<(), Error> {
+    let ours = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+    let sql = format!(
+        "SELECT n.nspname::text, f.proname::text FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace \
+         WHERE f.prokind = 'f' AND {ours} GROUP BY 1, 2 HAVING pg_catalog.bool_and(f.provolatile <> 'v') LIMIT 100000"
+    );
+    context.steady = names(client, &sql).await?;
+    let sql = format!(
+        "SELECT n.nspname::text, d.typname::text FROM pg_catalog.pg_type AS d JOIN pg_catalog.pg_namespace AS n ON n.oid = d.typnamespace \
+         WHERE d.typtype = 'd' AND {ours} AND EXISTS (SELECT FROM pg_catalog.pg_constraint AS c WHERE c.contypid = d.oid) LIMIT 100000"
+    );
+    context.constrained = names(client, &sql).await?;
+    // As the server prints a CHECK that says of one column that it is not null. One of several columns is read again: that is safe.
+    let sql = format!(
+        "SELECT n.nspname::text, c.relname::text, k.conname::text, a.attname::text, k.convalidated \
+         FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.conkey[1] \
+         WHERE {ours} AND pg_catalog.array_length(k.conkey, 1) = 1 AND (k.contype = 'n' OR k.contype = 'c' \
+           AND pg_catalog.pg_get_expr(k.conbin, k.conrelid) = pg_catalog.format('(%I IS NOT NULL)', a.attname)) LIMIT 500000"
+    );
+    for row in client.query(&sql, &[]).await? {
+        let (schema, table): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        context.not_null.push(NotNull {
+            table: Name::new(Some(&schema), &table),
+            constraint: row.try_get(2)?,
+            columns: vec![row.try_get(3)?],
+            valid: row.try_get(4)?,
+        });
+    }
+    let sql = format!(
+        "SELECT n.nspname::text, c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+           a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype = 'n' \
+             AND NOT k.convalidated AND k.conkey[1] = a.attnum) \
+         FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND {ours} LIMIT 500000"
+    );
+    for row in client.query(&sql, &[]).await? {
+        let (schema, table): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let (table, column): (Name, String) = (Name::new(Some(&schema), &table), row.try_get(2)?);
+        if row.try_get(4)? {
+            context.not_null.push(NotNull {
+                table: table.clone(),
+                constraint: String::new(),
+                columns: vec![column.clone()],
+                valid: true,
+            });
+        }
+        context.types.insert((table, column), row.try_get(3)?);
+    }
+    Ok(())
+}
+
+async fn names(client: &Client, sql: &str) -> Result<BTreeSet<Name>, Error> {
+    let rows = client.query(sql, &[]).await?;
+    let names = rows.iter().map(|row| {
+        let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Name::new(Some(&schema), &name))
+    });
+    names.collect()
 }

@@ -6,21 +6,14 @@ use squawk_syntax::{Parse, SourceFile, SyntaxKind as K, SyntaxNode};
 use super::rule::{Level, Rule};
 use crate::sql::hit::Hit;
 use crate::sql::name::{Name, objects, unquoted};
-use crate::sql::tree::{Node, child, says, words};
+use crate::sql::tree::{Node, child};
 
 /// Theirs and ours. What is not here is theirs alone, or written in the files beside this one.
-const MAP: [(Theirs, Rule); 17] = [
+const MAP: [(Theirs, Rule); 10] = [
     (Theirs::RequireConcurrentIndexCreation, Rule::Lb101),
     (Theirs::RequireConcurrentIndexDeletion, Rule::Lb102),
     (Theirs::RequireConcurrentReindex, Rule::Lb103),
     (Theirs::RequireConcurrentPartitionDetach, Rule::Lb104),
-    (Theirs::ConstraintMissingNotValid, Rule::Lb107),
-    (Theirs::AddingForeignKeyConstraint, Rule::Lb107),
-    (Theirs::AddingRequiredField, Rule::Lb110),
-    (Theirs::AddingFieldWithDefault, Rule::Lb111),
-    (Theirs::ChangingColumnType, Rule::Lb112),
-    (Theirs::AddingSerialPrimaryKeyField, Rule::Lb113),
-    (Theirs::DisallowedUniqueConstraint, Rule::Lb113),
     (Theirs::BanDropColumn, Rule::Lb202),
     (Theirs::BanDropSchema, Rule::Lb203),
     (Theirs::BanDropDatabase, Rule::Lb204),
@@ -59,38 +52,37 @@ fn told(rule: Rule, node: &Node, part: &SyntaxNode) -> Option<Hit> {
     let table = node.table.as_ref();
     let name = table.map_or_else(|| "the table".to_owned(), ToString::to_string);
     let new = |message: &str| Hit::new(rule, 0..0, message);
-    let part_words = words(part);
     Some(match rule {
         Rule::Lb101 => return Some(index(node, &name)),
-        Rule::Lb102 => new("dropping an index waits for every reader of its table, and makes new ones wait").about(first(node)),
-        Rule::Lb103 => new("writes to the table, and reads by the index, wait until it is rebuilt").about(first(node)).on(table),
-        Rule::Lb104 => new(&format!("everything on {name} waits while the partition is taken out")).on(table),
-        Rule::Lb107 => return constraint(node, part, &name),
-        Rule::Lb110 => {
-            // A serial or identity brings its own values; LB111 speaks of those.
-            if is_serial(part) {
-                return None;
-            }
-            new(&format!("rows that are in {name} have no value for it, and inserts of the running application neither")).about(column(node, part)).on(table)
+        Rule::Lb102 => {
+            new("dropping an index waits for every reader of its table, and makes new ones wait")
+                .about(first(node))
         }
-        Rule::Lb111 => {
-            // Computed when read: nothing is stored, nothing rewritten.
-            if says(&part_words, &["VIRTUAL"]) {
-                return None;
-            }
-            new(&format!("every row of {name} gets a value of its own: the table is rewritten while everything waits")).on(table)
+        Rule::Lb103 => new("writes to the table, and reads by the index, wait until it is rebuilt")
+            .about(first(node))
+            .on(table),
+        Rule::Lb104 => new(&format!(
+            "everything on {name} waits while the partition is taken out"
+        ))
+        .on(table),
+        Rule::Lb202 => new("its data are gone with the commit, and queries that name it fail")
+            .about(column(node, part))
+            .on(table),
+        Rule::Lb203 => {
+            new("everything in the schema goes with it").about(after(&node.words, "SCHEMA"))
         }
-        Rule::Lb112 => new(&format!("{name} is rewritten while everything waits, unless the stored form stays the same; clients that know the old type may break")).about(column(node, part)).on(table),
-        Rule::Lb113 => new(&format!("the index is built while everything on {name} waits")).on(table),
-        Rule::Lb202 => new("its data are gone with the commit, and queries that name it fail").about(column(node, part)).on(table),
-        Rule::Lb203 => new("everything in the schema goes with it").about(after(&node.words, "SCHEMA")),
         Rule::Lb204 => new("all of it is gone").refused(),
-        Rule::Lb401 => new("it outlives the migration, and whoever operates the server does not see it"),
+        Rule::Lb401 => {
+            new("it outlives the migration, and whoever operates the server does not see it")
+        }
         Rule::Lb405 => {
             if matches!(part.kind(), K::ENABLE_RLS | K::FORCE_RLS) {
                 return None;
             }
-            new(&format!("policies of {name} no longer hold for those whom they held back")).about(&name)
+            new(&format!(
+                "policies of {name} no longer hold for those whom they held back"
+            ))
+            .about(&name)
         }
         _ => return None,
     })
@@ -121,25 +113,6 @@ pub(super) fn column(node: &Node, part: &SyntaxNode) -> String {
     }
 }
 
-/// Whether the column that is added has a type with a sequence of its own.
-pub(super) fn is_serial(part: &SyntaxNode) -> bool {
-    const SERIAL: [&str; 6] = [
-        "SERIAL",
-        "BIGSERIAL",
-        "SMALLSERIAL",
-        "SERIAL2",
-        "SERIAL4",
-        "SERIAL8",
-    ];
-    let column = part.ancestors().find(|n| n.kind() == K::ADD_COLUMN);
-    let typed = column.and_then(|c| child(&c, K::PATH_TYPE));
-    typed.is_some_and(|t| {
-        words(&t)
-            .last()
-            .is_some_and(|w| SERIAL.contains(&w.as_str()))
-    })
-}
-
 fn index(node: &Node, name: &str) -> Hit {
     let hit = Hit::new(
         Rule::Lb101,
@@ -154,30 +127,4 @@ fn index(node: &Node, name: &str) -> Hit {
     } else {
         hit
     }
-}
-
-fn constraint(node: &Node, part: &SyntaxNode, name: &str) -> Option<Hit> {
-    let kinds = [K::PRIMARY_KEY_CONSTRAINT, K::UNIQUE_CONSTRAINT];
-    let holds = |kind: K| part.descendants().any(|n| n.kind() == kind);
-    if kinds.iter().any(|k| holds(*k)) {
-        return None; // LB113 tells of those.
-    }
-    // Told with its ADD CONSTRAINT.
-    if part.kind() == K::FOREIGN_KEY_CONSTRAINT {
-        return None;
-    }
-    let table = node.table.as_ref();
-    if holds(K::EXCLUDE_CONSTRAINT) {
-        let message = format!(
-            "its index is built while everything on {name} waits, and there is no way to build it beforehand"
-        );
-        let fix = "a new table with the constraint, filled in batches; or acknowledge it for a quiet window";
-        return Some(Hit::new(Rule::Lb113, 0..0, &message).fix(fix).on(table));
-    }
-    let message = if holds(K::FOREIGN_KEY_CONSTRAINT) || holds(K::REFERENCES_CONSTRAINT) {
-        format!("every row of {name} is looked up while writes to both tables wait")
-    } else {
-        format!("every row of {name} is checked while everything waits")
-    };
-    Some(Hit::new(Rule::Lb107, 0..0, &message).on(table))
 }

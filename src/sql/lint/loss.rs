@@ -1,11 +1,11 @@
-//! LB201-206: what is gone afterwards.
+//! LB201-207: what is gone, or called otherwise, afterwards.
 
-use squawk_syntax::SyntaxKind as K;
+use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::rule::Rule;
 use crate::sql::hit::Hit;
 use crate::sql::name::{Name, Object, ObjectKind, Touch, objects};
-use crate::sql::tree::{Node, span, words};
+use crate::sql::tree::{Node, child, span, words};
 
 /// Drops that LB206 speaks of. Indexes are LB102.
 const OTHERS: [K; 20] = [
@@ -104,11 +104,13 @@ pub(super) fn hits(node: &Node) -> Vec<Hit> {
         }
         _ => {}
     }
+    hits.extend(renamed(node));
     let verb = format!("{:?}", node.kind);
-    if node.has(K::CASCADE)
-        && (verb.starts_with("DROP_") || verb.starts_with("ALTER_") || node.kind == K::TRUNCATE)
-        && node.kind != K::DROP_SCHEMA
-    {
+    let cascade = own_cascade(node).filter(|_| {
+        (verb.starts_with("DROP_") || verb.starts_with("ALTER_") || node.kind == K::TRUNCATE)
+            && node.kind != K::DROP_SCHEMA
+    });
+    if let Some(cascade) = cascade {
         let (rule, message) = if node.kind == K::TRUNCATE {
             (
                 Rule::Lb205,
@@ -120,12 +122,75 @@ pub(super) fn hits(node: &Node) -> Vec<Hit> {
                 "CASCADE: everything that depends on it goes too, and which that is depends on the database",
             )
         };
-        let part = node.all(K::CASCADE).next().map(|n| span(&n));
-        let hit = Hit::new(rule, part.unwrap_or_else(|| node.span.clone()), message);
+        let hit = Hit::new(rule, span(&cascade), message);
         let object = objects(&node.syntax).into_iter().next();
         hits.push(object.into_iter().fold(hit, |hit, o| hit.about(o.name)));
     }
     hits
+}
+
+/// CASCADE of the statement or of one of its actions. `ON DELETE CASCADE` below them drops nothing.
+fn own_cascade(node: &Node) -> Option<SyntaxNode> {
+    node.all(K::CASCADE).find(|cascade| {
+        let above = cascade.parent().map(|p| p.kind());
+        above.is_some_and(|above| {
+            above == node.kind
+                || matches!(
+                    above,
+                    K::DROP_COLUMN | K::DROP_CONSTRAINT | K::DROP_ATTRIBUTE
+                )
+        })
+    })
+}
+
+/// LB207: a name that queries of the running application hold. Indexes, constraints, triggers and policies are no such names.
+fn renamed(node: &Node) -> Option<Hit> {
+    let part = node.syntax.children().find(|n| {
+        matches!(
+            n.kind(),
+            K::TABLE_RENAME_TO
+                | K::VIEW_RENAME_TO
+                | K::RENAME_COLUMN
+                | K::SEQUENCE_RENAME_TO
+                | K::TYPE_RENAME_TO
+                | K::DOMAIN_RENAME_TO
+                | K::FUNCTION_RENAME_TO
+                | K::PROCEDURE_RENAME_TO
+                | K::ROUTINE_RENAME_TO
+                | K::SCHEMA_RENAME_TO
+                | K::RENAME_VALUE
+                | K::RENAME_ATTRIBUTE
+                | K::SET_SCHEMA
+        )
+    })?;
+    let named = objects(&node.syntax);
+    let object = named.into_iter().find(|o| o.touch == Touch::Alters);
+    let name = object.map(|o| o.name).or_else(|| node.table.clone());
+    let column = match part.kind() {
+        K::RENAME_COLUMN => child(&part, K::COLUMN_NAME_REF).and_then(|n| Name::of_node(&n)),
+        _ => None,
+    };
+    let about = match (&name, &column) {
+        (Some(name), Some(column)) => format!("{name}.{column}"),
+        (Some(name), None) => name.to_string(),
+        (None, _) => String::new(),
+    };
+    let fix = match part.kind() {
+        K::RENAME_COLUMN => {
+            "add a column of the new name, write both, let the application move, then drop the old one; or rename and put a view of the old name in the same transaction"
+        }
+        K::RENAME_VALUE => "ADD VALUE, let the application write the new one, then change the rows",
+        K::TABLE_RENAME_TO | K::VIEW_RENAME_TO | K::SET_SCHEMA => {
+            "put a view of the old name in its place in the same transaction, let the application move, then drop the view"
+        }
+        _ => "make the new one beside it, let the application move, then drop the old one",
+    };
+    let message =
+        format!("queries of the running application that name {about} fail from the commit on");
+    let hit = Hit::new(Rule::Lb207, span(&part), &message)
+        .about(&about)
+        .fix(fix);
+    Some(hit.on(node.table.as_ref().or(name.as_ref())))
 }
 
 /// As people name it. `orders.audit` is two names.

@@ -5,6 +5,8 @@
 //! decide nothing.
 
 mod borrowed;
+mod known;
+mod lock;
 mod loss;
 mod report;
 mod rule;
@@ -16,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use known::NotNull;
+pub(super) use known::Unless;
 pub use report::{Counts, Finding, Report};
 pub use rule::{Level, Rule, UnknownRule};
 
@@ -24,6 +28,7 @@ use super::hit::Hit;
 use super::name::Name;
 use super::order;
 use super::tree::Node;
+use known::Known;
 use run::{Run, secured};
 
 pub(super) use borrowed::hits as borrowed;
@@ -43,6 +48,14 @@ pub struct Context {
     pub most_bytes: Option<usize>,
     /// Extensions that may be created besides the harmless ones.
     pub extensions: BTreeSet<String>,
+    /// Functions of the user's own that are not volatile.
+    pub steady: BTreeSet<Name>,
+    /// Domains with constraints.
+    pub constrained: BTreeSet<Name>,
+    /// CHECKs that say of columns that they are not null, and columns that are NOT NULL.
+    pub not_null: Vec<NotNull>,
+    /// Types of columns, by table and column: some become others without being written again.
+    pub types: BTreeMap<(Name, String), String>,
 }
 
 /// What the catalogue says of a table.
@@ -56,6 +69,8 @@ pub struct Table {
     pub partitioned: bool,
     /// Row security is on.
     pub row_security: bool,
+    /// Of a partitioned parent with a default partition: rows of that.
+    pub default_rows: Option<u64>,
 }
 
 impl Context {
@@ -106,8 +121,9 @@ impl Acknowledgement {
 
 /// Rules on whole files, asked while there is a tree.
 pub(super) fn own(text: &str, nodes: &[Node]) -> Vec<Hit> {
-    let mut hits = table::not_null(nodes);
+    let mut hits = Vec::new();
     for node in nodes {
+        hits.extend(lock::hits(node));
         hits.extend(table::hits(text, node));
         hits.extend(loss::hits(node));
         hits.extend(security::hits(node));
@@ -117,17 +133,21 @@ pub(super) fn own(text: &str, nodes: &[Node]) -> Vec<Hit> {
 
 /// What is wrong with the version in a file's name, and which file has it: folder, version, way.
 fn numbered<'f>(
-    name: &'f str,
+    file: &'f File,
     versions: &mut BTreeMap<(&'f str, Vec<u128>, bool), &'f str>,
 ) -> Option<Hit> {
+    let name = file.name.as_str();
     let version = order::version(name);
-    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    if order::in_folder(name) {
+        folder = folder.rsplit_once('/').map_or("", |(above, _)| above);
+    }
     if version.numbers.is_empty() {
         let why = "its name has no version, so no run takes it: name it <version>_<name>.sql";
         let hit = Hit::new(Rule::Lb410, 0..0, why).fix("rename it, or keep it elsewhere");
-        return Some(hit.level(Level::Warn));
+        return Some(hit.level(Level::Warn)).filter(|_| !order::is_dump(name));
     }
-    let key = (folder, version.numbers, version.down);
+    let key = (folder, version.numbers, file.down);
     let other = versions.insert(key, name)?;
     let why = format!("it has the same version as {other}: which of them comes first?");
     let hit = Hit::new(Rule::Lb410, 0..0, &why).fix("give one of them a version of its own");
@@ -151,10 +171,13 @@ pub fn lint(files: &[File], context: &Context, acknowledged: &[Acknowledgement])
         perhaps: BTreeSet::new(),
         partitioned: BTreeSet::new(),
         secured: secured(files),
+        known: Known::of(context),
     };
     let mut report = Report::default();
-    let sum: usize = files.iter().map(|f| f.bytes).sum();
-    let names: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
+    // Two parts of one file are one file.
+    let whole: BTreeMap<&str, usize> = files.iter().map(|f| (f.name.as_str(), f.bytes)).collect();
+    let sum: usize = whole.values().sum();
+    let names: Vec<&str> = whole.keys().copied().collect();
     let upwards = order::run_upwards(&names);
     let mut versions = BTreeMap::new();
     for file in files {
@@ -163,12 +186,13 @@ pub fn lint(files: &[File], context: &Context, acknowledged: &[Acknowledgement])
             let why = "named `*.down.sql` without a `*.up.sql`: the Supabase CLI would run it as a migration; name it `*.sql.down`";
             hits.push(Hit::new(Rule::Lb410, 0..0, why).refused());
         }
-        hits.extend(numbered(&file.name, &mut versions));
+        hits.extend(numbered(file, &mut versions));
         // A way back is a run of its own: what the files upwards make is there by then.
         if file.down {
             let mut back = Run {
                 created: context.created.clone(),
                 perhaps: BTreeSet::new(),
+                known: Known::of(context),
                 ..run.clone()
             };
             hits.extend(back.file(file));
@@ -188,13 +212,13 @@ pub fn lint(files: &[File], context: &Context, acknowledged: &[Acknowledgement])
         let why = format!(
             "{} KiB in {} files: all files of a migration together are at most {} KiB",
             sum.div_ceil(1024),
-            files.len(),
+            whole.len(),
             most / 1024
         );
         let hit = Hit::new(Rule::Lb410, 0..0, &why).refused();
         report.findings.push(report::finding(last, hit, &[]));
     }
-    report.count(files.len(), files.iter().map(|f| f.statements.len()).sum());
+    report.count(whole.len(), files.iter().map(|f| f.statements.len()).sum());
     report.unused = report::unused(&report.findings, acknowledged);
     report
 }

@@ -18,6 +18,9 @@ pub struct Finding {
     pub level: Level,
     /// The file.
     pub file: String,
+    /// It stands in what leads back.
+    #[serde(skip)]
+    pub down: bool,
     /// Where it begins.
     #[serde(flatten)]
     pub at: Position,
@@ -116,6 +119,7 @@ pub(super) fn finding(file: &File, hit: Hit, acknowledged: &[Acknowledgement]) -
         rule: hit.rule,
         level: hit.level.unwrap_or_else(|| hit.rule.level()),
         file: file.name.clone(),
+        down: file.down,
         statement: file.statement_at(hit.span.start).map(|s| s.index),
         object: hit.object.filter(|o| !o.is_empty()),
         message: hit.message,

@@ -94,6 +94,7 @@ rules! {
     Lb111 "LB111" Block "a new column that rewrites the table" "add it nullable, ALTER COLUMN … SET DEFAULT, then fill it in batches",
     Lb112 "LB112" Block "a column's type is changed" "add a column of the new type, fill it in batches, let the application move, drop the old one",
     Lb113 "LB113" Block "a unique index built while everything waits" "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX",
+    Lb114 "LB114" Warn "a partition attached, or made, while its neighbours wait" "CREATE TABLE beside it, a CHECK that says the bounds, validated, on it and one that excludes them on the default partition; then ATTACH PARTITION",
     Lb119 "LB119" Block "a table moved or rewritten" "acknowledge it and run it in a quiet window",
     Lb122 "LB122" Block "a table locked by hand, or filled beside a lock" "leave locking to Lifeboat; fill tables in a file of its own",
     Lb123 "LB123" Warn "much is done while a table is locked" "one file for each table, and slow statements before the lock or in a file of their own",
@@ -105,6 +106,7 @@ rules! {
     Lb204 "LB204" Block "a database is dropped" "this is no migration: take it out",
     Lb205 "LB205" Block "a table is emptied" "delete what is meant, in batches; or acknowledge",
     Lb206 "LB206" Block "an object that something may use is dropped" "let the application forget it first; then acknowledge",
+    Lb207 "LB207" Warn "a name changes that the running application uses" "expand and contract: the new name beside the old one, let the application move, then take the old one away",
     Lb401 "LB401" Block "the server, a database or a role is configured" "set it where the server is described: the cluster's resource, the provider's parameters",
     Lb402 "LB402" Block "a file or a program of the server" "load through a client, or from an object store",
     Lb403 "LB403" Block "SECURITY DEFINER without a closed search_path" "SET search_path = '' and qualified names, or pg_temp as the last entry; REVOKE EXECUTE … FROM PUBLIC",
@@ -128,6 +130,7 @@ impl Rule {
                 | Self::Lb111
                 | Self::Lb112
                 | Self::Lb113
+                | Self::Lb114
                 | Self::Lb119
         )
     }
@@ -156,6 +159,7 @@ impl Rule {
                     | Self::Lb202
                     | Self::Lb205
                     | Self::Lb206
+                    | Self::Lb207
             )
     }
 }

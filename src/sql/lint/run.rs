@@ -2,17 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use super::known::Known;
 use super::rule::{Level, Rule};
 use super::{Context, loss, table};
 use crate::sql::class::{Class, Lone};
+use crate::sql::fact::Fact;
 use crate::sql::file::{File, Statement};
 use crate::sql::hit::Hit;
+use crate::sql::locks;
 use crate::sql::name::{Name, Object, ObjectKind, Touch};
 
 /// Rows up to which a table is small (M18).
 const SMALL_ROWS: u64 = 10_000;
 /// Pages of 8 KiB up to which a table is small: few rows may be large ones.
 const SMALL_PAGES: u64 = 1_000;
+
+/// From PostgreSQL 18 on one step less than [`Rule::Lb109`] advises.
+const NOT_NULL_18: &str = "ADD CONSTRAINT … NOT NULL column NOT VALID, then VALIDATE CONSTRAINT as a statement of its own";
 
 /// Tables for which row security is switched on in these files.
 pub(super) fn secured(files: &[File]) -> BTreeSet<Name> {
@@ -35,6 +41,7 @@ pub(super) struct Run<'a> {
     pub(super) perhaps: BTreeSet<Name>,
     pub(super) partitioned: BTreeSet<Name>,
     pub(super) secured: BTreeSet<Name>,
+    pub(super) known: Known,
 }
 
 fn among(names: &BTreeSet<Name>, name: &Name) -> bool {
@@ -83,6 +90,13 @@ impl Run<'_> {
                 self.created.insert(object.name.clone());
             }
         }
+        for fact in &statement.facts {
+            // A domain that this run makes is in no table yet.
+            if let Fact::Domain { name } = fact {
+                self.created.insert(name.clone());
+            }
+            self.known.note(fact);
+        }
         // Gone, and perhaps made again as something else.
         let gone = statement.objects.iter().filter(|o| o.touch == Touch::Drops);
         for object in gone {
@@ -93,6 +107,13 @@ impl Run<'_> {
     /// What holds of a hit here and now.
     fn judge(&self, file: &File, statement: Option<&Statement>, mut hit: Hit) -> Option<Hit> {
         let level = hit.level.unwrap_or_else(|| hit.rule.level());
+        let major = self.context.server_major;
+        let excused = |unless| self.known.excuses(unless, self.context);
+        if hit.unless.as_ref().is_some_and(excused)
+            || hit.form.is_some_and(|form| !locks::costs(form, major))
+        {
+            return None;
+        }
         if let Some(table) = &hit.table {
             if hit.rule.spares_new() && among(&self.created, table) {
                 return None;
@@ -117,6 +138,27 @@ impl Run<'_> {
             }
         }
         match hit.rule {
+            Rule::Lb112
+                if hit
+                    .unless
+                    .as_ref()
+                    .is_some_and(|u| Known::unsure(u, self.context)) =>
+            {
+                hit.level = Some(Level::Warn.min(hit.level.unwrap_or(level)));
+                Some(hit)
+            }
+            Rule::Lb109 if major.is_some_and(|m| m >= 18) => {
+                hit.fix = Some(NOT_NULL_18.to_owned());
+                Some(hit)
+            }
+            Rule::Lb114 => {
+                let parent = hit.table.as_ref().and_then(|t| self.context.table(t));
+                let large = parent.and_then(|t| t.default_rows);
+                if large.is_some_and(|rows| rows > SMALL_ROWS) {
+                    hit.level = Some(Level::Block);
+                }
+                Some(hit)
+            }
             Rule::Lb404 => self.view(statement, hit),
             Rule::Lb406
                 if hit
@@ -161,7 +203,7 @@ impl Run<'_> {
     fn catalogue(&self, statement: &Statement) -> Vec<Hit> {
         let made = |o: &&Object| o.touch == Touch::Creates && o.kind == ObjectKind::Relation;
         let mut hits = Vec::new();
-        if statement.verb == "CREATE TABLE" && !statement.text.to_uppercase().contains("TEMP") {
+        if statement.verb == "CREATE TABLE" && !statement.temporary {
             for object in statement.objects.iter().filter(made) {
                 let schema = object.name.schema.as_deref().unwrap_or("public");
                 let exposed = self.context.exposed.contains(schema);

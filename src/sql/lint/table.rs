@@ -1,14 +1,14 @@
-//! LB105-127: locks, scans and transactions.
+//! LB105-127: transactions, locks by hand, and what is done under one.
 
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
-use super::borrowed::{column, is_serial};
 use super::rule::{Level, Rule};
 use crate::sql::class::{self, Class, Refusal, actions};
 use crate::sql::hit::Hit;
 use crate::sql::lex::{Kind, Lexeme, Lexer};
+use crate::sql::locks::LockMode;
 use crate::sql::name::Name;
-use crate::sql::tree::{Node, child, says, span, words};
+use crate::sql::tree::{Node, child, span, words};
 
 /// Settings that Lifeboat sets, and reads back before each commit (M20).
 const SETTINGS: [&str; 13] = [
@@ -60,9 +60,7 @@ pub(super) fn hits(text: &str, node: &Node) -> Vec<Hit> {
         _ => {}
     }
     match node.kind {
-        K::CREATE_INDEX
-            if node.says(&["CONCURRENTLY"]) && child(&node.syntax, K::INDEX).is_none() =>
-        {
+        K::CREATE_INDEX if node.concurrently() && child(&node.syntax, K::INDEX).is_none() => {
             hits.push(
                 whole(
                     Rule::Lb106,
@@ -72,7 +70,7 @@ pub(super) fn hits(text: &str, node: &Node) -> Vec<Hit> {
             );
         }
         K::ALTER_TABLE => hits.extend(alter_table(node)),
-        K::ALTER_INDEX | K::ALTER_MATERIALIZED_VIEW if node.has(K::SET_TABLESPACE) => {
+        K::ALTER_MATERIALIZED_VIEW if node.has(K::SET_TABLESPACE) => {
             hits.push(whole(
                 Rule::Lb119,
                 "it is copied while everything that reads it waits",
@@ -154,96 +152,10 @@ fn alter_table(node: &Node) -> Vec<Hit> {
                     ),
                 ));
             }
-            K::ADD_COLUMN if is_serial(&action.last_child().unwrap_or_else(|| action.clone())) => {
-                hits.push(hit(Rule::Lb111, &format!("every row of {name} gets a number of the new sequence: the table is rewritten while everything waits")));
-            }
-            K::SET_LOGGED | K::SET_ACCESS_METHOD | K::SET_TABLESPACE => {
-                hits.push(hit(
-                    Rule::Lb119,
-                    &format!("{name} is written anew while everything waits"),
-                ));
-            }
-            K::SET_UNLOGGED => {
-                hits.push(hit(Rule::Lb119, &format!("{name} is written anew while everything waits, and is empty after a crash, on standbys and in a physical backup")));
-            }
             _ => {}
         }
     }
     hits
-}
-
-/// SET NOT NULL, but where a CHECK that says the same was validated earlier in the file: from PostgreSQL 12 on the
-/// table is not read again.
-pub(super) fn not_null(nodes: &[Node]) -> Vec<Hit> {
-    let mut checks: Vec<(Name, String, String)> = Vec::new();
-    let mut proven: Vec<(Name, String)> = Vec::new();
-    let mut hits = Vec::new();
-    for node in nodes.iter().filter(|n| n.kind == K::ALTER_TABLE) {
-        let Some(table) = &node.table else { continue };
-        for action in actions(node) {
-            let named = |kind| {
-                action
-                    .descendants()
-                    .find(|n| n.kind() == kind)
-                    .and_then(|n| Name::of_node(&n))
-            };
-            match action.kind() {
-                K::ADD_CONSTRAINT => {
-                    let constraint = named(K::CONSTRAINT_NAME).map(|n| n.name);
-                    let Some(column) = checked_column(&action) else {
-                        continue;
-                    };
-                    if !action.descendants().any(|n| n.kind() == K::NOT_VALID) {
-                        proven.push((table.clone(), column));
-                    } else if let Some(constraint) = constraint {
-                        checks.push((table.clone(), constraint, column));
-                    }
-                }
-                K::VALIDATE_CONSTRAINT => {
-                    let validated = named(K::CONSTRAINT_NAME_REF).map(|n| n.name);
-                    let same = checks
-                        .iter()
-                        .filter(|(t, c, _)| t.may_be(table) && Some(c) == validated.as_ref());
-                    proven.extend(same.map(|(t, _, column)| (t.clone(), column.clone())));
-                }
-                K::ALTER_COLUMN => {
-                    let Some(part) = child(&action, K::SET_NOT_NULL) else {
-                        continue;
-                    };
-                    let column_name =
-                        child(&action, K::COLUMN_NAME_REF).and_then(|n| Name::of_node(&n));
-                    let known = proven.iter().any(|(t, c)| {
-                        t.may_be(table) && column_name.as_ref().is_some_and(|n| n.name == *c)
-                    });
-                    if !known {
-                        let message = format!("{table} is read as a whole while everything waits");
-                        hits.push(
-                            Hit::new(Rule::Lb109, span(&part), &message)
-                                .about(column(node, &part))
-                                .on(Some(table)),
-                        );
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    hits
-}
-
-/// The column of `CHECK (column IS NOT NULL)`, or of PostgreSQL 18's `NOT NULL column`.
-fn checked_column(action: &SyntaxNode) -> Option<String> {
-    if let Some(constraint) = child(action, K::NOT_NULL_CONSTRAINT) {
-        return child(&constraint, K::COLUMN_NAME_REF)
-            .and_then(|n| Name::of_node(&n))
-            .map(|n| n.name);
-    }
-    let check = child(action, K::CHECK_CONSTRAINT)?;
-    let expression = child(&check, K::BIN_EXPR)?;
-    let all = words(&expression);
-    let ends = all.len() == 4 && says(&all, &["IS", "NOT", "NULL"]);
-    let column = child(&expression, K::NAME_REF).filter(|_| ends)?;
-    Name::of_node(&column).map(|n| n.name)
 }
 
 fn setting(node: &Node) -> Option<Hit> {
@@ -323,12 +235,12 @@ pub(super) fn window(
     statements: &[&crate::sql::Statement],
     is_new: impl Fn(&Name) -> bool,
 ) -> Vec<Hit> {
-    let mut first: Option<(&Name, usize)> = None;
+    let mut held: Vec<(&Name, usize)> = Vec::new();
     let mut hits = Vec::new();
     let (mut told_second, mut told_slow) = (false, false);
     for statement in statements {
         let line = statement.at.line;
-        if let Some((table, since)) = first
+        if let Some((table, since)) = held.first()
             && statement.slow
             && !told_slow
         {
@@ -345,20 +257,22 @@ pub(super) fn window(
                     .level(Level::Warn),
             );
         }
-        let Some(table) = statement.exclusive.as_ref().filter(|t| !is_new(t)) else {
-            continue;
-        };
-        match first {
-            None => first = Some((table, line)),
-            Some((other, since)) if !other.may_be(table) && !told_second => {
-                told_second = true;
-                let message = format!(
-                    "{other} is locked since line {since} and now {table} too: both wait for the slower, and another order elsewhere is a deadlock"
-                );
-                hits.push(Hit::new(Rule::Lb123, statement.span.clone(), &message).about(table));
-            }
-            Some(_) => {}
+        let locks = statement.locks.iter();
+        let strongest = locks.filter(|l| l.mode == LockMode::AccessExclusive && !is_new(&l.name));
+        let more = strongest.map(|l| &l.name);
+        let more: Vec<&Name> = more
+            .filter(|t| !held.iter().any(|(other, _)| other.may_be(t)))
+            .collect();
+        if let (Some((other, since)), Some(table), false) =
+            (held.first(), more.first(), told_second)
+        {
+            told_second = true;
+            let message = format!(
+                "{other} is locked since line {since} and now {table} too: both wait for the slower, and another order elsewhere is a deadlock"
+            );
+            hits.push(Hit::new(Rule::Lb123, statement.span.clone(), &message).about(table));
         }
+        held.extend(more.into_iter().map(|table| (table, line)));
     }
     hits
 }

@@ -157,7 +157,7 @@ pub async fn files(store: &dyn ObjectStore, plan: &FrozenPlan) -> Result<Vec<Fil
         if sha256 != stored.sha256 {
             return Err(expired(format!("{key} is not what was planned")));
         }
-        files.push(File::read(&stored.name, &bytes));
+        files.extend(File::parts(&stored.name, &bytes));
     }
     Ok(files)
 }

@@ -191,8 +191,9 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
         login: place.login,
         roles: roles_called(&target, &name, &roles).await?,
         surroundings: migrate::surroundings(client).await?,
-        files: files
-            .iter()
+        files: named
+            .keys()
+            .filter_map(|name| files.iter().find(|f| f.name == *name))
             .map(|f| StoredFile {
                 name: f.name.clone(),
                 sha256: f.sha256.clone(),
@@ -276,11 +277,7 @@ fn linted(
     };
     // The ways back of a run upwards are rehearsed, and not run: what they lose is asked when they are.
     let down = plan.direction == Direction::Down;
-    let runs = |f: &&crate::sql::lint::Finding| {
-        files
-            .iter()
-            .any(|file| file.name == f.file && file.down == down)
-    };
+    let runs = |f: &&crate::sql::lint::Finding| f.down == down;
     let blocking: Vec<String> = report
         .findings
         .iter()
@@ -331,7 +328,9 @@ fn lines(plan: &Plan, files: &[File]) -> Vec<String> {
     for file in &plan.files {
         for segment in &file.segments {
             for statement in &segment.statements {
-                let read = files.iter().find(|f| f.name == file.name);
+                let down = plan.direction == Direction::Down;
+                let mut read = files.iter();
+                let read = read.find(|f| f.name == file.name && f.down == down);
                 let place = read.and_then(|f| Some((f, f.statements.get(statement.index)?)));
                 let text = place.map_or_else(String::new, |(f, s)| f.shown(s.span.clone()));
                 let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
