@@ -1,6 +1,6 @@
 # `make help` lists what there is. Everything is a short call of a script in dev/, where the reasons are told.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast test-majors soak sweep-extensions sweep-regress sweep-schemas verify image images bench cluster cluster-down tools
+.PHONY: help demo demo-down test test-fast test-majors lint-table lint-corpus soak sweep-extensions sweep-regress sweep-schemas verify image images bench cluster cluster-down tools
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -16,6 +16,13 @@ test: ## all tests, with a real cluster, real servers and the real image
 
 test-fast: ## the tests that need nothing but cargo
 	dev/test fast
+
+lint-table: ## what statements lock, rewrite and read, asked of real servers: writes the table that the lint reads
+	dev/lint-table
+
+lint-corpus: ## public migrations through the lint and a real server, in CORPUS=<folder> (not in CI); dev/lint/corpus.txt names them
+	dev/lint-corpus fetch "$${CORPUS:?which folder?}"
+	dev/lint-corpus judge "$$CORPUS"
 
 soak: ## a thousand spoiled backups: none of them may prove anything
 	dev/soak

@@ -21,6 +21,8 @@ mod crash;
 mod examples;
 #[path = "migrations/hostile.rs"]
 mod hostile;
+#[path = "migrations/layouts.rs"]
+mod layouts;
 #[path = "migrations/load.rs"]
 mod load;
 #[path = "migrations/measuring.rs"]

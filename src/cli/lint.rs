@@ -22,7 +22,7 @@ const MOST_FILES: usize = 10_000;
 /// Arguments of `lifeboat lint`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// SQL files, or folders: of those every *.sql and *.sql.down directly in them, ordered by version.
+    /// SQL files, or folders: of those every *.sql and *.sql.down directly in them, and the migration.sql, up.sql and down.sql of folders below, ordered by version.
     #[arg(value_name = "FILE", required_unless_present = "explain")]
     files: Vec<PathBuf>,
     /// How to print what was found.

@@ -169,7 +169,7 @@ pub(super) fn slow(node: &Node) -> bool {
     let reads = |kind| node.syntax.children().any(|n| n.kind() == kind);
     match node.kind {
         K::UPDATE | K::DELETE | K::MERGE | K::CREATE_TABLE_AS | K::SELECT_INTO => true,
-        K::CREATE_MATERIALIZED_VIEW => !node.says(&["NO", "DATA"]),
+        K::CREATE_MATERIALIZED_VIEW => !node.has(K::WITH_NO_DATA),
         K::INSERT => reads(K::SELECT) || reads(K::COMPOUND_SELECT) || reads(K::PAREN_SELECT),
         K::CREATE_INDEX => true,
         K::SELECT => node

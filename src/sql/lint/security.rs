@@ -269,7 +269,9 @@ fn policy(node: &Node) -> Vec<Hit> {
 fn rights(node: &Node) -> Vec<Hit> {
     let mut hits = Vec::new();
     match node.kind {
-        K::GRANT | K::ALTER_DEFAULT_PRIVILEGES if node.says(&["GRANT"]) => {
+        K::GRANT | K::ALTER_DEFAULT_PRIVILEGES
+            if node.says(&["GRANT"]) && !node.says(&["REVOKE"]) =>
+        {
             let roles = node
                 .all(K::ROLE_REF_LIST)
                 .flat_map(|l| l.children().collect::<Vec<_>>());
@@ -286,16 +288,12 @@ fn rights(node: &Node) -> Vec<Hit> {
             }));
         }
         K::CREATE_ROLE | K::CREATE_USER | K::ALTER_ROLE | K::ALTER_USER => {
-            let wide = node
-                .words
-                .iter()
-                .find(|w| WIDE_OPTIONS.contains(&w.as_str()));
+            // After the role's own name, which may be such a word.
+            let mut options = node.words.iter().skip(3);
+            let wide = options.find(|w| WIDE_OPTIONS.contains(&w.as_str()));
             hits.extend(wide.map(|w| {
-                whole(
-                    node,
-                    Rule::Lb406,
-                    &format!("{w} sees past every rule of the database"),
-                )
+                let message = format!("{w} sees past every rule of the database");
+                whole(node, Rule::Lb406, &message)
             }));
         }
         K::CREATE_EVENT_TRIGGER => hits.push(whole(
