@@ -65,7 +65,7 @@ fn told(rule: Rule, node: &Node, part: &SyntaxNode) -> Option<Hit> {
             "everything on {name} waits while the partition is taken out"
         ))
         .on(table),
-        Rule::Lb202 => new("its data are gone with the commit, and queries that name it fail")
+        Rule::Lb202 => new("its data are gone with the commit, and queries that name it fail; if a foreign key is on it, everything on the other table waits too")
             .about(column(node, part))
             .on(table),
         Rule::Lb203 => {

@@ -45,7 +45,10 @@ pub(super) fn hits(node: &Node) -> Vec<Hit> {
             hits.extend(dropped().map(|o| {
                 hit(
                     Rule::Lb201,
-                    &format!("{} and its rows are gone with the commit", o.name),
+                    &format!(
+                        "{} and its rows are gone with the commit; everything on tables that its foreign keys refer to waits too",
+                        o.name
+                    ),
                 )
                 .on(Some(&o.name))
             }));
@@ -96,7 +99,7 @@ pub(super) fn hits(node: &Node) -> Vec<Hit> {
                 Hit::new(
                     Rule::Lb206,
                     span(&part),
-                    "what it kept out may come in from the commit on",
+                    "what it kept out may come in from the commit on; of a foreign key, everything on the table that it refers to waits too",
                 )
                 .about(object)
                 .on(table)
