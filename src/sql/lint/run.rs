@@ -79,6 +79,24 @@ impl Run<'_> {
             .objects
             .iter()
             .filter(|o| o.touch == Touch::Creates);
+        // Another name makes nothing new: it stands in the schema of the old one, and is as old as that.
+        let renames = statement.verb.starts_with("ALTER");
+        if renames {
+            let mut altered = statement.objects.iter();
+            let altered = altered.find(|o| o.touch == Touch::Alters);
+            let new = altered.filter(|o| among(&self.created, &o.name));
+            let schema = new.map(|o| o.name.schema.clone());
+            let named = made.clone().map(|o| o.name.name.clone());
+            let named = named.filter_map(|name| {
+                Some(Name {
+                    schema: schema.clone()?,
+                    name,
+                })
+            });
+            let named: Vec<Name> = named.collect();
+            self.created.extend(named);
+        }
+        let made = made.filter(|_| !renames);
         for object in made.filter(|o| matches!(o.kind, ObjectKind::Relation | ObjectKind::View)) {
             if statement.partitioned {
                 self.partitioned.insert(object.name.clone());
