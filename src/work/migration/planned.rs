@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use tokio_postgres::Client;
-
 use super::documents::{FrozenPlan, StoredFile, keep_file, keep_plan};
 use super::task::{limits_of, never, target_of};
 use crate::api::Reason;
@@ -170,7 +168,7 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
     };
     let plan = match plan::make(&files, &history, &order) {
         Ok(plan) => plan,
-        Err(refusal) => return Err(refused(client, refusal).await?),
+        Err(refusal) => return Err(refused(&session, refusal).await?),
     };
     let mut findings = linted(task, &files, &plan, &migrate::context(client).await?)?;
     findings.extend(looked(task, &session).await?);
@@ -207,9 +205,9 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
 }
 
 /// Why there is no plan. What looks as if it was never applied may be what somebody took out of the history.
-async fn refused(client: &Client, refusal: plan::Refusal) -> Result<Failure, Failure> {
+async fn refused(session: &Connection, refusal: plan::Refusal) -> Result<Failure, Failure> {
     if refusal.reason == Reason::OutOfOrder
-        && let Some(at) = migrate::broken(client).await?
+        && let Some(at) = migrate::broken(&session.client).await?
     {
         let text = format!(
             "a row of lifeboat.migration_history before the one with id {} ({}) was deleted or changed, so what is applied is not known: {}. \
