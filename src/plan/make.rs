@@ -168,7 +168,9 @@ fn back<'f>(
         let Some((_, file)) = down else {
             return Err(refuse(
                 Reason::InvalidSpec,
-                format!("{text} has no way back: no file {text}_<name>.sql.down"),
+                format!(
+                    "{text} has no way back: no file {text}_<name>.sql.down, and no part of its own file that leads back"
+                ),
             ));
         };
         wanted.push(*file);

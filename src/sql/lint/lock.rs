@@ -4,7 +4,7 @@ use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::borrowed::column;
 use super::known::Unless;
-use super::rule::{Level, Rule};
+use super::rule::Rule;
 use crate::sql::class::{self, Class, actions};
 use crate::sql::form::{Form, forms};
 use crate::sql::hit::Hit;
@@ -188,7 +188,7 @@ fn required(node: &Node) -> Vec<Hit> {
         let name = table.map_or_else(|| "the table".to_owned(), ToString::to_string);
         let message = format!("rows that are in {name} have no value for it, and inserts of the running application neither");
         let hit = Hit::new(Rule::Lb110, crate::sql::tree::span(&required), &message);
-        Some(hit.about(column(node, &required)).on(table).level(Level::Block))
+        Some(hit.about(column(node, &required)).on(table))
     });
     hits.collect()
 }
