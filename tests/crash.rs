@@ -372,6 +372,7 @@ fn an_unnoted_backup_is_adopted_and_what_was_missed_is_told() {
             store: None,
             backups: vec![backup],
             drills: Vec::new(),
+            shares_with: None,
             check_job: None,
             namespace_terminating: false,
         };

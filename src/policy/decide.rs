@@ -1,5 +1,7 @@
 //! What a policy needs next: Backups that are due, checks, and the truth about both. Pure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
@@ -11,9 +13,10 @@ use super::validate::{Invalid, ValidPolicy};
 use super::{due, due::Owing};
 use crate::api::condition::{Conditions, HEALTHY, READY, RECONCILING, STALLED, Truth, find};
 use crate::api::{Backup, BackupPolicy, BackupPolicyStatus, BackupStore, Reason, RestoreDrill};
-use crate::cluster::decision::{Decision, Notice};
+use crate::cluster::decision::{Decision, Next, Notice};
 use crate::cluster::seen::SeenJob;
 use crate::health::{self, Assessment, assess};
+use crate::schedule::later;
 use crate::store::validate::validate as validate_store;
 use crate::workload::Settings;
 
@@ -30,9 +33,14 @@ pub struct Observed {
     pub drills: Vec<RestoreDrill>,
     /// Its newest check Job, by owner uid and task label.
     pub check_job: Option<SeenJob>,
+    /// An older policy of its namespace with the same directory in the same store.
+    pub shares_with: Option<String>,
     /// Its namespace is being deleted.
     pub namespace_terminating: bool,
 }
+
+/// Pause before another look whether a directory is free: nobody tells of another policy's end.
+const SHARED_LOOK: Duration = Duration::from_secs(300);
 
 /// Decides one policy.
 #[must_use]
@@ -46,9 +54,21 @@ pub fn decide(
     if seen.namespace_terminating || seen.policy.metadata.deletion_timestamp.is_some() {
         return Decision::quiet(old);
     }
-    match valid {
-        Ok(valid) => live(valid, seen, &old, settings, now),
-        Err(invalid) => stalled(invalid, seen, &old, now),
+    match (valid, &seen.shares_with) {
+        (Err(invalid), _) => stalled(invalid, seen, &old, now),
+        (Ok(valid), None) => live(valid, seen, &old, settings, now),
+        // What a drill, a list and a retention find in a directory is of one database.
+        (Ok(valid), Some(other)) => {
+            let message = format!(
+                "the BackupPolicy `{other}` has the directory {} of this store already: name another one, or delete that policy",
+                valid.directory
+            );
+            let invalid = Invalid::new("spec.directory", message);
+            Decision {
+                next: Next::At(later(now, SHARED_LOOK)),
+                ..stalled(&invalid, seen, &old, now)
+            }
+        }
     }
 }
 

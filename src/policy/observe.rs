@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::decide::Observed;
-use crate::api::{Backup, BackupPolicy, RestoreDrill};
+use crate::api::{Backup, BackupPolicy, RestoreDrill, name};
 use crate::cluster::{Caches, Context};
 
 /// Gathers what deciding needs.
@@ -17,10 +17,38 @@ pub fn observe(context: &Context, policy: BackupPolicy, now: Timestamp) -> Obser
         store: Caches::get(&caches.stores, &namespace, &policy.spec.store_ref.name),
         backups: backups_of(caches, &namespace, &policy.name_any()),
         drills: drills_of(caches, &namespace, &policy.name_any()),
+        shares_with: shares_with(caches, &policy),
         check_job: context.newest_job(&namespace, "check", &uid, now),
         namespace_terminating: context.is_terminating(&namespace, now),
         policy,
     }
+}
+
+/// The directory of a policy, whatever else is wrong with it.
+fn directory(policy: &BackupPolicy) -> String {
+    let own = policy.spec.directory.clone();
+    let namespace = policy.namespace().unwrap_or_default();
+    own.unwrap_or_else(|| name::default_directory(&namespace, &policy.name_any()))
+}
+
+/// The oldest policy of the namespace that has the same directory of the same store, if it is older than this one.
+fn shares_with(caches: &Caches, policy: &BackupPolicy) -> Option<String> {
+    let all = caches.policies.state();
+    let age = |p: &BackupPolicy| {
+        let created = p.metadata.creation_timestamp.as_ref().map(|t| t.0);
+        (created, p.name_any())
+    };
+    let others = all.iter().filter_map(|other| other.0.as_ref().ok());
+    let same = others.filter(|other| {
+        other.namespace() == policy.namespace()
+            && other.uid() != policy.uid()
+            && other.metadata.deletion_timestamp.is_none()
+            && other.spec.store_ref.name == policy.spec.store_ref.name
+            && directory(other) == directory(policy)
+            && age(other) < age(policy)
+    });
+    same.min_by_key(|other| age(other))
+        .map(ResourceExt::name_any)
 }
 
 /// Every readable Backup that names the policy, in the order of their names.

@@ -371,3 +371,23 @@ fn what_is_being_deleted_is_left_alone(#[values(true, false)] namespace: bool) {
     assert_eq!(Some(&decision.status), world.status());
     assert_eq!(decision.next, Next::OnChange);
 }
+
+/// Two databases in one directory would be one for drills, lists and retention: the younger policy waits until the older is gone.
+#[test]
+fn of_two_policies_in_one_directory_the_younger_makes_nothing() {
+    let mut world = policy();
+    world.0.shares_with = Some("elder".to_owned());
+    let seen = world.settle(at("2026-11-21T02:00:00Z"));
+    assert_eq!(backups(&world), [""; 0]);
+    assert_eq!(kstatus(&seen.status.conditions)[2], "True/InvalidSpec");
+    let ready = seen.status.conditions.iter().find(|c| c.type_ == "Ready");
+    let message = &ready.unwrap().message;
+    assert!(
+        message.contains("`elder` has the directory shop.orders"),
+        "{message}"
+    );
+    assert_eq!(seen.next, Next::At(at("2026-11-21T02:05:00Z")));
+    world.0.shares_with = None;
+    world.settle(at("2026-11-21T02:05:00Z"));
+    assert_eq!(backups(&world), [DUE]);
+}

@@ -140,6 +140,7 @@ impl PolicyWorld {
             store: Some(fixtures::store()),
             backups: Vec::new(),
             drills: Vec::new(),
+            shares_with: None,
             check_job: None,
             namespace_terminating: false,
         })

@@ -83,6 +83,7 @@ fn past() -> impl Strategy<Value = Past> {
                 store: Some(STORE.clone()),
                 backups,
                 drills: Vec::new(),
+                shares_with: None,
                 check_job: None,
                 namespace_terminating: false,
                 policy,

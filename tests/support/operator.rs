@@ -184,6 +184,7 @@ impl Operator {
                 .cloned()
                 .collect(),
             drills: Vec::new(),
+            shares_with: None,
             check_job: newest_job(&world.jobs, "check", &policy.uid().unwrap_or_default()),
             namespace_terminating: false,
             policy,
