@@ -98,8 +98,8 @@ impl Case<'_> {
                     false => format!("{message}; it goes on after a pause"),
                 };
                 Decision {
-                    notices: vec![Notice::warning(reason, why.clone())],
-                    ..self.waits(status, at, Reason::Retrying, &why)
+                    notices: vec![Notice::warning(reason, why)],
+                    ..self.retries(status, at, message)
                 }
             }
             Reason::Succeeded => {

@@ -16,7 +16,7 @@ use crate::api::migration_run::{
 };
 use crate::api::restore_drill::Verdict;
 use crate::api::{MigrationRunStatus, Reason};
-use crate::cluster::decision::{Decision, Next, Notice};
+use crate::cluster::decision::{Decision, Notice};
 use crate::schedule::later;
 use crate::task::{Retry, TaskResult};
 
@@ -303,7 +303,7 @@ impl Case<'_> {
             );
             return match failed >= MAX_UNSETTLED {
                 true => self.fail(status, Some(APPLIED), ended.reason, &why),
-                false => self.waits(status, later(self.now, MINUTE), Reason::Retrying, &why),
+                false => self.retries(status, later(self.now, MINUTE), &why),
             };
         };
         let reason = before.reason.as_deref().and_then(Reason::parse);
@@ -356,7 +356,7 @@ impl Case<'_> {
             true => self.fail(status, Some(APPLIED), reason, &why),
             false => Decision {
                 notices: vec![Notice::warning(reason, why.clone())],
-                ..self.waits(status, at, Reason::Retrying, &why)
+                ..self.retries(status, at, &why)
             },
         }
     }
@@ -386,8 +386,7 @@ impl Case<'_> {
         };
         Decision {
             notices: vec![Notice::warning(ended.reason, message.clone())],
-            next: Next::At(at),
-            ..self.under(status, Reason::Retrying, &message)
+            ..self.retries(status, at, &message)
         }
     }
 }

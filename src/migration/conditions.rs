@@ -31,7 +31,7 @@ impl Case<'_> {
         conditions.set(READY, Truth::Unknown, reason, why.clone());
         conditions.set(RECONCILING, Truth::True, reason, why);
         conditions.set(STALLED, Truth::False, reason, "nothing is in the way");
-        self.end(conditions, status, None)
+        self.end(conditions, status, None, false)
     }
 
     /// Nothing goes on until a person acts; then it does.
@@ -47,7 +47,7 @@ impl Case<'_> {
         conditions.set(READY, Truth::False, reason, why.clone());
         conditions.set(RECONCILING, Truth::False, reason, "waits for a person");
         conditions.set(STALLED, Truth::True, reason, why);
-        let status = self.end(conditions, old, None);
+        let status = self.end(conditions, old, None, reason != Reason::AwaitingApproval);
         let notice = Notice::on_turn(&before, &status.conditions);
         Decision {
             notices: notice.into_iter().collect(),
@@ -78,7 +78,7 @@ impl Case<'_> {
             ..old
         };
         let stage = stage.map(|stage| (stage, reason, why.as_str()));
-        let status = self.end(conditions, status, stage);
+        let status = self.end(conditions, status, stage, true);
         Decision {
             notices: vec![Notice::warning(reason, sentence(&why, &way_back))],
             ..Decision::quiet(status)
@@ -121,7 +121,7 @@ impl Case<'_> {
             way_back: None,
             ..old
         };
-        let status = self.end(conditions, status, None);
+        let status = self.end(conditions, status, None, true);
         Decision {
             notices: vec![Notice::normal(reason, why)],
             ..Decision::quiet(status)
@@ -138,18 +138,19 @@ impl Case<'_> {
         conditions
     }
 
-    /// The gates in their order, as the status has them; `broken`: the one that it failed at.
+    /// The gates in their order, as the status has them; `broken`: the one that it failed at; `held`: nobody's approval would help.
     fn end(
         &self,
         mut conditions: Conditions,
         status: MigrationRunStatus,
         broken: Option<(&str, Reason, &str)>,
+        held: bool,
     ) -> MigrationRunStatus {
         let gates = [
             (PLANNED, planned(&status)),
             (BACKUP_PROVEN, proven(&status)),
             (REHEARSED, self.rehearsal(&status)),
-            (APPROVED, self.approval(&status)),
+            (APPROVED, self.approval(&status, held)),
             (APPLIED, applied(&status)),
         ];
         for (type_, (truth, reason, why)) in gates {
@@ -187,7 +188,7 @@ impl Case<'_> {
         }
     }
 
-    fn approval(&self, status: &MigrationRunStatus) -> Told {
+    fn approval(&self, status: &MigrationRunStatus, held: bool) -> Told {
         if self.seen.run.spec.approval == Some(ApprovalMode::None) {
             let why = "spec.approval is None: nobody has to".to_owned();
             return (Truth::True, Reason::Succeeded, why);
@@ -198,6 +199,9 @@ impl Case<'_> {
                 (Truth::True, Reason::Succeeded, why)
             }
             None if status.rehearsal.is_none() => not_yet("there is nothing to approve yet"),
+            None if held => {
+                not_yet("nobody has approved it, and nothing waits for that: Ready says what does")
+            }
             None => {
                 let why = self.who_may_approve();
                 (Truth::False, Reason::AwaitingApproval, why)

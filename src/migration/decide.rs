@@ -167,12 +167,7 @@ impl Case<'_> {
             Err(decision) => return *decision,
         };
         if let Some(at) = old.next_attempt_at.filter(|at| *at > self.now) {
-            return self.waits(
-                old,
-                at,
-                Reason::Retrying,
-                "the next try comes after a pause",
-            );
+            return self.still_retries(old, at);
         }
         let old = MigrationRunStatus {
             next_attempt_at: None,
@@ -319,6 +314,33 @@ impl Case<'_> {
         }
     }
 
+    /// Tries again at `at`: why, and when.
+    pub(super) fn retries(
+        &self,
+        old: MigrationRunStatus,
+        at: Timestamp,
+        why: &str,
+    ) -> Decision<MigrationRunStatus> {
+        self.waits(
+            old,
+            at,
+            Reason::Retrying,
+            &format!("next try at {at}: {why}"),
+        )
+    }
+
+    /// The pause before the next try is not over: why it is tried again stands in the status.
+    fn still_retries(
+        &self,
+        old: MigrationRunStatus,
+        at: Timestamp,
+    ) -> Decision<MigrationRunStatus> {
+        let ready = find(&old.conditions, READY);
+        let said = ready.filter(|c| c.reason == Reason::Retrying.as_str());
+        let said = said.map_or_else(|| format!("next try at {at}"), |c| c.message.clone());
+        self.waits(old, at, Reason::Retrying, &said)
+    }
+
     /// Under way, until something changes.
     pub(super) fn under(
         &self,
@@ -368,12 +390,7 @@ impl Case<'_> {
     /// Asks the history what stands.
     pub(super) fn settle(&self, old: MigrationRunStatus) -> Decision<MigrationRunStatus> {
         if let Some(at) = old.next_attempt_at.filter(|at| *at > self.now) {
-            return self.waits(
-                old,
-                at,
-                Reason::Retrying,
-                "the history is read again after a pause",
-            );
+            return self.still_retries(old, at);
         }
         match self.ready_to_settle() {
             Ok(_) => self.intend(old, MigrationStep::Settle, None),

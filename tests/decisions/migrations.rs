@@ -211,7 +211,19 @@ fn planning_is_done_again_three_times_and_not_where_that_is_of_no_use() {
     world.settle(now());
     let later = world.ends(10, Some(failure(Reason::ConnectionRefused, Retry::Later)));
     assert_eq!(later.next, Next::At(after(70)));
-    assert_eq!(ready(&world)[1], "True/Retrying");
+    // Why and when, also at every later look.
+    for time in [11, 30] {
+        world.settle(after(time));
+        assert_eq!(ready(&world)[1], "True/Retrying");
+        let status = world.status().unwrap();
+        let said = status.conditions.iter().find(|c| c.type_ == "Ready");
+        let said = &said.unwrap().message;
+        let when = format!("next try at {}: ", after(70));
+        assert!(
+            said.starts_with(&when) && said.contains("ConnectionRefused"),
+            "{said}"
+        );
+    }
     world.settle(after(71));
     assert_eq!(world.job(), "index-plan-2");
     world.seen.document = None;
