@@ -355,6 +355,9 @@ fn one(out: &mut String, finding: &Finding, paint: &Paint) {
                 paint.dye("32", "instead:"),
                 plain(&finding.fix)
             );
+            if let Some(entry) = finding.entry() {
+                let _ = writeln!(out, "  or acknowledge: {}", plain(&entry));
+            }
         }
     }
     out.push('\n');

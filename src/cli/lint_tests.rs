@@ -36,6 +36,7 @@ db/1_a.sql:2:3: LB101 block: an index built while writes wait
   |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   writes to orders wait until the index is built
   instead: CREATE INDEX CONCURRENTLY, with a name
+  or acknowledge: {rule: LB101, object: 'orders', reason: …}
 
 refused: 2 statements in 1 file: 1 block, 0 acknowledged, 0 warn, 0 info
 `lifeboat lint --explain LB101` says more

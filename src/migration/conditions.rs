@@ -1,11 +1,13 @@
 //! The conditions of a run (K30), and how it ends. Pure.
 
+use jiff::Timestamp;
+
 use super::decide::Case;
 use super::read;
 use crate::api::Reason;
 use crate::api::condition::{
     APPLIED, APPROVED, BACKUP_PROVEN, COMPLETE, Conditions, FAILED, PLANNED, READY, RECONCILING,
-    REHEARSED, STALLED, Truth, cut,
+    REHEARSED, STALLED, Truth, cut, find,
 };
 use crate::api::migration_run::{ApprovalMode, MigrationRunStatus};
 use crate::api::restore_drill::Verdict;
@@ -32,6 +34,33 @@ impl Case<'_> {
         conditions.set(RECONCILING, Truth::True, reason, why);
         conditions.set(STALLED, Truth::False, reason, "nothing is in the way");
         self.end(conditions, status, None, false)
+    }
+
+    /// Tries again at `at`: why, and when.
+    pub(super) fn retries(
+        &self,
+        old: MigrationRunStatus,
+        at: Timestamp,
+        why: &str,
+    ) -> Decision<MigrationRunStatus> {
+        self.waits(
+            old,
+            at,
+            Reason::Retrying,
+            &format!("next try at {at}: {why}"),
+        )
+    }
+
+    /// The pause before the next try is not over: why it is tried again stands in the status.
+    pub(super) fn still_retries(
+        &self,
+        old: MigrationRunStatus,
+        at: Timestamp,
+    ) -> Decision<MigrationRunStatus> {
+        let ready = find(&old.conditions, READY);
+        let said = ready.filter(|c| c.reason == Reason::Retrying.as_str());
+        let said = said.map_or_else(|| format!("next try at {at}"), |c| c.message.clone());
+        self.waits(old, at, Reason::Retrying, &said)
     }
 
     /// Nothing goes on until a person acts; then it does.

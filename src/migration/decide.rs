@@ -314,33 +314,6 @@ impl Case<'_> {
         }
     }
 
-    /// Tries again at `at`: why, and when.
-    pub(super) fn retries(
-        &self,
-        old: MigrationRunStatus,
-        at: Timestamp,
-        why: &str,
-    ) -> Decision<MigrationRunStatus> {
-        self.waits(
-            old,
-            at,
-            Reason::Retrying,
-            &format!("next try at {at}: {why}"),
-        )
-    }
-
-    /// The pause before the next try is not over: why it is tried again stands in the status.
-    fn still_retries(
-        &self,
-        old: MigrationRunStatus,
-        at: Timestamp,
-    ) -> Decision<MigrationRunStatus> {
-        let ready = find(&old.conditions, READY);
-        let said = ready.filter(|c| c.reason == Reason::Retrying.as_str());
-        let said = said.map_or_else(|| format!("next try at {at}"), |c| c.message.clone());
-        self.waits(old, at, Reason::Retrying, &said)
-    }
-
     /// Under way, until something changes.
     pub(super) fn under(
         &self,

@@ -409,7 +409,7 @@ async fn m22_rows_that_are_newer_than_the_backup_are_an_expected_end() {
     &[("1_a.sql", "SELECT 1"), ("2_b.sql", "SELECT 1"), ("3_c.sql", "CREATE TABEL x (id int)")],
     Reason::InvalidSpec, "3_c.sql"
 )]
-#[case::what_the_lint_stops(&[("2_a.sql", "ALTER TABLE orders DROP COLUMN total")], Reason::LintBlocked, "LB")]
+#[case::what_the_lint_stops(&[("2_a.sql", "ALTER TABLE orders DROP COLUMN total")],  Reason::LintBlocked, "spec.lint.acknowledge: [{rule: LB")]
 #[case::too_much(&[("2_a.sql", "")], Reason::InvalidSpec, "KiB")]
 #[case::a_target_that_nobody_has(&[("1_a.sql", "SELECT 1")], Reason::InvalidSpec, "spec.target.version")]
 #[tokio::test(flavor = "multi_thread")]

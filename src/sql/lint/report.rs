@@ -52,6 +52,18 @@ impl Finding {
     pub fn blocks(&self) -> bool {
         self.level == Level::Block && self.acknowledged.is_none()
     }
+
+    /// What takes it, as an entry of `spec.lint.acknowledge`; `None`: nothing does.
+    #[must_use]
+    pub fn entry(&self) -> Option<String> {
+        let (key, name) = match &self.object {
+            Some(object) => ("object", object),
+            None => ("file", &self.file),
+        };
+        let name = name.replace('\'', "''");
+        let open = self.blocks() && self.acknowledgeable;
+        open.then(|| format!("{{rule: {}, {key}: '{name}', reason: …}}", self.rule))
+    }
 }
 
 /// How many of what.

@@ -276,26 +276,34 @@ fn linted(
     // The ways back of a run upwards are rehearsed, and not run: what they lose is asked when they are.
     let down = plan.direction == Direction::Down;
     let runs = |f: &&crate::sql::lint::Finding| f.down == down;
-    let blocking: Vec<String> = report
-        .findings
-        .iter()
-        .filter(|f| f.blocks())
-        .filter(runs)
-        .map(said)
-        .collect();
+    let blocking: Vec<_> = report.findings.iter().filter(|f| f.blocks()).collect();
+    let blocking: Vec<_> = blocking.into_iter().filter(runs).collect();
     if let Some(first) = blocking.first() {
         let more = match blocking.len() - 1 {
             0 => String::new(),
             n => format!(" (and {n} more)"),
         };
+        let entry = first.entry().map_or(String::new(), |entry| {
+            format!(", or acknowledge it in spec.lint.acknowledge: [{entry}]")
+        });
         return Err(never(
             Reason::LintBlocked,
             format!(
-                "{first}{more}; mend it, or acknowledge it in spec.lint.acknowledge; `lifeboat lint` shows all"
+                "{}{more}; mend it{entry}; `lifeboat lint` shows all",
+                said(first)
             ),
         ));
     }
-    Ok(report.findings.iter().map(said).collect())
+    let unused = report.unused.iter().map(|a| {
+        let about = a.object.as_ref().or(a.file.as_ref());
+        let about = about.map(String::as_str).unwrap_or_default();
+        format!(
+            "spec.lint.acknowledge: {} for {about} took nothing: what it was for is mended, or the name is another",
+            a.rule
+        )
+    });
+    let unused: Vec<String> = unused.collect();
+    Ok(report.findings.iter().map(said).chain(unused).collect())
 }
 
 /// What stands in the way now is worth knowing; whether it does when it is applied is asked then.
