@@ -84,6 +84,7 @@ pub mod toc;
 mod toc_entry;
 pub mod tools;
 pub mod uri;
+pub(crate) mod who;
 pub mod witness;
 
 pub use connect::{Connection, connect};

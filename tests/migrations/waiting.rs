@@ -249,6 +249,29 @@ async fn k15_the_phase_of_a_build_is_told() {
     assert!(said.contains("(test), in a transaction for"), "{said}");
 }
 
+/// P8: a transaction that was prepared has no session that could be asked, and holds its locks all the same: it is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_a_prepared_transaction_that_is_in_the_way_is_named() {
+    let server = Server::start(15, &["max_prepared_transactions=5"]);
+    let database = Database::new(&server, "shop", ORDERS).await;
+    let files: Files<'_> = &[("1_a.sql", "ALTER TABLE orders ADD COLUMN note text")];
+    let mut order = rehearsed(&database, database.order(files).await).await;
+    order.limits.tries = 2;
+    let prepared = "BEGIN; UPDATE orders SET customer = customer WHERE false; PREPARE TRANSACTION 'it''s left'";
+    server.sql("shop", prepared).await;
+    let stop = database.apply(&order).await.unwrap_err();
+    let message = &stop.message;
+    assert!(
+        message.contains("the prepared transaction 'it''s left' of user postgres holds ROW EXCLUSIVE on public.orders"),
+        "{message}"
+    );
+    assert!(
+        message.contains("ROLLBACK PREPARED") && !message.contains("UPDATE"),
+        "{message}"
+    );
+    server.sql("shop", "ROLLBACK PREPARED 'it''s left'").await;
+}
+
 /// M21, M22: what a segment locks and writes anew, from its own session: complete, where a sampler sees none.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

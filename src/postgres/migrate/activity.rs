@@ -8,10 +8,11 @@ use tokio_postgres::{Client, Error, Row};
 
 use super::Worker;
 use super::precheck::{Bounds, Finding, Level, What};
+use crate::postgres::who;
 
 /// Sessions in a transaction, the oldest first, and those that hide whether they are. CREATE INDEX CONCURRENTLY does not wait for
 /// VACUUM, and who leads parallel workers stands for them. There are no more than `max_connections`.
-const SESSIONS: &str = "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.datname::text, ''), \
+const SESSIONS: &str = "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), coalesce(a.datname::text, ''), \
       coalesce(a.datname = pg_catalog.current_database(), false), a.backend_type IS NULL, \
       CASE WHEN a.state LIKE 'idle in transaction%' \
         THEN extract(epoch FROM pg_catalog.clock_timestamp() - a.state_change)::float8 END, \
@@ -38,6 +39,7 @@ pub(super) async fn look(
 struct Session {
     pid: i32,
     name: String,
+    user: String,
     database: String,
     /// Of our database.
     here: bool,
@@ -58,12 +60,17 @@ impl Session {
         Ok(Self {
             pid: row.try_get(0)?,
             name: row.try_get(1)?,
-            database: row.try_get(2)?,
-            here: row.try_get(3)?,
-            hidden: row.try_get(4)?,
-            idle: since(5)?,
-            age: since(6)?,
+            user: row.try_get(2)?,
+            database: row.try_get(3)?,
+            here: row.try_get(4)?,
+            hidden: row.try_get(5)?,
+            idle: since(6)?,
+            age: since(7)?,
         })
+    }
+
+    fn who(&self) -> String {
+        who::session(self.pid, &self.name, &self.user)
     }
 
     /// The dump of anybody, or any session of ours that belongs to no run: they call themselves so, to whoever looks.
@@ -80,7 +87,7 @@ impl Session {
         let text = format!(
             "{} has been idle in transaction for {idle} s and keeps its locks: end the transaction there, \
              or SELECT pg_terminate_backend({})",
-            who(self.pid, &self.name),
+            self.who(),
             self.pid
         );
         let what = What::IdleInTransaction;
@@ -91,7 +98,7 @@ impl Session {
     fn is_old(&self, bounds: &Bounds) -> Option<Finding> {
         let age = self.age.filter(|age| *age >= bounds.oldest_snapshot);
         let age = age.filter(|_| !self.dumps())?.as_secs();
-        let who = who(self.pid, &self.name);
+        let who = self.who();
         let (level, text) = if self.here {
             let text = format!(
                 "{who} has been in a transaction for {age} s, and CREATE INDEX CONCURRENTLY waits for it: \
@@ -109,11 +116,6 @@ impl Session {
         };
         Some(Finding::new(What::OldSnapshot, level, text))
     }
-}
-
-fn who(pid: i32, name: &str) -> String {
-    let name = Some(name).filter(|n| !n.is_empty());
-    format!("pid {pid} ({})", name.unwrap_or("no application_name"))
 }
 
 /// Of sessions that stand with the oldest transaction first.
@@ -214,6 +216,7 @@ mod tests {
             let session = Session {
                 pid: 7,
                 name: name.to_owned(),
+                user: "app".to_owned(),
                 database: "shop".to_owned(),
                 here,
                 hidden: false,

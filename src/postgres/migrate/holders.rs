@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error, Row};
 
 use super::failure::{Failure, Stop};
 use super::lock::Mode;
 use crate::api::Reason;
+use crate::postgres::who;
 
 /// Who has been in a transaction longer will not leave soon.
 const OLD: Duration = Duration::from_secs(1);
@@ -29,8 +30,12 @@ pub(super) enum Approach {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) pid: i32,
-    pub(super) name: String,
+    /// Who it is, and nothing of what it says (P8).
+    pub(super) who: String,
     pub(super) table: String,
+    pub(super) mode: Mode,
+    /// It has no session and ends only when somebody ends it.
+    pub(super) prepared: bool,
     pub(super) autovacuum: bool,
     pub(super) wraparound: bool,
     pub(super) age: Duration,
@@ -44,15 +49,10 @@ pub(super) fn approach(holders: &[Holder], deadlock: Duration) -> Approach {
             h.pid, h.table
         ));
     }
-    let old = holders.iter().filter(|h| !h.autovacuum && h.age > OLD);
-    if let Some(h) = old.max_by_key(|h| h.age) {
-        return Approach::Wait(format!(
-            "pid {} ({}) has held {} for {} s",
-            h.pid,
-            h.name,
-            h.table,
-            h.age.as_secs()
-        ));
+    let old = holders.iter().filter(|h| !h.autovacuum);
+    let old = old.filter(|h| h.age > OLD || h.prepared);
+    if let Some(h) = old.max_by_key(|h| (h.prepared, h.age)) {
+        return Approach::Wait(h.sentence());
     }
     if !holders.is_empty() && holders.iter().all(|h| h.autovacuum) {
         return Approach::Try(deadlock + BEYOND);
@@ -60,46 +60,78 @@ pub(super) fn approach(holders: &[Holder], deadlock: Duration) -> Approach {
     Approach::Try(deadlock / 2)
 }
 
+impl Holder {
+    fn sentence(&self) -> String {
+        let since = match (self.prepared, self.age.as_secs()) {
+            (true, seconds) => {
+                format!(", for {seconds} s: COMMIT PREPARED or ROLLBACK PREPARED ends it")
+            }
+            // Since when may not be ours to see.
+            (false, 0) => String::new(),
+            (false, seconds) => format!(", in a transaction for {seconds} s"),
+        };
+        let (who, mode, table) = (&self.who, self.mode, &self.table);
+        format!("{who} holds {mode} on {table}{since}")
+    }
+
+    /// A row of [`HOLDERS`], if it stands in the way.
+    fn read(row: &Row, locks: &BTreeMap<String, Mode>) -> Result<Option<Self>, Error> {
+        let table: String = row.try_get(0)?;
+        let mode = Mode::parse(row.try_get(1)?);
+        let Some((mode, wanted)) = mode.zip(locks.get(&table)) else {
+            return Ok(None);
+        };
+        if !mode.conflicts(*wanted) {
+            return Ok(None);
+        }
+        let (pid, name): (Option<i32>, &str) = (row.try_get(2)?, row.try_get(3)?);
+        let user = row.try_get(4)?;
+        Ok(Some(Self {
+            pid: pid.unwrap_or_default(),
+            who: match pid {
+                Some(pid) => who::session(pid, name, user),
+                None => who::prepared(name, user),
+            },
+            table,
+            mode,
+            prepared: pid.is_none(),
+            autovacuum: row.try_get(5)?,
+            wraparound: row.try_get(6)?,
+            age: Duration::try_from_secs_f64(row.try_get(7)?).unwrap_or_default(),
+        }))
+    }
+}
+
+/// By name in the catalogue: to look a name up asks for a right to its schema. A prepared transaction has no pid; what it holds
+/// besides is its own number.
+const HOLDERS: &str = "SELECT w.name, l.mode, l.pid, coalesce(a.application_name, p.gid, ''), \
+      coalesce(a.usename::text, p.owner::text, ''), \
+      coalesce(a.backend_type = 'autovacuum worker', l.pid IS NOT NULL AND a.usesysid IS NULL), \
+      coalesce(a.query LIKE 'autovacuum:%(to prevent wraparound)', false), \
+      coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8, 0) \
+    FROM pg_catalog.unnest($1::text[]) AS w(name) \
+    JOIN pg_catalog.pg_class AS c ON true JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+      AND pg_catalog.format('%I.%I', n.nspname, c.relname) = w.name \
+    JOIN pg_catalog.pg_locks AS l ON l.locktype = 'relation' AND l.relation = c.oid \
+      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+    LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid \
+    LEFT JOIN pg_catalog.pg_locks AS x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' \
+      AND x.virtualtransaction = l.virtualtransaction \
+    LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = x.transactionid \
+    WHERE l.granted AND (l.pid IS NULL OR l.pid <> ALL ($2))";
+
 /// Those who hold what conflicts with the locks that the segment will take.
 pub(super) async fn look(
     watch: &Client,
     ours: &[i32],
     locks: &BTreeMap<String, Mode>,
 ) -> Result<Vec<Holder>, Failure> {
-    let failed = |e: tokio_postgres::Error| Failure::ours("look who holds the tables", &e);
+    let failed = |e: Error| Failure::ours("look who holds the tables", &e);
     let names: Vec<&str> = locks.keys().map(String::as_str).collect();
-    // By name in the catalogue: to look a name up asks for a right to its schema. A prepared transaction has no pid and does not leave.
-    let sql = "SELECT w.name, l.mode, coalesce(l.pid, 0), coalesce(a.application_name, 'a prepared transaction'), \
-          coalesce(a.backend_type = 'autovacuum worker', l.pid IS NOT NULL AND a.usesysid IS NULL), \
-          coalesce(a.query LIKE 'autovacuum:%(to prevent wraparound)', false), \
-          coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, CASE WHEN l.pid IS NULL THEN 1000000 ELSE 0 END) \
-        FROM pg_catalog.unnest($1::text[]) AS w(name) \
-        JOIN pg_catalog.pg_class AS c ON true JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-          AND pg_catalog.format('%I.%I', n.nspname, c.relname) = w.name \
-        JOIN pg_catalog.pg_locks AS l ON l.locktype = 'relation' AND l.relation = c.oid \
-          AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
-        LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid \
-        WHERE l.granted AND (l.pid IS NULL OR l.pid <> ALL ($2))";
-    let rows = watch.query(sql, &[&names, &ours]).await.map_err(failed)?;
+    let rows = watch.query(HOLDERS, &[&names, &ours]).await;
     let mut holders = Vec::new();
-    for row in &rows {
-        let table: String = row.try_get(0).map_err(failed)?;
-        let mode = Mode::parse(row.try_get(1).map_err(failed)?);
-        let wanted = locks.get(&table);
-        let conflicts = mode
-            .zip(wanted)
-            .is_some_and(|(has, wants)| has.conflicts(*wants));
-        if conflicts {
-            holders.push(Holder {
-                pid: row.try_get(2).map_err(failed)?,
-                name: row.try_get(3).map_err(failed)?,
-                table,
-                autovacuum: row.try_get(4).map_err(failed)?,
-                wraparound: row.try_get(5).map_err(failed)?,
-                age: Duration::try_from_secs_f64(row.try_get(6).map_err(failed)?)
-                    .unwrap_or_default(),
-            });
-        }
+    for row in &rows.map_err(failed)? {
+        holders.extend(Holder::read(row, locks).map_err(failed)?);
     }
     Ok(holders)
 }
@@ -107,20 +139,13 @@ pub(super) async fn look(
 /// Says who holds what was waited for, where that is known still.
 pub(super) fn name(stop: Stop, holders: &[Holder]) -> Stop {
     // An autovacuum gives way.
-    let Some(h) = holders.iter().max_by_key(|h| (!h.autovacuum, h.age)) else {
+    let Some(h) = holders
+        .iter()
+        .max_by_key(|h| (!h.autovacuum, h.prepared, h.age))
+    else {
         return stop;
     };
-    let who = match (h.pid, h.age.as_secs()) {
-        // A prepared transaction: of nobody, and of no known age.
-        (0, _) => format!("{} holds {}", h.name, h.table),
-        // Since when may not be ours to see.
-        (pid, 0) => format!("pid {pid} ({}) holds {}", h.name, h.table),
-        (pid, seconds) => format!(
-            "pid {pid} ({}) holds {}, in a transaction for {seconds} s",
-            h.name, h.table
-        ),
-    };
-    let message = format!("{}: {who}", stop.message);
+    let message = format!("{}: {}", stop.message, h.sentence());
     Stop { message, ..stop }
 }
 
@@ -161,8 +186,10 @@ mod tests {
         let second = Duration::from_secs(1);
         let holder = |autovacuum: bool, age: u64| Holder {
             pid: 7,
-            name: "shop".to_owned(),
+            who: "pid 7 of user app (shop)".to_owned(),
             table: "public.orders".to_owned(),
+            mode: Mode::RowExclusive,
+            prepared: false,
             autovacuum,
             wraparound: false,
             age: Duration::from_secs(age),
@@ -176,9 +203,18 @@ mod tests {
         );
         let beyond = Approach::Try(Duration::from_millis(1_200));
         assert_eq!(approach(&[holder(true, 900)], second), beyond);
-        assert!(
-            matches!(approach(&[holder(false, 2), holder(true, 0)], second), Approach::Wait(why) if why.contains("pid 7 (shop)"))
-        );
+        let waits = approach(&[holder(false, 2), holder(true, 0)], second);
+        let why = "pid 7 of user app (shop) holds ROW EXCLUSIVE on public.orders, in a transaction for 2 s";
+        assert_eq!(waits, Approach::Wait(why.to_owned()));
+        let prepared = Holder {
+            who: "the prepared transaction 'x' of user app".to_owned(),
+            prepared: true,
+            ..holder(false, 0)
+        };
+        let waits = approach(&[prepared, holder(false, 9)], second);
+        let why = "the prepared transaction 'x' of user app holds ROW EXCLUSIVE on public.orders, for 0 s: \
+            COMMIT PREPARED or ROLLBACK PREPARED ends it";
+        assert_eq!(waits, Approach::Wait(why.to_owned()));
         let wraparound = Holder {
             wraparound: true,
             ..holder(true, 1)

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error};
 
 use super::failure::{Failure, Stop};
 use super::session::Sessions;
 use super::{Order, Worker};
 use crate::api::Reason;
+use crate::postgres::who;
 
 /// Ours alone: no tool takes it, so that nobody waits for it while we hold it ("lifeboat").
 const KEY: i64 = i64::from_be_bytes(*b"lifeboat");
@@ -101,17 +102,16 @@ const HELD: &str = "FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'advisory' 
 
 async fn holder(client: &Client) -> String {
     let sql = format!(
-        "SELECT a.pid, a.application_name FROM pg_catalog.pg_stat_activity AS a WHERE a.pid IN (SELECT l.pid {HELD})"
+        "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, '') FROM pg_catalog.pg_stat_activity AS a WHERE a.pid IN (SELECT l.pid {HELD})"
     );
     let Ok(Some(row)) = client.query_opt(&sql, &[&KEY]).await else {
         return String::new();
     };
-    let (pid, name) = (row.try_get::<_, i32>(0), row.try_get::<_, String>(1));
-    format!(
-        " (pid {}, {})",
-        pid.unwrap_or_default(),
-        name.unwrap_or_default()
-    )
+    let read = || Ok::<_, Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    match read() {
+        Ok((pid, name, user)) => format!(": {}", who::session(pid, name, user)),
+        Err(_) => String::new(),
+    }
 }
 
 /// Whether the lock is still held by the session that took it, asked on the session that is about to act.

@@ -12,6 +12,7 @@ use super::failure::{Failure, Stop};
 use super::session::Sessions;
 use super::{Limits, Observer};
 use crate::api::Reason;
+use crate::postgres::who;
 
 const TICK: Duration = Duration::from_millis(100);
 /// The server answers our own questions within this time, or the line is dead.
@@ -25,6 +26,14 @@ const CANCELED: &str = "57014";
 
 /// Waits that hold up no reads and no writes, nor anybody behind them: VACUUM, ANALYZE.
 const NO_TRAFFIC: &str = "ShareUpdateExclusiveLock";
+
+/// Who holds up a session. To PostgreSQL a prepared transaction is the pid 0: the oldest is named.
+const HINDERS: &str = "SELECT b.pid, coalesce(a.application_name, p.gid, ''), coalesce(a.usename::text, p.owner::text, ''), \
+      coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8, 0), \
+      pg_catalog.pg_blocking_pids(b.pid) && $2 \
+    FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) AS b(pid) LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid \
+    LEFT JOIN LATERAL (SELECT x.* FROM pg_catalog.pg_prepared_xacts AS x \
+      WHERE b.pid = 0 AND x.database = pg_catalog.current_database() ORDER BY x.prepared LIMIT 1) AS p ON true LIMIT 5";
 
 /// How far the build of an index is: each phase counts something else, and what an earlier one counted may still stand there.
 const BUILD: &str = "SELECT phase, CASE \
@@ -210,27 +219,24 @@ impl Watchdog<'_> {
     async fn look_alone(&self, count: u32) -> Result<Option<Failure>, tokio_postgres::Error> {
         let client = &self.sessions.watch.client;
         let ours = self.sessions.pids();
-        let sql = "SELECT b.pid, coalesce(a.application_name, ''), \
-              coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, 0), \
-              pg_catalog.pg_blocking_pids(b.pid) && $2 \
-            FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) AS b(pid) LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid LIMIT 5";
         for row in client
-            .query(sql, &[&self.sessions.work_pid, &ours.as_slice()])
+            .query(HINDERS, &[&self.sessions.work_pid, &ours.as_slice()])
             .await?
         {
-            let (pid, name): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
-            if row.try_get(3)? {
+            let (pid, name, user) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let who = match pid {
+                0 => who::prepared(name, user),
+                pid => who::session(pid, name, user),
+            };
+            if row.try_get(4)? {
                 // It gets what it waits for when our sessions close; the next ones remove what this statement leaves.
-                let why = format!("pid {pid} ({name}) waits for this run, which waits for it");
+                let why = format!("{who} waits for this run, which waits for it");
                 return Ok(Some(Failure::Unknown(Stop::new(Reason::WouldBlock, why))));
             }
             if count.is_multiple_of(SLOW) {
-                let age: f64 = row.try_get(2)?;
-                self.observer
-                    .says(&format!(
-                        "waits for pid {pid} ({name}), in a transaction for {age:.0} s"
-                    ))
-                    .await;
+                let age: f64 = row.try_get(3)?;
+                let says = format!("waits for {who}, in a transaction for {age:.0} s");
+                self.observer.says(&says).await;
             }
         }
         if !count.is_multiple_of(SLOW) {
