@@ -133,6 +133,8 @@ reasons! {
     BlockingOthers,
     /// The coordinator's locks did not last to the end.
     LostLocks,
+    /// A standby's replay ended the session, because it had to remove what the session still read.
+    RecoveryConflict,
     /// The dump lacks what the census has.
     DumpIncomplete,
     /// pg_dump failed.
@@ -152,7 +154,9 @@ reasons! {
     StoreUnreachable,
     /// The store failed.
     StoreFailed,
-    /// The store does not honour `If-None-Match`.
+    /// The store has no room left, or a quota is used up.
+    StoreFull,
+    /// The store does not do what was asked; as a condition, that it does not honour `If-None-Match`.
     NotSupportedByStore,
     /// The key exists already.
     AlreadyExists,

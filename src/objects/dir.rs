@@ -87,6 +87,9 @@ impl Dir {
                 ErrorKind::AlreadyExists => {
                     error(Reason::AlreadyExists, "the key is taken".to_owned())
                 }
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    error(Reason::StoreFull, format!("the store is full ({cause})"))
+                }
                 _ => error(Reason::StoreFailed, cause.to_string()),
             }),
             Ok(Err(_)) => Err(error(Reason::InternalError, "the work was lost".to_owned())),

@@ -23,6 +23,7 @@ mod s3_list;
 mod s3_open;
 mod s3_read;
 mod s3_tries;
+mod s3_words;
 
 pub use dir::Dir;
 pub use error::{Operation, StoreError};
@@ -196,7 +197,7 @@ pub trait ObjectStore: Send + Sync + Debug {
 
 /// Writes an object that must not exist yet: manifests and every small object of a backup (P2).
 ///
-/// A store that answers 501 to `If-None-Match` gets a plain put: the prefix ends in the pod's uid, so nobody
+/// A store that does not take `If-None-Match` (400, 501) gets a plain put: the prefix ends in the pod's uid, so nobody
 /// else writes there, and the store's condition `ConditionalWrites` says what it lacks.
 ///
 /// # Errors

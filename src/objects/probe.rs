@@ -25,7 +25,7 @@ pub async fn probe(store: &dyn ObjectStore) -> (ProbeResult, Result<(), StoreErr
         let (valid, writable) = match error.reason() {
             Reason::StoreCredentialsInvalid => (Some(false), None),
             // The store knew who asks before it said no.
-            Reason::StoreAccessDenied | Reason::BucketNotFound => {
+            Reason::StoreAccessDenied | Reason::BucketNotFound | Reason::StoreFull => {
                 (found.credentials_valid, Some(false))
             }
             _ => (found.credentials_valid, None),

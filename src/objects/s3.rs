@@ -42,6 +42,12 @@ impl S3 {
         self
     }
 
+    /// What the store's clock said when it last took something.
+    #[must_use]
+    pub fn clock(&self) -> Option<jiff::Timestamp> {
+        self.known.clock()
+    }
+
     pub(super) fn full(&self, key: &str) -> String {
         super::join(&self.prefix, key)
     }
@@ -72,6 +78,7 @@ impl S3 {
             place,
             bucket: &self.bucket,
             key,
+            create: false,
         }
     }
 
@@ -123,6 +130,10 @@ impl S3 {
     ) -> Result<Put, (StoreError, bool)> {
         let place = self.place_text();
         let context = self.context(Operation::Put, &place, key);
+        let context = Context {
+            create: mode == PutMode::CreateOnly,
+            ..context
+        };
         let full = self.full(key);
         let (bytes, full, context) = (&bytes, &full, &context);
         let request = |sum: bool| async move {
@@ -137,9 +148,9 @@ impl S3 {
             let call = request.config_override(sums(sum)).send();
             let answer = self.sent(context, call).await?;
             named(context, answer.e_tag())?;
-            Ok(Put {
-                server_date: date.read(),
-            })
+            let server_date = date.read();
+            self.known.heard(server_date);
+            Ok(Put { server_date })
         };
         self.tried(context, || self.summed(&request)).await
     }

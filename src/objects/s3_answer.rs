@@ -116,14 +116,17 @@ fn end_of_tag(tag: &str) -> Option<usize> {
 
 /// Code and message of an error that came as a success: completing an upload may end so.
 pub(super) fn error_in(body: &[u8]) -> Option<(String, String)> {
+    let code = element(body, "Code")?;
+    let message = element(body, "Message").unwrap_or_default();
+    Some((code.to_owned(), message.to_owned()))
+}
+
+/// What an element of an error says.
+pub(super) fn element<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {
     whole(body, "Error").ok()?;
     let text = std::str::from_utf8(body).ok()?;
-    let of = |begin: &str, end: &str| {
-        let (_, after) = text.split_once(begin)?;
-        Some(after.split_once(end)?.0.trim().to_owned())
-    };
-    let code = of("<Code>", "</Code>")?;
-    Some((code, of("<Message>", "</Message>").unwrap_or_default()))
+    let (_, after) = text.split_once(&format!("<{name}>"))?;
+    Some(after.split_once(&format!("</{name}>"))?.0.trim())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::s3_answer;
 use super::s3_tries::{Again, Failed};
+use super::s3_words::Refusal;
 use super::{Operation, StoreError};
 use crate::api::Reason;
 
@@ -21,6 +22,8 @@ pub(super) struct Context<'a> {
     pub(super) place: &'a str,
     pub(super) bucket: &'a str,
     pub(super) key: &'a str,
+    /// It must not replace anything.
+    pub(super) create: bool,
 }
 
 impl Context<'_> {
@@ -90,101 +93,35 @@ impl Context<'_> {
         error: &(dyn Error + 'static),
     ) -> Failed {
         let status = answer.status().as_u16();
-        let body = answer.body().bytes().unwrap_or_default();
         if (200..300).contains(&status) {
             // Completing an upload may take long: S3 says 200 first, and how it ended in the body.
+            let body = answer.body().bytes().unwrap_or_default();
             let Some((code, message)) = s3_answer::error_in(body) else {
                 let what = causes(error).last().map(ToString::to_string);
                 let error = self.not_understood(&what.unwrap_or_default());
                 return Failed::new(error, Again::Brief);
             };
-            let error = self.answered(500, Some(&code), Some(&message));
+            let error = self.answered(&Refusal::late(&code, &message));
             return Failed::new(error, again(500, &code));
         }
-        let kind = answer.headers().get("content-type").unwrap_or("no type");
-        let own = answer
-            .headers()
-            .iter()
-            .any(|(n, _)| n.starts_with("x-amz-"));
-        let known = code.unwrap_or_default();
-        if status == 404 {
-            // Without a body the SDK makes a code of its own, whoever answered.
-            let said = match body.is_empty() {
-                true => own,
-                false => s3_answer::whole(body, "Error").is_ok() && !known.is_empty(),
-            };
-            if !said {
-                let text = format!(
-                    "HTTP 404 without a code of S3 ({kind}): the endpoint does not speak S3, or something stands before it"
-                );
-                let error = self.error(Reason::StoreFailed, text).nobodys();
-                return Failed::new(error, Again::Never);
-            }
-        }
+        let refusal = Refusal::read(answer, code, message);
+        let error = self.answered(&refusal);
+        let again = match refusal.foreign {
+            Some(_) if status == 404 => Again::Never,
+            // What is full is not emptied within minutes.
+            _ if error.reason() == Reason::StoreFull => Again::Never,
+            _ => again(status, refusal.code),
+        };
         Failed {
-            error: self.answered(status, code, message),
-            again: again(status, known),
+            error,
+            again,
             after: wait(answer.headers().get("retry-after")),
-            maybe_sum: matches!(status, 400 | 501) && !damaged(known),
+            maybe_sum: matches!(status, 400 | 501) && !damaged(refusal.code),
         }
     }
 
     fn unknown(&self) -> StoreError {
         self.error(Reason::StoreFailed, "the call failed without a reason")
-    }
-
-    /// The store said no.
-    fn answered(&self, status: u16, code: Option<&str>, message: Option<&str>) -> StoreError {
-        let code = code.unwrap_or_default();
-        let text = match (code, message) {
-            ("", None | Some("")) => format!("HTTP {status}"),
-            (code, None | Some("")) => code.to_owned(),
-            ("", Some(message)) => format!("HTTP {status}: {message}"),
-            (code, Some(message)) => format!("{code}: {message}"),
-        };
-        match (code, status) {
-            ("NoSuchBucket", _) => {
-                let text = format!("there is no bucket {}", self.bucket);
-                self.error(Reason::BucketNotFound, text)
-            }
-            ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) => {
-                StoreError::missing(self.operation, self.place, self.key)
-            }
-            (
-                "InvalidAccessKeyId"
-                | "SignatureDoesNotMatch"
-                | "ExpiredToken"
-                | "InvalidToken"
-                | "TokenRefreshRequired"
-                | "InvalidSecurity"
-                | "NotSignedUp"
-                | "ExpiredTokenException"
-                | "UnrecognizedClientException"
-                | "AuthorizationHeaderMalformed",
-                _,
-            )
-            | ("", 401) => self.error(Reason::StoreCredentialsInvalid, text),
-            ("PermanentRedirect" | "IllegalLocationConstraintException", _) | (_, 301 | 307) => {
-                let text = format!("the bucket is in another region: set s3.region ({text})");
-                self.error(Reason::InvalidSpec, text)
-            }
-            ("PreconditionFailed", _) | (_, 412) => {
-                self.error(Reason::AlreadyExists, "the key is taken")
-            }
-            ("ConditionalRequestConflict", _) => {
-                self.error(Reason::AlreadyExists, "the key is being written by another")
-            }
-            ("NotImplemented", _) | (_, 501) => self.error(Reason::NotSupportedByStore, text),
-            ("RequestTimeTooSkewed", _) => {
-                let text = "the clocks of store and worker differ by more than 15 minutes";
-                self.error(Reason::StoreFailed, text)
-            }
-            ("AccessDenied" | "AllAccessDisabled" | "AccountProblem", _) | (_, 403) => {
-                self.error(Reason::StoreAccessDenied, text)
-            }
-            (_, 500..) => self.error(Reason::StoreFailed, text).or_done(),
-            _ => self.error(Reason::StoreFailed, text),
-        }
     }
 
     /// The store was not reached, or its certificate was refused.
@@ -241,6 +178,8 @@ fn again(status: u16, code: &str) -> Again {
     match status {
         408 | 429 | 500 | 502 | 503 | 504 => Again::Busy,
         _ if busy || damaged(code) => Again::Busy,
+        // The next try is signed by the clock that this answer told of.
+        _ if code == "RequestTimeTooSkewed" => Again::Brief,
         _ => Again::Never,
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::s3_error::Context;
@@ -111,11 +112,21 @@ pub(super) struct Known {
     /// Nothing new is begun before.
     calm: Mutex<Option<Instant>>,
     sums: AtomicU8,
+    clock: Mutex<Option<Timestamp>>,
 }
 
 impl Known {
     pub(super) fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// What the store's clock said when it last took something.
+    pub(super) fn clock(&self) -> Option<Timestamp> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn heard(&self, clock: Option<Timestamp>) {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
     }
 
     fn slow(&self, until: Instant) {
@@ -177,12 +188,18 @@ impl S3 {
         }
         let mut lost = false;
         let mut times = 0_u32;
+        let mut before = None;
         loop {
             times = times.saturating_add(1);
             let failed = match tokio::time::timeout_at(deadline, request()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failed)) => failed,
-                Err(_) => Failed::new(context.timed_out(), Again::Never),
+                Err(_) => {
+                    lost = true;
+                    // Why it had to be tried again says more than that the time was over.
+                    let error = before.unwrap_or_else(|| context.timed_out());
+                    Failed::new(error, Again::Never)
+                }
             };
             lost |= failed.error.may_have_happened();
             let tried = Tried {
@@ -200,6 +217,7 @@ impl S3 {
                 self.known.slow(until);
             }
             tokio::time::sleep_until(until).await;
+            before = Some(failed.error);
         }
     }
 

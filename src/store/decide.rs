@@ -218,6 +218,10 @@ fn abilities(conditions: &mut Conditions, old: &BackupStoreStatus, outcome: Opti
     let none = ProbeResult::default();
     let result = outcome.result.as_ref();
     let probe = result.and_then(|r| r.probe.as_ref()).unwrap_or(&none);
+    let refused = match outcome.reason {
+        reason @ (Reason::BucketNotFound | Reason::StoreFull) => reason,
+        _ => Reason::StoreAccessDenied,
+    };
     let rows = [
         (
             CREDENTIALS_VALID,
@@ -231,7 +235,7 @@ fn abilities(conditions: &mut Conditions, old: &BackupStoreStatus, outcome: Opti
         (
             WRITABLE,
             probe.writable,
-            Reason::StoreAccessDenied,
+            refused,
             [
                 "put and multipart uploads work",
                 "what backups write is refused",
