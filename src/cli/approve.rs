@@ -1,14 +1,13 @@
 //! `lifeboat approve`: what a MigrationRun will do and what its rehearsal showed, and a person's word on it.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use super::CommandError;
+use super::{CommandError, out};
 use crate::api::duration::parse_positive;
 use crate::api::migration_approval::MigrationApprovalSpec;
 use crate::api::restore_drill::Verdict;
@@ -54,11 +53,11 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let who = who.filter(|name| !name.is_empty());
     let who = who.ok_or("the API server does not say who you are")?;
     let approval = approval(&run, &who, SystemClock.now(), for_long)?;
-    print!("{}", shown(&run));
-    println!(
+    out::print(shown(&run));
+    out::line(format!(
         "\nYou are {who}. Your approval would count until {}.",
         approval.spec.expires
-    );
+    ));
     if !args.yes && !asked()? {
         return Err("not approved".into());
     }
@@ -69,7 +68,10 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
             said(&e)
         )
     })?;
-    println!("approved: MigrationApproval {}", approval.name_any());
+    out::line(format!(
+        "approved: MigrationApproval {}",
+        approval.name_any()
+    ));
     Ok(())
 }
 
@@ -82,8 +84,7 @@ fn expires(text: &str) -> Result<Duration, CommandError> {
 }
 
 fn asked() -> Result<bool, CommandError> {
-    print!("Type yes to approve: ");
-    std::io::stdout().flush()?;
+    out::ask("Type yes to approve: ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(answer.trim() == "yes")

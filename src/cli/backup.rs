@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use super::CommandError;
 use super::database::{DatabaseArgs, Scratch, explain, random_hex};
+use super::store::StoreArg;
+use super::{CommandError, out};
 use crate::api::backup::BackupReason;
 use crate::codec::{Limits, ObjectWriter, Recipients};
 use crate::manifest::Manifest;
-use crate::objects::{Location, probe};
-use crate::postgres::LockPatience;
+use crate::objects::probe;
+use crate::postgres::{LockPatience, shell_word};
 use crate::work::backup::{Identity, Plan, run as make};
 use crate::work::failure::Failure;
 use crate::work::progress::{Progress, Show};
@@ -22,7 +23,7 @@ pub struct Args {
     /// Where to: `s3://bucket/prefix?endpoint=https://…` or `file:///folder`. S3 keys come from AWS's
     /// own environment variables and profiles.
     #[arg(long, value_name = "LOCATION")]
-    to: String,
+    to: StoreArg,
     /// age public key to encrypt for (`age1…`); repeat for several. Make one with `age-keygen`.
     #[arg(long, value_name = "KEY")]
     recipient: Vec<String>,
@@ -57,10 +58,10 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         .map_err(Failure::from)
         .map_err(|e| explain(e.into(), &plan.target))?;
     if can.conditional_writes == Some(false) {
-        eprintln!(
+        out::complain(format!(
             "warning: {} does not honour If-None-Match, so it would not keep one writer from overwriting another; this backup has a folder of its own",
             plan.store.place()
-        );
+        ));
     }
     let progress = Progress::new(Show::Person);
     let began = Instant::now();
@@ -75,9 +76,10 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     progress.finish();
     let manifest = outcome.map_err(|error| explain(error, &plan.target))?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&manifest)?);
+        out::line(serde_json::to_string_pretty(&manifest)?);
     } else {
-        summary(&manifest, &plan.store.place(), began.elapsed().as_secs());
+        let seconds = began.elapsed().as_secs();
+        out::print(summary(&manifest, &plan.store.place(), &args.to, seconds));
     }
     Ok(())
 }
@@ -122,7 +124,7 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
             reason: BackupReason::Manual,
             due: now,
         },
-        store: Location::parse(&args.to)?.open_existing().await?,
+        store: args.to.open().await?,
         target,
         recipients,
         line_key: match args.no_content_hash {
@@ -150,39 +152,63 @@ fn default_directory(database: &str) -> String {
     format!("local.{}", database.chars().map(safe).collect::<String>())
 }
 
-fn summary(manifest: &Manifest, place: &str, seconds: u64) {
+fn summary(manifest: &Manifest, place: &str, to: &StoreArg, seconds: u64) -> String {
     let counts = &manifest.counts;
     let number = |n: i64, what| human::count(usize::try_from(n).unwrap_or_default(), what);
     let size = |n: i64| human::bytes(u64::try_from(n).unwrap_or_default());
-    println!(
-        "backed up {} of PostgreSQL {}",
-        manifest.server.database, manifest.server.version
-    );
-    println!(
-        "  {}, {}, {}, {}",
-        number(counts.tables, "table"),
-        number(counts.rows, "row"),
-        number(counts.sequences, "sequence"),
-        number(counts.large_objects, "large object")
-    );
+    let mut lines = vec![
+        format!(
+            "backed up {} of PostgreSQL {}",
+            manifest.server.database, manifest.server.version
+        ),
+        format!(
+            "  {}, {}, {}, {}",
+            number(counts.tables, "table"),
+            number(counts.rows, "row"),
+            number(counts.sequences, "sequence"),
+            number(counts.large_objects, "large object")
+        ),
+    ];
     if counts.left_out > 0 {
         let open = match manifest.encryption.recipients.is_empty() {
             true => "",
             false => " --identity FILE",
         };
-        println!(
+        lines.push(format!(
             "  {} left out: `lifeboat inspect{open}` says which and why",
             human::thousands(usize::try_from(counts.left_out).unwrap_or_default())
+        ));
+    }
+    let stored = size(counts.stored_bytes);
+    lines.push(format!(
+        "  {stored} in the store, in {}",
+        human::seconds(seconds)
+    ));
+    lines.push(format!("  {place}/{}", manifest.prefix));
+    // As it can be pasted: the store as it was named, endpoint and all.
+    lines.push(format!(
+        "look at it:  lifeboat inspect --from {} {}\n",
+        to.pasted(),
+        shell_word(&manifest.prefix)
+    ));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::inspect::tests::manifest;
+
+    #[test]
+    fn the_command_that_is_printed_names_the_store_as_it_was_named_and_can_be_pasted() {
+        let made = manifest("shop.orders/20261121T020000Z-0123456789ab", vec![]);
+        let url = "s3://shop/a?endpoint=http://minio:9000&addressing=path";
+        let to: StoreArg = url.parse().unwrap();
+        let text = summary(&made, "s3://shop/a", &to, 3);
+        let command = format!("lifeboat inspect --from '{url}' {}", made.prefix);
+        assert!(
+            text.ends_with(&format!("look at it:  {command}\n")),
+            "{text}"
         );
     }
-    println!(
-        "  {} in the store, in {}",
-        size(counts.stored_bytes),
-        human::seconds(seconds)
-    );
-    println!("  {place}/{}", manifest.prefix);
-    println!(
-        "look at it:  lifeboat inspect --from {place} {}",
-        manifest.prefix
-    );
 }

@@ -187,7 +187,11 @@ pub(super) async fn folder_or_newest(
         _ => CommandError::from(failure),
     })?;
     if newest != named {
-        eprintln!("the newest backup of {}: {}", plain(&named), plain(&newest));
+        super::out::complain(format!(
+            "the newest backup of {}: {}",
+            plain(&named),
+            plain(&newest)
+        ));
     }
     Ok(newest)
 }
@@ -339,7 +343,7 @@ pub(super) fn plain(text: &str) -> String {
 
 /// A sentence of a drill, as long as they are: its remedy or fingerprint stands at the end.
 pub(super) fn sentence(text: &str) -> String {
-    first(text, 2_000)
+    first(&super::words::at_a_shell(text), 2_000)
 }
 
 fn first(text: &str, most: usize) -> String {

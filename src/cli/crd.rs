@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> Result<(), CommandError> {
                 std::fs::create_dir_all(dir)?;
                 std::fs::write(dir.join(file), yaml)?;
             }
-            None => print!("---\n{yaml}"),
+            None => super::out::print(format!("---\n{yaml}")),
         }
     }
     Ok(())

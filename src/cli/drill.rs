@@ -8,13 +8,13 @@ use std::sync::Arc;
 use super::database::{ProgramsArgs, Scratch, explain_failure};
 use super::inspect::read_identity;
 use super::restore::phases;
-use super::{CommandError, backups, differences};
+use super::store::StoreArg;
+use super::{CommandError, backups, differences, out};
 use crate::api::Reason;
 use crate::api::restore_drill::{Check, Compare, DrillMode, Select, Verdict};
 use crate::api::rules::is_locale;
 use crate::drill::validate::OWN_PARAMETERS;
 use crate::manifest::{BreakGlassProof, Proof, ProofDifference};
-use crate::objects::Location;
 use crate::postgres::compare::Difference;
 use crate::work::break_glass::BreakGlassOrder;
 use crate::work::drill::{Place, Plan};
@@ -31,7 +31,7 @@ const COMPLAINTS: usize = 20;
 pub struct Args {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
-    from: Location,
+    from: StoreArg,
     /// A backup, as `lifeboat list` prints its folder, or a directory, of which the newest is taken: shop.orders
     backup: String,
     /// age identity file (AGE-SECRET-KEY-1…) that opens the backup.
@@ -125,7 +125,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let identities = args.identity.as_deref().map(read_identity).transpose()?;
     let now = clock::now();
     let plan = Plan {
-        store: args.from.open_existing().await?,
+        store: args.from.open().await?,
         identities: identities.map(Arc::new),
         choice: Choice {
             directory: args
@@ -174,9 +174,9 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let drilled = outcome?;
     let proof = drilled.proof;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&proof)?);
+        out::line(serde_json::to_string_pretty(&proof)?);
     } else {
-        print!("{}", text(&proof));
+        out::print(text(&proof));
     }
     if args.keep_proof {
         let kept = proof::write(plan.store.as_ref(), &drilled.at, &proof).await;

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::CommandError;
 use super::backups::{self, Read};
+use super::store::StoreArg;
+use super::{CommandError, out};
 use crate::codec::{Identities, read_object};
 use crate::manifest::{Contents, MAX_NAMED, Manifest, Name, ObjectInfo, Relation};
-use crate::objects::{Location, ObjectStore};
+use crate::objects::ObjectStore;
 use crate::postgres::census::NOT_COUNTED;
 use crate::work::contradictions::documents;
 use crate::work::{clock, human};
@@ -24,7 +25,7 @@ const MAX_IDENTITY: u64 = 64 * 1024;
 pub struct Args {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
-    from: Location,
+    from: StoreArg,
     /// A backup, as `lifeboat list` or a Backup's status.prefix names its folder, or a directory, of which the newest is taken: shop.orders
     prefix: String,
     /// age identity file (AGE-SECRET-KEY-1…): also show the tables and their rows.
@@ -44,9 +45,9 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         None => None,
         Some(path) => Some(read_identity(path)?),
     };
-    let store = args.from.open_existing().await?;
+    let store = args.from.open().await?;
     let seen = inspect(store.as_ref(), &args.prefix, identities.as_ref(), args.json).await?;
-    print!("{}", seen.text);
+    out::print(&seen.text);
     match seen.faults.len() {
         0 => Ok(()),
         n => Err(format!(

@@ -52,13 +52,13 @@ enum Format {
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
     if let Some(rule) = args.explain {
-        print!("{}", rule.page());
+        super::out::print(rule.page());
         return ExitCode::SUCCESS;
     }
     let (files, acknowledged) = match inputs(args) {
         Ok(inputs) => inputs,
         Err(error) => {
-            eprintln!("lifeboat: {error}");
+            super::out::complain(format!("lifeboat: {error}"));
             return ExitCode::from(USAGE);
         }
     };
@@ -72,12 +72,12 @@ pub fn run(args: &Args) -> ExitCode {
         Format::Text => {
             let colour =
                 std::io::stdout().is_terminal() && super::environment("NO_COLOR").is_none();
-            print!("{}", text(&report, colour));
+            super::out::print(text(&report, colour));
         }
         Format::Json => match serde_json::to_string_pretty(&document(&files, &report)) {
-            Ok(json) => println!("{json}"),
+            Ok(json) => super::out::line(json),
             Err(error) => {
-                eprintln!("lifeboat: {error}");
+                super::out::complain(format!("lifeboat: {error}"));
                 return ExitCode::from(USAGE);
             }
         },

@@ -6,12 +6,13 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::CommandError;
 use super::backups::{self, Found};
 use super::proofs;
+use super::store::StoreArg;
+use super::{CommandError, out};
 use crate::api::restore_drill::Verdict;
 use crate::manifest::{Kept, Manifest, Pin, Proof, kept};
-use crate::objects::{Location, ObjectStore};
+use crate::objects::ObjectStore;
 use crate::work::clock;
 use crate::work::human::count;
 
@@ -23,7 +24,7 @@ const READERS: usize = 4;
 pub struct Args {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
-    from: Location,
+    from: StoreArg,
     /// Only this directory of the store, for example shop.orders.
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<String>,
@@ -40,10 +41,10 @@ pub struct Args {
 /// # Errors
 /// When the store cannot be read; after printing, when a backup in it is damaged or unreadable.
 pub async fn run(args: Args) -> Result<(), CommandError> {
-    let store = args.from.open_existing().await?;
+    let store = args.from.open().await?;
     let mut found = backups::find(store.as_ref(), args.directory.as_deref(), args.limit).await?;
     drills(store.as_ref(), &mut found).await;
-    print!("{}", show(&found, &store.place(), args.json)?);
+    out::print(show(&found, &store.place(), args.json)?);
     verdict(&found)
 }
 

@@ -1,10 +1,10 @@
 //! `lifeboat report migrationrun`: one migration as Markdown, for whoever reviews it.
 
-use super::CommandError;
+use super::store::StoreArg;
+use super::{CommandError, out};
 use crate::cluster::fault::said;
 use crate::cluster::people::Person;
 use crate::manifest::{Evidence, MAX_EVIDENCE_BYTES};
-use crate::objects::Location;
 use crate::report::migration;
 
 /// Arguments of `lifeboat report migrationrun`.
@@ -17,7 +17,7 @@ pub struct Args {
     namespace: Option<String>,
     /// The store of its policy, for every statement of the rehearsal: s3://bucket/prefix?endpoint=… or file:///path.
     #[arg(long, value_name = "URL")]
-    from: Option<Location>,
+    from: Option<StoreArg>,
 }
 
 /// Runs `lifeboat report migrationrun`.
@@ -35,7 +35,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let key = rehearsal.and_then(|r| r.key.clone());
     let evidence = match (args.from, key) {
         (Some(from), Some(key)) => {
-            let store = from.open_existing().await?;
+            let store = from.open().await?;
             let most = u64::try_from(MAX_EVIDENCE_BYTES).unwrap_or(u64::MAX);
             let bytes = store.get(&key, most).await?;
             let evidence: Evidence =
@@ -47,6 +47,6 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         }
         _ => None,
     };
-    print!("{}", migration(&run, evidence.as_ref()).markdown());
+    out::print(migration(&run, evidence.as_ref()).markdown());
     Ok(())
 }

@@ -15,12 +15,15 @@ pub mod lint;
 pub mod list;
 mod migration_report;
 pub mod operator;
+mod out;
 mod proofs;
 pub mod report;
 pub mod restore;
 pub mod scratch_server;
+mod store;
 pub mod validate;
 pub mod verify;
+mod words;
 pub mod work;
 
 use std::process::ExitCode;
@@ -78,6 +81,14 @@ enum Command {
 /// Runs the command line and gives the process's exit code.
 #[must_use]
 pub fn run() -> ExitCode {
+    let code = dispatch();
+    match out::finish() {
+        Ok(()) => code,
+        Err(why) => fail(why.into()),
+    }
+}
+
+fn dispatch() -> ExitCode {
     let args = Args::parse();
     // One TLS stack for everything; a second call would only say that it is there already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -87,20 +98,20 @@ pub fn run() -> ExitCode {
         Command::Operator(args) => return block_on(finish(operator::run(args))),
         Command::Validate(args) => validate::run(&args),
         Command::Lint(args) => return lint::run(&args),
-        Command::Backup(args) => return block_on(finish(backup::run(args))),
-        Command::List(args) => return block_on(finish(list::run(args))),
-        Command::Inspect(args) => return block_on(finish(inspect::run(args))),
-        Command::Verify(args) => return block_on(finish(verify::run(args))),
-        Command::Drill(args) => return block_on(finish(drill::run(args))),
-        Command::Restore(args) => return block_on(finish(restore::run(args))),
-        Command::Report(args) => return block_on(finish(report::run(args))),
+        Command::Backup(args) => return block_on(at_a_shell(backup::run(args))),
+        Command::List(args) => return block_on(at_a_shell(list::run(args))),
+        Command::Inspect(args) => return block_on(at_a_shell(inspect::run(args))),
+        Command::Verify(args) => return block_on(at_a_shell(verify::run(args))),
+        Command::Drill(args) => return block_on(at_a_shell(drill::run(args))),
+        Command::Restore(args) => return block_on(at_a_shell(restore::run(args))),
+        Command::Report(args) => return block_on(at_a_shell(report::run(args))),
         Command::Approve(args) => return block_on(finish(approve::run(args))),
         Command::ScratchServer(args) => return block_on(finish(scratch_server::run(args))),
         Command::Work(args) => return block_on(work::run(args)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error.as_ref()),
+        Err(error) => fail(error),
     }
 }
 
@@ -131,23 +142,40 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
     crate::api::duration::parse_positive(text).map_err(|error| error.to_string())
 }
 
-fn fail(error: &(dyn std::error::Error + Send + Sync)) -> ExitCode {
-    eprintln!("lifeboat: {error}");
+fn fail(error: CommandError) -> ExitCode {
+    out::complain(explained(&error));
+    ExitCode::from(FAILED)
+}
+
+/// The error, and what caused it where it does not say so itself.
+fn explained(error: &CommandError) -> String {
+    let mut text = format!("lifeboat: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
-        let text = cause.to_string();
-        if !error.to_string().contains(&text) {
-            eprintln!("  because: {text}");
+        let why = cause.to_string();
+        if !error.to_string().contains(&why) {
+            text.push_str(&format!("\n  because: {why}"));
         }
         source = cause.source();
     }
-    ExitCode::from(FAILED)
+    text
 }
 
 async fn finish(command: impl Future<Output = Result<(), CommandError>>) -> ExitCode {
     match command.await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error.as_ref()),
+        Err(error) => fail(error),
+    }
+}
+
+/// A command on data, whose messages name its flags.
+async fn at_a_shell(command: impl Future<Output = Result<(), CommandError>>) -> ExitCode {
+    match command.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::complain(words::at_a_shell(&explained(&error)));
+            ExitCode::from(FAILED)
+        }
     }
 }
 
@@ -157,6 +185,6 @@ fn block_on<F: Future<Output = ExitCode>>(future: F) -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime.block_on(future),
-        Err(error) => fail(&error),
+        Err(error) => fail(error.into()),
     }
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::proofs;
-use super::{CommandError, backups};
-use crate::objects::{Location, ObjectStore};
+use super::store::StoreArg;
+use super::{CommandError, backups, out};
+use crate::objects::ObjectStore;
 use crate::report::{Page, Standing, directory, drill};
 use crate::work::human::count;
 
@@ -32,7 +33,7 @@ enum What {
 struct ProofArgs {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
-    from: Location,
+    from: StoreArg,
     /// The backup, as `lifeboat list` prints its folder: shop.orders/20261121T020000Z-0123456789ab; with --all a directory: shop.orders
     backup: String,
     /// The drill, by the name of its run. Default: the one that ended last.
@@ -70,23 +71,14 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         (None, Some(args)) => args,
         (None, None) => return Err("name a backup and --from, or `migrationrun NAME`".into()),
     };
-    let store = args.from.open_existing().await?;
+    let store = args.from.open().await?;
     let report = report(store.as_ref(), &args).await?;
     match &args.output {
         Some(path) => std::fs::write(path, &report.text)
             .map_err(|error| format!("failed to write {}: {error}", path.display()))?,
-        None => print(&report.text)?,
+        None => out::print(&report.text),
     }
     report.flaw.map_or(Ok(()), |flaw| Err(flaw.into()))
-}
-
-fn print(text: &[u8]) -> Result<(), CommandError> {
-    use std::io::Write as _;
-    match std::io::stdout().lock().write_all(text) {
-        // `lifeboat report … | head` has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
 }
 
 /// What is written, and what is wrong with what it speaks of.

@@ -96,7 +96,7 @@ impl Place {
 
     async fn report(&self, words: &[&str]) -> Result<Report, CommandError> {
         let args = self.args(words).proof.unwrap();
-        let store = args.from.open_existing().await?;
+        let store = args.from.open().await?;
         report(store.as_ref(), &args).await
     }
 

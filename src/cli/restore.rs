@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::database::{MeansArgs, Scratch, explain, random_hex};
 use super::inspect::read_identity;
-use super::{CommandError, backups, differences};
+use super::store::StoreArg;
+use super::{CommandError, backups, differences, out};
 use crate::manifest::{Phase, RestoreError};
-use crate::objects::Location;
 use crate::postgres::LockPatience;
 use crate::postgres::compare::Comparison;
 use crate::postgres::load::Roles;
@@ -27,7 +27,7 @@ const MAX_LINES: usize = 20;
 pub struct Args {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
-    from: Location,
+    from: StoreArg,
     /// A backup, as `lifeboat list` prints its folder, or a directory, of which the newest is taken: shop.orders
     backup: String,
     /// age identity file (AGE-SECRET-KEY-1…) that opens the backup.
@@ -64,7 +64,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let scratch = Scratch::make()?;
     let volume = Scratch::below(args.work_dir.as_deref())?;
     let identities = args.identity.as_deref().map(read_identity).transpose()?;
-    let store = args.from.open_existing().await?;
+    let store = args.from.open().await?;
     let at = backups::folder_or_newest(store.as_ref(), &args.backup).await?;
     let plan = Plan {
         store,
@@ -94,12 +94,9 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     progress.finish();
     let restored = outcome.map_err(|error| explain(error, &plan.subject.target))?;
     if args.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&Document::of(&restored))?
-        );
+        out::line(serde_json::to_string_pretty(&Document::of(&restored))?);
     } else {
-        print!("{}", text(&restored, &plan.subject.target.display()));
+        out::print(text(&restored, &plan.subject.target.display()));
     }
     let comparison = &restored.comparison;
     let open = comparison.not_compared.len() + comparison.undecided.len();

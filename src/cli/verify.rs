@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::CommandError;
 use super::backups::{self, Backup, Read};
 use super::database::{DatabaseArgs, Scratch, explain, random_hex};
 use super::differences;
 use super::inspect::{read_contents, read_identity};
+use super::store::StoreArg;
+use super::{CommandError, out};
 use crate::manifest::Contents;
-use crate::objects::{Location, ObjectStore};
+use crate::objects::ObjectStore;
 use crate::postgres::LockPatience;
 use crate::postgres::compare::Comparison;
 use crate::work::progress::{Progress, Show};
@@ -23,7 +24,7 @@ use crate::work::{human, stopped};
 pub struct Args {
     /// Where the backups are: s3://bucket/prefix?endpoint=… or file:///path. S3 keys come from AWS's own environment and profiles.
     #[arg(long, value_name = "URL")]
-    from: Location,
+    from: StoreArg,
     /// A backup, as `lifeboat list` prints its folder, or a directory, of which the newest is taken: shop.orders
     backup: String,
     /// age identity file (AGE-SECRET-KEY-1…) that opens the backup.
@@ -46,7 +47,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let scratch = Scratch::make()?;
     let target = args.database.target()?;
     let identities = args.identity.as_deref().map(read_identity).transpose()?;
-    let store = args.from.open_existing().await?;
+    let store = args.from.open().await?;
     let backup = find(store.as_ref(), &args.backup).await?;
     let recorded = recorded(store.as_ref(), &backup, identities.as_ref()).await?;
     let subject = Subject {
@@ -71,9 +72,9 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
             proves: comparison.proves(),
             comparison: &comparison,
         };
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        out::line(serde_json::to_string_pretty(&document)?);
     } else {
-        print!("{}", text(&backup, &comparison));
+        out::print(text(&backup, &comparison));
     }
     let open = comparison.not_compared.len() + comparison.undecided.len();
     match (comparison.differences.len(), open) {

@@ -25,6 +25,7 @@ pub struct Args {
 pub async fn run(args: Args) -> ExitCode {
     let _ = tracing_subscriber::fmt()
         .json()
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .try_init();
     let result = match task() {

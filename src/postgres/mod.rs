@@ -93,6 +93,7 @@ pub use coordinator::{Coordinator, LockPatience};
 pub use dump::{DumpEnd, DumpOrder, DumpProcess, Ended, Print};
 pub use error::{PgError, sanitise};
 pub(crate) use members::MOST as MOST_MEMBERS;
+pub(crate) use names::shell_word;
 pub use preflight::{Preflight, preflight};
 pub use step::{Observer, Silent, Step};
 pub use target::Target;

@@ -76,9 +76,41 @@ pub(super) fn quote_literal(text: &str) -> String {
     }
 }
 
+/// One word of a command that can be pasted into a shell.
+#[must_use]
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_word_is_one_word_to_a_shell() {
+        for word in [
+            "s3://shop/a?endpoint=https://minio:9000&region=x",
+            "it's",
+            "a b",
+            "",
+            "$HOME`id`\\",
+            "plain-1.2",
+            "*",
+            "~",
+            "#x",
+            "!1",
+        ] {
+            let script = format!("printf %s {}", shell_word(word));
+            let mut shell = std::process::Command::new("sh");
+            let said = shell.arg("-c").arg(&script).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&said.stdout), word, "{script}");
+        }
+        assert_eq!(shell_word("s3://shop/prod"), "s3://shop/prod");
+    }
 
     #[test]
     fn g15_a_literal_stands_on_one_line() {

@@ -51,12 +51,12 @@ pub fn run(args: &Args) -> Result<(), CommandError> {
         }
     }
     for line in &lines {
-        println!("{line}");
+        super::out::line(line);
     }
     match (objects, lines.len()) {
         (0, 0) => Err(format!("no object of group {} in these files", api::GROUP).into()),
         (_, 0) => {
-            println!("{} valid", human::count(objects, "object"));
+            super::out::line(format!("{} valid", human::count(objects, "object")));
             Ok(())
         }
         (_, n) => Err(human::count(n, "finding").into()),
