@@ -232,7 +232,7 @@ class Settings(unittest.TestCase):
     def test_values_arrive(self):
         workers = {
             "postgresImage": "r.example/pg:{major}-x", "allowedImages": ["r.example/*"], "defaultMajor": 15, "runAsUser": 1000680000,
-            "fsGroup": 7, "imagePullSecrets": ["pull"],
+            "fsGroup": 7, "imagePullSecrets": ["pull"], "env": {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".svc"},
             "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "3", "memory": "2Gi"}},
         }
         got = settings({"workers": workers, "image": {"pullPolicy": "Never"}})
@@ -303,6 +303,7 @@ class Values(unittest.TestCase):
         for values in (
             {"replicas": 2}, {"image": {"name": "x"}}, {"image": {"pullPolicy": "Sometimes"}}, {"image": {"repository": ""}},
             {"workers": {"image": "x"}}, {"workers": {"defaultMajor": 12}}, {"workers": {"runAsUser": 0}}, {"workers": {"resources": {"limit": {}}}},
+            {"workers": {"env": {"PATH": "/x"}}}, {"workers": {"env": {"HTTPS_PROXY": "http://user:password@proxy"}}},
             {"crds": {"install": True}}, {"crds": {"enabled": "yes"}}, {"rbac": {"create": False}}, {"admission": {"policy": True}},
             {"watchNamespaces": "shop"}, {"watchNamespaces": ["Shop"]}, {"metrics": {"enabled": True}}, {"metrics": {"service": {"port": 0}}},
             {"serviceAccount": {"create": False}}, {"podLabels": {"app.kubernetes.io/name": "x"}}, {"nodeSelector": {"a": 1}},
@@ -321,7 +322,7 @@ class Values(unittest.TestCase):
             {"nameOverride": "boat"}, {"fullnameOverride": "boat"}, {"image": {"repository": "x"}}, {"image": {"tag": "x"}},
             {"image": {"pullPolicy": "Always"}}, {"image": {"pullSecrets": ["x"]}}, {"workers": {"postgresImage": "x"}},
             {"workers": {"allowedImages": ["x"]}}, {"workers": {"defaultMajor": 14}}, {"workers": {"runAsUser": 1}}, {"workers": {"fsGroup": 1}},
-            {"workers": {"imagePullSecrets": ["x"]}}, {"workers": {"resources": {"limits": {"cpu": 1}}}}, {"watchNamespaces": ["x"]},
+            {"workers": {"imagePullSecrets": ["x"]}}, {"workers": {"env": {"NO_PROXY": "x"}}}, {"workers": {"resources": {"limits": {"cpu": 1}}}}, {"watchNamespaces": ["x"]},
             {"crds": {"enabled": False}}, {"crds": {"keep": False}}, {"rbac": {"aggregate": False}}, {"admission": {"enabled": False}},
             {"serviceAccount": {"create": False, "name": "x"}}, {"serviceAccount": {"name": "x"}}, {"serviceAccount": {"annotations": {"a": "b"}}},
             {"log": {"level": "debug"}}, {"log": {"format": "text"}}, {"metrics": {"service": {"enabled": False}}}, {"metrics": {"service": {"port": 9}}}, {"metrics": {"service": {"annotations": {"a": "b"}}}},

@@ -10,9 +10,13 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "objects_minio/clocks.rs"]
+mod clocks;
 #[path = "support/minio.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod minio;
+#[path = "objects_minio/proxied.rs"]
+mod proxied;
 #[path = "support/suite.rs"]
 mod suite;
 

@@ -68,8 +68,7 @@ pub struct BackupPolicySpec {
         regex(pattern = r"^0*[1-9][0-9]{0,8}[smhdwy]$")
     )]
     pub deadline: Option<String>,
-    /// How long a session of the database may wait for a lock of the backup, for example a `TRUNCATE`: an attempt that would keep it
-    /// waiting longer lets go and begins anew, in its first tries long before. The last attempt stays. Default `60s`.
+    /// How long a session of the database may wait for a lock of the backup, for example a `TRUNCATE`: an attempt that would keep it waiting longer lets go and begins anew, in its first tries long before. The last attempt stays. Default `60s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 2, max = 10),
@@ -114,7 +113,7 @@ pub enum ContentHash {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Database {
-    /// Secret with `uri`, or with `host`, `port`, `user` (or `username`), `password`, `dbname`.
+    /// Secret with `uri`, or with `host`, `port`, `user` (or `username`), `password`, `dbname`; and with `tls.crt` and `tls.key` where the server asks for a client certificate, which may stand in for the password.
     pub secret_ref: SecretRef,
     /// Other names of those keys in the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,6 +130,10 @@ pub struct Database {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub name: Option<String>,
+    /// Role. Wins over the Secret's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub user: Option<String>,
     /// TLS. Default: `VerifyFull` with the public roots, unless the URI has an `sslmode`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -333,8 +336,7 @@ pub struct DatabaseFacts {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 300)))]
     pub extension_data: Vec<String>,
-    /// What else is in no dump, at most 100: objects in the system's schemas, constraints whose triggers are switched off, indexes
-    /// that are not valid, tablespaces.
+    /// What else is in no dump, at most 100: objects in the system's schemas, constraints whose triggers are switched off, indexes that are not valid, tablespaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 300)))]
     pub not_dumped: Vec<String>,

@@ -48,6 +48,7 @@ pub fn template(
     }
     keys(&format!("{field}.labels"), &template.labels)?;
     keys(&format!("{field}.annotations"), &template.annotations)?;
+    proxies(&format!("{field}.env"), &template.env)?;
     let sizes = [
         ("nodeSelector", template.node_selector.len(), MAX_ENTRIES),
         ("tolerations", template.tolerations.len(), MAX_ENTRIES),
@@ -59,6 +60,30 @@ pub fn template(
                 format!("{field}.{name}"),
                 format!("{count} entries are too many: at most {most} are allowed"),
             ));
+        }
+    }
+    Ok(())
+}
+
+/// The way to a store through a proxy, and no other variable.
+fn proxies(field: &str, env: &BTreeMap<String, String>) -> Result<(), Invalid> {
+    let wrong = |name: &str, what: &str| Err(Invalid::new(format!("{field}.{name}"), what));
+    for (name, value) in env {
+        let host = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| value.strip_prefix(scheme))
+            .map(|host| host.strip_suffix('/').unwrap_or(host));
+        let plain = |host: &str| !host.is_empty() && !host.contains(['@', '/', '?', '#', ' ']);
+        match name.as_str() {
+            "HTTPS_PROXY" if !value.is_empty() && !host.is_some_and(plain) => {
+                return wrong(
+                    name,
+                    "write http://host:port, without a user and a password",
+                );
+            }
+            "HTTPS_PROXY" | "NO_PROXY" if value.len() <= 1_024 => {}
+            "HTTPS_PROXY" | "NO_PROXY" => return wrong(name, "write at most 1024 characters"),
+            _ => return wrong(name, "name HTTPS_PROXY and NO_PROXY only"),
         }
     }
     Ok(())
@@ -177,4 +202,38 @@ pub fn is_locale(name: &str) -> bool {
         && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "_.@-".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_environment_only_the_proxies_can_be_named_and_no_password() {
+        let refused = |name: &str, value: &str| {
+            let env = [(name.to_owned(), value.to_owned())].into();
+            proxies("spec.template.env", &env).err()
+        };
+        for good in [
+            ("HTTPS_PROXY", "http://proxy.example:3128"),
+            ("HTTPS_PROXY", "https://proxy.example/"),
+            ("HTTPS_PROXY", ""),
+            ("NO_PROXY", "localhost,.svc,10.0.0.0/8"),
+        ] {
+            assert_eq!(refused(good.0, good.1), None, "{good:?}");
+        }
+        let long = "geheim".repeat(1_000);
+        for (name, value) in [
+            ("HTTPS_PROXY", "http://user:geheim@proxy"),
+            ("HTTPS_PROXY", "geheim:3128"),
+            ("HTTPS_PROXY", "http://proxy/geheim"),
+            ("PGPASSWORD", "geheim"),
+            ("https_proxy", "http://geheim"),
+            ("NO_PROXY", long.as_str()),
+        ] {
+            let why = refused(name, value).unwrap();
+            assert_eq!(why.field, format!("spec.template.env.{name}"));
+            assert!(!why.to_string().contains("geheim"), "{why}");
+        }
+    }
 }

@@ -97,6 +97,12 @@ pub struct PodTemplate {
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('lifeboat.dev/') && !k.startsWith('batch.kubernetes.io/') && !k.startsWith('app.kubernetes.io/') && size(k) <= 317)").message("keys under lifeboat.dev/, batch.kubernetes.io/ and app.kubernetes.io/ are Lifeboat's and Kubernetes' own; use a prefix of yours"))]
     pub annotations: BTreeMap<String, String>,
+    /// Environment of the container `work`: `HTTPS_PROXY`, the proxy through which a store over https is reached, and `NO_PROXY`, the
+    /// hosts that are reached without; over the chart's `workers.env`. No other name, and no password: whoever can read pods reads it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 2))]
+    #[x_kube(validation = Rule::new("self.all(k, k in ['HTTPS_PROXY', 'NO_PROXY'] && size(self[k]) <= 1024)").message("name HTTPS_PROXY and NO_PROXY only, with at most 1024 characters"), validation = Rule::new("!('HTTPS_PROXY' in self) || self['HTTPS_PROXY'].matches('^(https?://[^@/?# ]+/?)?$')").message("HTTPS_PROXY is http://host:port, without a user and a password"))]
+    pub env: BTreeMap<String, String>,
     /// Secrets with which the images are pulled, besides the chart's `workers.imagePullSecrets`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]

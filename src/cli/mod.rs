@@ -92,6 +92,7 @@ fn dispatch() -> ExitCode {
     let args = Args::parse();
     // One TLS stack for everything; a second call would only say that it is there already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    crate::objects::proxy::install(&environment);
     let result = match args.command {
         Command::Crd(args) => crd::run(&args),
         Command::Install(args) => install::run(&args),

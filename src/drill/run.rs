@@ -82,7 +82,12 @@ impl Case<'_> {
         let drill = &self.seen.drill;
         match drill.spec.network.unwrap_or_default() {
             Network::Isolated => Effect::ApplyNetwork {
-                policy: Box::new(drill_network(ready.store, drill)),
+                policy: Box::new(drill_network(
+                    self.settings,
+                    ready.policy,
+                    ready.store,
+                    drill,
+                )),
             },
             Network::Open => Effect::DeleteNetwork {
                 namespace: ready.drill.namespace.clone(),

@@ -65,7 +65,7 @@ impl Case<'_> {
         let effects = match running.step {
             MigrationStep::Apply if !self.has_finalizer() => vec![self.with_finalizer()],
             step => {
-                let network = (step == MigrationStep::Rehearse).then(|| self.network(parts.1));
+                let network = (step == MigrationStep::Rehearse).then(|| self.network(parts));
                 let job = migration_job(self.settings, parts, &self.seen.run, &plan);
                 let create = Effect::CreateJob {
                     job: Box::new(job),
@@ -184,11 +184,16 @@ impl Case<'_> {
     }
 
     /// Closes the net around the pods before there are any (K38).
-    fn network(&self, store: &BackupStore) -> Effect {
+    fn network(&self, (policy, store): (&BackupPolicy, &BackupStore)) -> Effect {
         let drill = self.seen.drill.as_ref();
         match drill.and_then(|d| d.spec.network).unwrap_or_default() {
             Network::Isolated => Effect::ApplyNetwork {
-                policy: Box::new(rehearsal_network(store, &self.seen.run)),
+                policy: Box::new(rehearsal_network(
+                    self.settings,
+                    policy,
+                    store,
+                    &self.seen.run,
+                )),
             },
             Network::Open => Effect::DeleteNetwork {
                 namespace: self.namespace(),

@@ -15,6 +15,7 @@ pub mod flaky;
 pub mod location;
 pub mod memory;
 pub mod probe;
+pub mod proxy;
 pub mod s3;
 mod s3_answer;
 mod s3_connect;

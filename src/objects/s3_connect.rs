@@ -10,13 +10,13 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedHttpClient, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Operation, StoreError};
+use super::{Operation, StoreError, proxy};
 use crate::api::Reason;
 use crate::api::backup_store::Addressing;
 use crate::task::{CaTask, StoreTask};
@@ -167,7 +167,7 @@ pub(super) fn check_authority(pem: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// An HTTP client that trusts `authority`, or what browsers trust.
+/// An HTTP client that trusts `authority`, or what browsers trust; over https through the proxy that the environment names.
 ///
 /// Never the image's own store: the worker runs in the user's PostgreSQL image.
 pub(super) fn http_client(authority: Option<&[u8]>) -> Result<SharedHttpClient, String> {
@@ -187,10 +187,23 @@ pub(super) fn http_client(authority: Option<&[u8]>) -> Result<SharedHttpClient, 
         .with_trust_store(trust)
         .build()
         .map_err(|error| error.to_string())?;
-    Ok(Builder::new()
-        .tls_provider(Provider::rustls(CryptoMode::AwsLc))
-        .tls_context(context)
-        .build_https())
+    let tls = Provider::rustls(CryptoMode::AwsLc);
+    let Some(proxy) = proxy::installed()? else {
+        let client = Builder::new().tls_provider(tls).tls_context(context);
+        return Ok(client.build_https());
+    };
+    let through = proxy.config()?;
+    Ok(
+        Builder::new().build_with_connector_fn(move |settings, components| {
+            let mut connector = Connector::builder().proxy_config(through.clone());
+            connector.set_connector_settings(settings.cloned());
+            connector.set_sleep_impl(components.and_then(|c| c.sleep_impl()));
+            connector
+                .tls_provider(tls.clone())
+                .tls_context(context.clone())
+                .build()
+        }),
+    )
 }
 
 fn to_pem(der: &CertificateDer<'_>) -> Vec<u8> {

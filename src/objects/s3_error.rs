@@ -10,7 +10,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use super::s3_answer;
 use super::s3_tries::{Again, Failed};
 use super::s3_words::Refusal;
-use super::{Operation, StoreError};
+use super::{Operation, StoreError, proxy};
 use crate::api::Reason;
 
 /// How many causes are followed.
@@ -156,6 +156,15 @@ impl Context<'_> {
         }
         // The innermost cause says most; the outer ones say "dispatch failure".
         let text = texts.last().cloned().unwrap_or_default();
+        let tunnel = texts.iter().find(|t| t.contains("tunnel"));
+        if let (Some(tunnel), Ok(Some(proxy))) = (tunnel, proxy::installed()) {
+            let what = match tunnel.contains("authorization required") {
+                true => "asks for a user and a password: write http://USER:PASSWORD@HOST:PORT",
+                false => "does not let it through",
+            };
+            let text = format!("the proxy {} (HTTPS_PROXY) {what}", proxy.shown());
+            return line(self.error(Reason::StoreUnreachable, text));
+        }
         line(self.error(Reason::StoreUnreachable, text))
     }
 }

@@ -54,7 +54,7 @@ impl S3 {
             None => None,
         };
         let http = s3_connect::http_client(authority.as_deref())
-            .map_err(|what| open_error(Reason::SecretInvalid, &place, what))?;
+            .map_err(|what| open_error(Reason::InvalidSpec, &place, what))?;
         let target = Target {
             endpoint: task.endpoint.as_deref(),
             region: task.region.as_deref(),
@@ -85,8 +85,10 @@ impl S3 {
             ),
             None => None,
         };
-        let http = s3_connect::http_client(authority.as_deref())
-            .map_err(|what| bad(format!("the CA file {what}")))?;
+        if let Some(pem) = &authority {
+            s3_connect::check_authority(pem).map_err(|what| bad(format!("the CA file {what}")))?;
+        }
+        let http = s3_connect::http_client(authority.as_deref()).map_err(bad)?;
         let target = Target {
             endpoint: bucket.endpoint.as_deref(),
             region: bucket.region.as_deref(),

@@ -217,6 +217,12 @@ fn database(database: &Database) -> Result<(), Invalid> {
         let message = "a database's name has 1 to 63 bytes";
         return Err(Invalid::new("spec.database.name", message));
     }
+    if let Some(user) = &database.user
+        && !(1..=63).contains(&user.len())
+    {
+        let message = "a role's name has 1 to 63 bytes";
+        return Err(Invalid::new("spec.database.user", message));
+    }
     let ca = database.tls.as_ref().and_then(|tls| tls.ca.as_ref());
     authority("spec.database.tls.ca", ca)
 }

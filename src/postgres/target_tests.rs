@@ -24,6 +24,7 @@ fn task(dir: &TempDir) -> DatabaseTask {
         host: None,
         port: None,
         name: None,
+        user: None,
         tls_mode: None,
         ca: None,
     }

@@ -146,6 +146,9 @@ pub struct DatabaseTask {
     pub port: Option<i32>,
     /// Database, if the spec names it.
     pub name: Option<String>,
+    /// Role, if the spec names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// TLS mode, if the spec has `tls`.
     pub tls_mode: Option<TlsMode>,
     /// Private authority, if the spec names one.

@@ -167,12 +167,15 @@ pub async fn run(
     let body = manifest
         .to_json()
         .map_err(|e| Failure::Internal(e.to_string()))?;
-    put_new(
+    let put = put_new(
         plan.store.as_ref(),
         &join(&prefix, MANIFEST),
         Bytes::from(body),
     )
     .await?;
+    if let Some(apart) = clock::apart(put.server_date, clock::now()) {
+        observer.note(&apart);
+    }
     Ok(manifest)
 }
 

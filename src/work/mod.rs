@@ -256,7 +256,13 @@ async fn look(task: &ProbeTask) -> Result<TaskResult, Failure> {
     let store = open_store_briefly(&task.store)?;
     let (found, outcome) = probe(&store).await;
     let mut result = match outcome {
-        Ok(()) => TaskResult::succeeded("the store takes what backups write"),
+        Ok(()) => TaskResult::succeeded(match clock::apart(store.clock(), clock::now()) {
+            None => "the store takes what backups write".to_owned(),
+            Some(apart) => {
+                tracing::warn!("{apart}");
+                format!("the store takes what backups write, but {apart}")
+            }
+        }),
         Err(error) => Failure::from(error).to_result(),
     };
     result.probe = Some(found);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use rstest::rstest;
 
 use super::tests::{policy, settings, store};
@@ -337,7 +338,7 @@ fn the_largest_task_that_is_valid_fits() {
 
 #[test]
 fn k38_the_net_around_the_pods_has_holes_for_names_and_the_store_only() {
-    let policy = drill_network(&store(), &drill());
+    let policy = drill_network(&settings(), &self::policy(), &store(), &drill());
     insta::assert_yaml_snapshot!("drill_network", policy);
     let selected = policy
         .spec
@@ -346,6 +347,14 @@ fn k38_the_net_around_the_pods_has_holes_for_names_and_the_store_only() {
         .unwrap()
         .match_labels
         .unwrap();
+    let mut behind = settings();
+    let proxy = "http://proxy.example:3128".to_owned();
+    behind.env.insert("HTTPS_PROXY".to_owned(), proxy);
+    let through = drill_network(&behind, &self::policy(), &store(), &drill());
+    let egress = through.spec.unwrap().egress.unwrap();
+    let ports = egress[0].ports.clone().unwrap();
+    assert_eq!(ports.last().unwrap().port, Some(IntOrString::Int(3_128)));
+    assert_eq!(ports.len(), 6, "names, the store, the proxy");
     let job = job_of(&self::policy(), &drill());
     let labels = job.spec.unwrap().template.metadata.unwrap().labels.unwrap();
     for (key, value) in selected {

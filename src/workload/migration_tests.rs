@@ -157,7 +157,7 @@ fn the_task_is_the_runs_spec_without_what_may_change() {
 /// The run's other pods have to reach the database.
 #[test]
 fn k38_only_the_pods_that_rehearse_are_cut_off() {
-    let network = rehearsal_network(&store(), &run());
+    let network = rehearsal_network(&settings(), &policy(), &store(), &run());
     let spec = network.spec.unwrap();
     let labels = spec.pod_selector.unwrap().match_labels.unwrap();
     assert_eq!(labels[LABEL_OWNER_UID], RUN_UID);

@@ -10,9 +10,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{Resource, ResourceExt};
 
+use super::Settings;
 use super::job::owner_of;
 use crate::api::migration_run::MigrationStep;
-use crate::api::{BackupStore, LABEL_OWNER_UID, LABEL_STEP, MigrationRun, RestoreDrill, name};
+use crate::api::{
+    BackupPolicy, BackupStore, LABEL_OWNER_UID, LABEL_STEP, MigrationRun, RestoreDrill, name,
+};
 
 /// Where names are resolved; OpenShift's own servers listen on the second.
 const DNS: [i32; 2] = [53, 5353];
@@ -24,12 +27,17 @@ pub fn network_name(drill: &RestoreDrill) -> String {
     format!("lifeboat-drill-{}", name::hash_hex(&[&uid], 12))
 }
 
-/// Nobody reaches the drill's pods; they reach names and the store's port, anywhere. Owned by the drill.
+/// Nobody reaches the drill's pods; they reach names and the store's port, or the proxy's, anywhere. Owned by the drill.
 #[must_use]
-pub fn drill_network(store: &BackupStore, drill: &RestoreDrill) -> NetworkPolicy {
+pub fn drill_network(
+    settings: &Settings,
+    policy: &BackupPolicy,
+    store: &BackupStore,
+    drill: &RestoreDrill,
+) -> NetworkPolicy {
     let uid = drill.uid().unwrap_or_default();
     isolated(
-        store,
+        ways(settings, policy, store),
         network_name(drill),
         drill,
         [(LABEL_OWNER_UID.to_owned(), uid)].into(),
@@ -45,18 +53,34 @@ pub fn rehearsal_network_name(run: &MigrationRun) -> String {
 
 /// As [`drill_network`], for the pods of a run that rehearse: those that plan and apply have to reach the database.
 #[must_use]
-pub fn rehearsal_network(store: &BackupStore, run: &MigrationRun) -> NetworkPolicy {
+pub fn rehearsal_network(
+    settings: &Settings,
+    policy: &BackupPolicy,
+    store: &BackupStore,
+    run: &MigrationRun,
+) -> NetworkPolicy {
     let uid = run.uid().unwrap_or_default();
     let rehearse = MigrationStep::Rehearse.as_str().to_owned();
     let labels = [
         (LABEL_OWNER_UID.to_owned(), uid),
         (LABEL_STEP.to_owned(), rehearse),
     ];
-    isolated(store, rehearsal_network_name(run), run, labels.into())
+    let ways = ways(settings, policy, store);
+    isolated(ways, rehearsal_network_name(run), run, labels.into())
+}
+
+/// Ports of the store, and of the proxy before it.
+fn ways(settings: &Settings, policy: &BackupPolicy, store: &BackupStore) -> Vec<i32> {
+    let env = settings.env(policy.spec.template.as_ref());
+    let proxy = env.get("HTTPS_PROXY").map(|proxy| url_port(Some(proxy)));
+    let store = url_port(store.spec.s3.endpoint.as_deref());
+    let mut ways = vec![store];
+    ways.extend(proxy.filter(|port| *port != store));
+    ways
 }
 
 fn isolated<K: Resource<DynamicType = ()>>(
-    store: &BackupStore,
+    ways: Vec<i32>,
     name: String,
     owner: &K,
     pods: BTreeMap<String, String>,
@@ -70,7 +94,7 @@ fn isolated<K: Resource<DynamicType = ()>>(
         .iter()
         .flat_map(|dns| [port("UDP", *dns), port("TCP", *dns)])
         .collect();
-    ports.push(port("TCP", store_port(store.spec.s3.endpoint.as_deref())));
+    ports.extend(ways.into_iter().map(|way| port("TCP", way)));
     let uid = owner.meta().uid.clone().unwrap_or_default();
     let labels = [
         ("app.kubernetes.io/name", "lifeboat"),
@@ -102,7 +126,7 @@ fn isolated<K: Resource<DynamicType = ()>>(
 }
 
 /// The port of an endpoint that `validate` let through: `https://host:9000`; without one its scheme's.
-fn store_port(endpoint: Option<&str>) -> i32 {
+fn url_port(endpoint: Option<&str>) -> i32 {
     let Some(endpoint) = endpoint else { return 443 };
     let (scheme, rest) = endpoint.split_once("://").unwrap_or(("https", endpoint));
     let host = rest.strip_suffix('/').unwrap_or(rest);
@@ -118,7 +142,7 @@ fn store_port(endpoint: Option<&str>) -> i32 {
 mod tests {
     use rstest::rstest;
 
-    use super::store_port;
+    use super::url_port;
 
     #[rstest]
     #[case(None, 443)]
@@ -129,6 +153,6 @@ mod tests {
     #[case(Some("https://[fd00::1]"), 443)]
     #[case(Some("https://[fd00::1]:9001"), 9_001)]
     fn the_stores_port_is_its_endpoints(#[case] endpoint: Option<&str>, #[case] port: i32) {
-        assert_eq!(store_port(endpoint), port);
+        assert_eq!(url_port(endpoint), port);
     }
 }

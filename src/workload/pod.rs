@@ -59,7 +59,7 @@ pub(super) fn spec(
         name: WORK_CONTAINER.to_owned(),
         image: Some(image),
         command: Some(vec![command, "work".to_owned()]),
-        env: Some(environment(task)),
+        env: Some(environment(settings, template, task)),
         resources: Some(work_resources(settings, template)),
         volume_mounts: Some(volume_mounts),
         ..container(settings)
@@ -208,11 +208,17 @@ fn pod_security(settings: &Settings) -> PodSecurityContext {
     }
 }
 
-fn environment(task: &Task) -> Vec<EnvVar> {
+fn environment(settings: &Settings, template: &PodTemplate, task: &Task) -> Vec<EnvVar> {
     // A task that does not fit (K8) cannot arise: its parts are bounded by the CRDs to less than
     // half of 64 KiB. If it did, the worker would say ProtocolError.
     let document = task.to_env().unwrap_or_default();
-    vec![
+    let more = settings.env(Some(template)).into_iter();
+    let more = more.map(|(name, value)| EnvVar {
+        name,
+        value: Some(value),
+        value_from: None,
+    });
+    let own = [
         EnvVar {
             name: TASK_ENV.to_owned(),
             value: Some(document),
@@ -229,7 +235,8 @@ fn environment(task: &Task) -> Vec<EnvVar> {
                 ..EnvVarSource::default()
             }),
         },
-    ]
+    ];
+    own.into_iter().chain(more).collect()
 }
 
 fn work_resources(settings: &Settings, template: &PodTemplate) -> ResourceRequirements {

@@ -1,7 +1,11 @@
 //! What the chart says about all Jobs (`workers.*`).
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use serde::{Deserialize, Serialize};
+
+use crate::api::shared::PodTemplate;
 
 /// The chart's `workers.*` values, given to the operator as one YAML file (a ConfigMap mount).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ pub struct Settings {
     /// Names of pull secrets expected in each namespace.
     #[serde(default)]
     pub image_pull_secrets: Vec<String>,
+    /// `HTTPS_PROXY` and `NO_PROXY` of the container `work`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
     /// Requests and limits of the container `work`.
     pub resources: ResourceRequirements,
     /// With which the names of the chart's admission policies begin; absent where they are not installed (K36).
@@ -45,6 +52,7 @@ impl Settings {
             run_as_user: None,
             fs_group: None,
             image_pull_secrets: Vec::new(),
+            env: BTreeMap::new(),
             resources: ResourceRequirements::default(),
             admission: None,
         }
@@ -54,6 +62,16 @@ impl Settings {
     #[must_use]
     pub fn postgres_image_for(&self, major: i32) -> String {
         self.postgres_image.replace("{major}", &major.to_string())
+    }
+
+    /// The environment of a container `work`: the template's over the chart's.
+    #[must_use]
+    pub fn env(&self, template: Option<&PodTemplate>) -> BTreeMap<String, String> {
+        let own = template.map(|t| t.env.clone()).unwrap_or_default();
+        let mut all = self.env.clone();
+        all.extend(own);
+        all.retain(|_, value| !value.is_empty());
+        all
     }
 
     /// Whether a policy may name this image.
@@ -85,7 +103,34 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{PodTemplate, Settings, matches};
+
+    #[test]
+    fn a_template_says_otherwise_than_the_chart_and_may_take_away() {
+        let map = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            pairs.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let chart = [("HTTPS_PROXY", "http://a:1"), ("NO_PROXY", ".svc")];
+        let settings = Settings {
+            env: map(&chart),
+            ..Settings::any_image()
+        };
+        assert_eq!(settings.env(None), map(&chart));
+        let template = PodTemplate {
+            env: map(&[("HTTPS_PROXY", "http://b:2")]),
+            ..PodTemplate::default()
+        };
+        let both = map(&[("HTTPS_PROXY", "http://b:2"), ("NO_PROXY", ".svc")]);
+        assert_eq!(settings.env(Some(&template)), both);
+        let none = PodTemplate {
+            env: map(&[("HTTPS_PROXY", "")]),
+            ..PodTemplate::default()
+        };
+        assert_eq!(settings.env(Some(&none)), map(&[("NO_PROXY", ".svc")]));
+    }
 
     #[test]
     fn a_star_matches_any_run() {

@@ -143,6 +143,7 @@ pub(super) fn database(database: &Database) -> DatabaseTask {
         host: database.host.clone(),
         port: database.port,
         name: database.name.clone(),
+        user: database.user.clone(),
         tls_mode: tls.map(|t| t.mode),
         ca: tls
             .and_then(|t| t.ca.as_ref())

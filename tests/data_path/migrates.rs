@@ -139,6 +139,7 @@ impl Shop {
                 host: None,
                 port: None,
                 name: None,
+                user: None,
                 tls_mode: Some(TlsMode::Disable),
                 ca: None,
             },

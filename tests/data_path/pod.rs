@@ -96,6 +96,7 @@ impl Pod {
                 host: None,
                 port: None,
                 name: None,
+                user: None,
                 tls_mode: Some(TlsMode::Disable),
                 ca: None,
             },

@@ -38,18 +38,19 @@ fn task() -> impl Strategy<Value = Task> {
         keys,
         of(text()),
         of(any::<i32>()),
-        of(text()),
+        [of(text()), of(text())],
         tls,
         ca(),
     )
         .prop_map(
-            |(secret_name, dir, keys, host, port, name, tls_mode, ca)| DatabaseTask {
+            |(secret_name, dir, keys, host, port, [name, user], tls_mode, ca)| DatabaseTask {
                 secret_name,
                 dir,
                 keys,
                 host,
                 port,
                 name,
+                user,
                 tls_mode,
                 ca,
             },

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use lifeboat::api::backup_store::{Addressing, EncryptionMode};
 use lifeboat::objects::{ObjectStore, S3};
-use lifeboat::task::StoreTask;
+use lifeboat::task::{CaTask, StoreTask};
 
 /// Its key.
 pub const USER: &str = "lifeboat-root";
@@ -60,9 +60,14 @@ fn binary() -> PathBuf {
 
 /// Starts one and waits until it answers.
 pub async fn start() -> Minio {
+    start_with(None).await
+}
+
+/// The same over https: certificate, key and authority, as PEM, for `localhost`.
+pub async fn start_with(tls: Option<[&str; 3]>) -> Minio {
     // Another process may take the free port before MinIO does: then it ends at once, and we try again.
     for _ in 0..5 {
-        let mut minio = launch();
+        let mut minio = launch(tls);
         if minio.ready().await {
             return minio;
         }
@@ -72,15 +77,29 @@ pub async fn start() -> Minio {
     panic!("MinIO does not start; its log stands above");
 }
 
-fn launch() -> Minio {
+fn launch(tls: Option<[&str; 3]>) -> Minio {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("data/shop")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let certificates = folder.path().join("certs");
+    std::fs::create_dir_all(&certificates).unwrap();
+    let names = ["public.crt", "private.key", "ca.crt"];
+    for (name, pem) in names.into_iter().zip(tls.into_iter().flatten()) {
+        // The authority lies beside: MinIO would read it as another key.
+        let place = if name == "ca.crt" {
+            folder.path()
+        } else {
+            certificates.as_path()
+        };
+        std::fs::write(place.join(name), pem).unwrap();
+    }
     let child = Command::new(binary())
         .args(["server", "--quiet", "--address", &address.to_string()])
+        .arg("--certs-dir")
+        .arg(&certificates)
         .arg(folder.path().join("data"))
         .env("MINIO_ROOT_USER", USER)
         .env("MINIO_ROOT_PASSWORD", PASSWORD)
@@ -91,7 +110,10 @@ fn launch() -> Minio {
         .unwrap();
     Minio {
         child,
-        endpoint: format!("http://{address}"),
+        endpoint: match tls {
+            None => format!("http://{address}"),
+            Some(_) => format!("https://localhost:{}", address.port()),
+        },
         folder,
     }
 }
@@ -111,6 +133,11 @@ impl Minio {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         false
+    }
+
+    /// Where the authority of its certificate is, if it has one.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
     }
 
     /// Its port.
@@ -133,7 +160,11 @@ impl Minio {
             region: None,
             endpoint: Some(self.endpoint.clone()),
             addressing: Addressing::Auto,
-            ca: None,
+            ca: self.ca().exists().then(|| CaTask {
+                source: "Secret/store-ca".to_owned(),
+                dir: self.folder.path().to_str().unwrap().to_owned(),
+                key: "ca.crt".to_owned(),
+            }),
             secret_name: "s3-write".to_owned(),
             dir: dir.to_str().unwrap().to_owned(),
             encryption: EncryptionMode::None,

@@ -47,6 +47,7 @@ defaultMajor: {{ .Values.workers.defaultMajor }}
 runAsUser: {{ .Values.workers.runAsUser | toJson }}
 fsGroup: {{ .Values.workers.fsGroup | toJson }}
 imagePullSecrets: {{ .Values.workers.imagePullSecrets | default list | toJson }}
+env: {{ .Values.workers.env | default dict | toJson }}
 resources: {{ .Values.workers.resources | toJson }}
 {{- if .Values.admission.enabled }}
 admission: {{ include "lifeboat.fullname" . | quote }}

@@ -43,6 +43,7 @@ pub(super) fn target_of(task: &MigrationTask) -> Result<Target, Failure> {
         host: Some(reader.host),
         port: Some(i32::from(reader.port)),
         name: Some(reader.dbname),
+        user: None,
         tls_mode: Some(reader.tls),
         ca: task.database.ca.clone(),
     };
