@@ -12,6 +12,8 @@
 
 #[path = "postgres_room/blocked.rs"]
 mod blocked;
+#[path = "postgres_room/certificates.rs"]
+mod certificates;
 #[path = "postgres_room/dumps.rs"]
 mod dumps;
 #[path = "postgres_room/locks.rs"]

@@ -12,7 +12,7 @@ use crate::work::random;
 #[derive(Debug, clap::Args)]
 pub struct DatabaseArgs {
     /// The database as a `postgresql://` URI without a password. Passwords come from ~/.pgpass or the
-    /// file that PGPASSFILE names, whole services from PGSERVICE.
+    /// file that PGPASSFILE names, client certificates from sslcert and sslkey, whole services from PGSERVICE.
     #[arg(long, value_name = "URI")]
     database: String,
     #[command(flatten)]
@@ -57,7 +57,7 @@ impl MeansArgs {
         if let Some(file) = &self.ca {
             let pem = std::fs::read(file)
                 .map_err(|e| format!("--ca: failed to read {}: {e}", file.display()))?;
-            target.ca_pem = Some(pem);
+            target.trust(pem, file.display().to_string());
         }
         Ok(target)
     }

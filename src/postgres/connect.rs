@@ -1,9 +1,8 @@
 //! One connection, with a distinct reason for every way it can fail.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
@@ -15,11 +14,11 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::connect_error::{io_error, pg_error};
 use super::error::PgError;
 use super::target::Target;
 use super::tls;
 use crate::api::Reason;
-use crate::api::backup_policy::TlsMode;
 
 /// From the first packet to the answer of the server.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -110,10 +109,32 @@ pub struct Connection {
     /// Sends statements.
     pub client: Arc<Client>,
     notices: Arc<Mutex<Notices>>,
+    ended: Arc<OnceLock<PgError>>,
     driver: tokio::task::JoinHandle<()>,
 }
 
 impl Connection {
+    /// Why the server ended the session, if it did and said so: the statement that follows only learns that nobody answers.
+    #[must_use]
+    pub fn ended(&self) -> Option<&PgError> {
+        self.ended.get()
+    }
+
+    /// Why a question was not answered: a standby's replay was in the way, or what `lost` makes of it.
+    pub(super) fn explained(
+        &self,
+        error: &tokio_postgres::Error,
+        lost: &dyn Fn(String) -> PgError,
+    ) -> PgError {
+        let said = PgError::query("ask for it", error);
+        let replay = |e: &&PgError| e.reason() == Reason::RecoveryConflict;
+        let mut known = [Some(&said), self.ended()].into_iter().flatten();
+        known
+            .find(replay)
+            .cloned()
+            .unwrap_or_else(|| lost(said.to_string()))
+    }
+
     /// Fails if the server warned since the last call of what may mean that data is missing (G3). What else it said is logged.
     ///
     /// # Errors
@@ -212,7 +233,8 @@ async fn establish(
     config
         .user(target.user.as_str())
         .dbname(target.dbname.as_str())
-        .application_name(name);
+        .application_name(name)
+        .channel_binding(target.demands.channel_binding.into());
     if let Some(password) = &target.password {
         config.password(password.expose_secret());
     }
@@ -280,90 +302,6 @@ async fn tcp(target: &Target) -> Result<TcpStream, PgError> {
     ))
 }
 
-fn io_error(target: &Target, error: &std::io::Error) -> PgError {
-    let (reason, what) = match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-            (Reason::ConnectTimeout, "cannot be reached")
-        }
-        ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
-            (Reason::ConnectionLost, "closed the connection")
-        }
-        _ => (Reason::ConnectionRefused, "refuses connections"),
-    };
-    PgError::later(
-        reason,
-        format!("{}:{} {what} ({error})", target.host, target.port),
-    )
-}
-
-fn pg_error(target: &Target, error: &tokio_postgres::Error) -> PgError {
-    if let Some(db) = error.as_db_error() {
-        let text = format!(
-            "the server refused the connection to {}: {}",
-            target.display(),
-            db.message()
-        );
-        return PgError::of_state(db.code(), text);
-    }
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return tls::handshake_error(target, tls);
-        }
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                return tls::handshake_error(target, tls);
-            }
-            return io_error(target, io);
-        }
-        source = cause.source();
-    }
-    let text = error_chain(error);
-    if target.tls_in_force() != TlsMode::Disable && text.contains("does not support TLS") {
-        return PgError::never(
-            Reason::ServerHasNoTls,
-            format!(
-                "{}:{} offers no TLS: switch it on there (ssl = on), or set tls.mode Disable (sslmode=disable) if the network is trusted",
-                target.host, target.port
-            ),
-        );
-    }
-    if error.is_closed() {
-        return PgError::later(
-            Reason::ConnectionLost,
-            format!("{}:{} closed the connection", target.host, target.port),
-        );
-    }
-    if text.contains("password missing") || text.contains("authentication") {
-        return PgError::never(
-            Reason::AuthenticationFailed,
-            format!("failed to log in to {}: {text}", target.display()),
-        );
-    }
-    let reason = if text.contains("TLS") {
-        Reason::TlsFailed
-    } else {
-        Reason::ConnectionLost
-    };
-    PgError::later(
-        reason,
-        format!("failed to connect to {}: {text}", target.display()),
-    )
-}
-
-fn error_chain(error: &tokio_postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 fn drive<S, T>(client: Client, mut connection: tokio_postgres::Connection<S, T>) -> Connection
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -378,7 +316,8 @@ where
         }
     }
     let notices = Arc::new(Mutex::new(notices));
-    let kept = Arc::clone(&notices);
+    let ended = Arc::new(OnceLock::new());
+    let (kept, why) = (Arc::clone(&notices), Arc::clone(&ended));
     let driver = tokio::spawn(async move {
         while let Some(message) = messages.next().await {
             match message {
@@ -388,13 +327,19 @@ where
                     }
                 }
                 Ok(_) => {}
-                Err(_) => break,
+                Err(error) => {
+                    if let Some(said) = error.as_db_error() {
+                        let _ = why.set(PgError::of_server("the server ended the session", said));
+                    }
+                    break;
+                }
             }
         }
     });
     Connection {
         client: Arc::new(client),
         notices,
+        ended,
         driver,
     }
 }

@@ -198,11 +198,9 @@ impl Coordinator {
                 ),
             )
         };
-        let rows = self
-            .client()
-            .query("SELECT pg_backend_pid(), now()::text", &[])
-            .await
-            .map_err(|e| lost(PgError::query("ask for it", &e).to_string()))?;
+        let asked = "SELECT pg_backend_pid(), now()::text";
+        let rows = self.client().query(asked, &[]).await;
+        let rows = rows.map_err(|e| self.connection.explained(&e, &lost))?;
         let now = rows
             .first()
             .map(identity_of)

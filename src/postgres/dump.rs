@@ -270,11 +270,23 @@ fn judge(status: ExitStatus, words: &str, heard: &[String]) -> Result<DumpEnd, P
         .filter(|l| !l.is_empty())
         .collect();
     if !status.success() {
-        let said = if lines.is_empty() {
+        // What the server remarked on the way is not why it failed.
+        let remark = |line: &str| severity(line).is_some_and(|severity| severity != "WARNING");
+        let told: Vec<&str> = lines.iter().copied().filter(|l| !remark(l)).collect();
+        let said = if told.is_empty() {
             "it said nothing".to_owned()
         } else {
-            lines.iter().take(6).copied().collect::<Vec<_>>().join(" ")
+            told.iter().take(6).copied().collect::<Vec<_>>().join(" ")
         };
+        if said.contains("conflict with recovery") {
+            return Err(PgError::later(
+                Reason::RecoveryConflict,
+                format!(
+                    "pg_dump failed ({status}): the standby's replay had to remove what was still read: set hot_standby_feedback \
+                     = on there, or a longer max_standby_streaming_delay, or back up the primary; pg_dump said: {said}"
+                ),
+            ));
+        }
         let timeout = words.contains("LOCK TABLE")
             && (words.contains("statement timeout") || words.contains("lock timeout"));
         return Err(if timeout {

@@ -44,6 +44,17 @@ fn a_failed_pg_dump_says_why_and_a_lock_timeout_is_told_apart() {
         judge(failed, words, &[]).unwrap_err().reason(),
         Reason::LockTimeout
     );
+    let words = "DEBUG:  StartTransaction\nLOG:  statement: BEGIN\nNOTICE:  hello\nINFO:  x\nDEBUG1:  y\nDEBUG:  z\n\
+                 pg_dump: error: connection to server failed\n";
+    let error = judge(failed, words, &[]).unwrap_err().to_string();
+    assert!(
+        error.ends_with("pg_dump: error: connection to server failed"),
+        "{error}"
+    );
+    let words =
+        "pg_dump: error: query failed: ERROR:  canceling statement due to conflict with recovery\n";
+    let error = judge(failed, words, &[]).unwrap_err();
+    assert_eq!(error.reason(), Reason::RecoveryConflict);
     let killed = judge(ExitStatus::from_raw(9), "", &[]).unwrap_err();
     assert!(killed.to_string().contains("signal: 9"), "{killed}");
 }

@@ -1,7 +1,7 @@
 //! What goes wrong with PostgreSQL: one sentence, one reason, and whether trying again can help.
 
 use thiserror::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::api::Reason;
 use crate::task::Retry;
@@ -66,31 +66,64 @@ impl PgError {
         self.found_major
     }
 
-    /// What the server answered, by its SQLSTATE.
+    /// What the server answered. `text` says what was wanted, without the server's words.
     #[must_use]
-    pub fn of_state(code: &SqlState, message: impl AsRef<str>) -> Self {
-        let (reason, retry) = of_state(code);
+    pub fn of_server(text: &str, said: &DbError) -> Self {
+        let (reason, retry, what) = meaning(said);
+        let detail = said.detail().map(|d| format!(" ({d})")).unwrap_or_default();
+        let said = format!("{}{detail}", said.message());
+        let message = match what {
+            None => format!("{text}: {said}"),
+            Some(what) => format!("{text}: {what}; the server said: {said}"),
+        };
         Self::new(reason, retry, message)
     }
 
     /// A statement failed. `doing` completes "failed to …".
     #[must_use]
     pub fn query(doing: &str, error: &tokio_postgres::Error) -> Self {
-        let Some(db) = error.as_db_error() else {
-            return Self::later(
+        match error.as_db_error() {
+            Some(said) => Self::of_server(&format!("failed to {doing}"), said),
+            None => Self::later(
                 Reason::ConnectionLost,
                 format!("failed to {doing}: the connection to the server was lost ({error})"),
-            );
-        };
-        let detail = db.detail().map(|d| format!(" ({d})")).unwrap_or_default();
-        Self::of_state(
-            db.code(),
-            format!("failed to {doing}: {}{detail}", db.message()),
-        )
+            ),
+        }
     }
 }
 
-/// Reason and retry of an SQLSTATE, the same while connecting and later.
+/// Reason and retry of what a server said, and what to do where that is not its own words; the same while connecting and
+/// later. Each stands in docs/failure-modes.md, and is tested there.
+fn meaning(said: &DbError) -> (Reason, Retry, Option<&'static str>) {
+    if is_recovery_conflict(said) {
+        let what = "the standby's replay had to remove what was still read: set hot_standby_feedback = on there, or a longer \
+            max_standby_streaming_delay, or back up the primary";
+        return (Reason::RecoveryConflict, Retry::Later, Some(what));
+    }
+    if said.code().code().starts_with("08") && said.message().contains("statement pooling") {
+        let what = "a pooler in statement mode stands between, and a backup needs one session: give the server itself, or a \
+            pool in session mode";
+        return (Reason::TransactionPooler, Retry::Never, Some(what));
+    }
+    let (reason, retry) = of_state(said.code());
+    if said.message().contains("valid client certificate") {
+        let what = "the server asks for a client certificate: add the keys tls.crt and tls.key to the Secret";
+        return (reason, retry, Some(what));
+    }
+    (reason, retry, None)
+}
+
+/// Replay on a standby ends queries and sessions that are in its way. The message is in the server's language, the name of the
+/// function that sends it is not; sessions of a database that is dropped have a code of their own.
+fn is_recovery_conflict(said: &DbError) -> bool {
+    let routine = said.routine().unwrap_or_default();
+    let interrupted = routine == "ProcessInterrupts" && said.code().code() == "40001";
+    interrupted
+        || routine.starts_with("ProcessRecoveryConflict")
+        || said.message().contains("conflict with recovery")
+}
+
+/// Reason and retry of an SQLSTATE.
 fn of_state(code: &SqlState) -> (Reason, Retry) {
     match code.code() {
         "28P01" | "28000" => (Reason::AuthenticationFailed, Retry::Never),

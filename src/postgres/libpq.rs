@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use tokio::io::AsyncReadExt;
 use tokio::process::{ChildStderr, Command};
 
+use super::demands::ChannelBinding;
 use super::error::PgError;
 use super::target::Target;
 use super::tls::trust_pem;
@@ -28,11 +29,14 @@ pub(super) struct Files {
     service: PathBuf,
     pass: PathBuf,
     trust: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
-        for path in [&self.service, &self.pass, &self.trust] {
+        let all = [&self.service, &self.pass, &self.trust];
+        for path in all.into_iter().chain([&self.certificate, &self.key]) {
             // The folder is memory of this pod and ends with it.
             let _ = std::fs::remove_file(path);
         }
@@ -56,6 +60,8 @@ impl Files {
             service: scratch.join("service.conf"),
             pass: scratch.join("pass"),
             trust: scratch.join("trust.pem"),
+            certificate: scratch.join("client.crt"),
+            key: scratch.join("client.key"),
         };
         let mode = match target.tls_in_force() {
             TlsMode::Disable => "disable",
@@ -74,6 +80,19 @@ impl Files {
             ("gssencmode", "disable"),
             ("connect_timeout", "10"),
         ];
+        let binding = target.demands.channel_binding;
+        if binding != ChannelBinding::Prefer {
+            lines.push(("channel_binding", binding.as_str()));
+        }
+        let [certificate_text, key_text] =
+            [&files.certificate, &files.key].map(|path| path.to_string_lossy().into_owned());
+        if let Some(client) = &target.demands.client {
+            let (certificate, key) = client.pem();
+            write_private(&files.certificate, certificate).map_err(io)?;
+            write_private(&files.key, key).map_err(io)?;
+            lines.push(("sslcert", &certificate_text));
+            lines.push(("sslkey", &key_text));
+        }
         if matches!(
             target.tls_in_force(),
             TlsMode::VerifyCa | TlsMode::VerifyFull

@@ -1,15 +1,18 @@
 //! The command line's way to a database: a URI without a password, and what libpq's users have
 //! beside it: PGPASSFILE, PGSERVICE and the other PG variables.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use super::demands::{ChannelBinding, ClientCertificate, Demands};
 use super::error::PgError;
-use super::target::{DEFAULT_PORT, Pieces, Target};
+use super::names::shell_word;
+use super::target::{DEFAULT_PORT, Target};
 use super::uri::{Uri, parse_port, parse_sslmode};
 use crate::api::Reason;
+use crate::api::backup_policy::TlsMode;
 
 /// Looks up one environment variable; read at the door and handed in.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -37,29 +40,21 @@ impl Target {
                     .to_owned(),
             ));
         }
-        let mut root = uri.sslrootcert.clone();
-        let mut pieces = Pieces {
-            host: uri.host,
-            port: uri.port,
-            user: uri.user,
-            password: None,
-            dbname: uri.dbname,
-            tls: uri.tls,
+        let uri = match env("PGSERVICE") {
+            Some(service) => uri.or(of_service(&service, env)?),
+            None => uri,
         };
-        if let Some(service) = env("PGSERVICE") {
-            fill_from_service(&mut pieces, &mut root, &service, env)?;
-        }
-        let tls = match pieces.tls {
-            Some(tls) => tls,
+        let tls = match uri.tls {
+            Some(tls) => Some(tls),
             None => env("PGSSLMODE")
                 .map(|m| {
                     parse_sslmode(&m).map_err(|e| invalid(format!("PGSSLMODE cannot be used: {e}")))
                 })
-                .transpose()?
-                .unwrap_or_default(),
+                .transpose()?,
         };
-        let user = pieces
+        let user = uri
             .user
+            .clone()
             .or_else(|| env("PGUSER"))
             .or_else(|| env("USER"))
             .or_else(|| env("LOGNAME"))
@@ -69,54 +64,139 @@ impl Target {
                         .to_owned(),
                 )
             })?;
-        let dbname = pieces
+        let dbname = uri
             .dbname
+            .clone()
             .or_else(|| env("PGDATABASE"))
             .unwrap_or_else(|| user.clone());
-        let host = pieces
+        let host = uri
             .host
+            .clone()
             .or_else(|| env("PGHOST"))
             .unwrap_or_else(|| SOCKET_DIR.to_owned());
         if host.contains(',') {
             return Err(invalid("PGHOST names several hosts; name one".to_owned()));
         }
-        let port = match pieces.port {
-            Some(port) => port,
-            None => env("PGPORT")
-                .map(|p| {
-                    parse_port(&p)
-                        .map_err(|_| invalid("PGPORT is not a number from 1 to 65535".to_owned()))
-                })
-                .transpose()?
-                .unwrap_or(DEFAULT_PORT),
-        };
-        let root = root
-            .or_else(|| env("PGSSLROOTCERT"))
-            .filter(|r| r != "system");
-        let ca_pem = root
-            .as_ref()
-            .map(|path| {
-                std::fs::read(path)
-                    .map_err(|e| invalid(format!("failed to read sslrootcert {path}: {e}")))
-            })
-            .transpose()?;
-        let password = match pieces
+        let port = port(&uri, env)?;
+        let password = match uri
             .password
+            .clone()
             .or_else(|| env("PGPASSWORD").map(SecretString::from))
         {
             Some(password) => Some(password),
             None => password_from_file(&host, port, &dbname, &user, env)?,
         };
-        Ok(Target {
+        let mut target = Target {
             host,
             port,
             user,
             password,
             dbname,
-            tls,
-            ca_pem,
-            ca_source: root,
-        })
+            tls: tls.unwrap_or_default(),
+            ca_pem: None,
+            ca_source: None,
+            demands: Demands {
+                client: None,
+                channel_binding: channel_binding(&uri, env)?,
+            },
+        };
+        if target.tls_in_force() != TlsMode::Disable {
+            trust(&mut target, tls, &uri, env)?;
+            target.demands.client = client_certificate(&uri, env)?;
+        }
+        Ok(target)
+    }
+}
+
+fn port(uri: &Uri, env: Env<'_>) -> Result<u16, PgError> {
+    match (uri.port, env("PGPORT")) {
+        (Some(port), _) => Ok(port),
+        (None, None) => Ok(DEFAULT_PORT),
+        (None, Some(text)) => parse_port(&text).map_err(|_| {
+            let what = "PGPORT is not a number from 1 to 65535";
+            PgError::never(Reason::InvalidSpec, what)
+        }),
+    }
+}
+
+/// A file that is named in the URI or by a variable, or lies where libpq looks for it.
+fn named_file(
+    named: Option<&String>,
+    variable: &str,
+    usual: &str,
+    env: Env<'_>,
+) -> Option<(String, PathBuf)> {
+    if let Some(path) = named.cloned().or_else(|| env(variable)) {
+        return Some((path.clone(), PathBuf::from(path)));
+    }
+    let usual = home(env)?.join(".postgresql").join(usual);
+    let name = usual.display().to_string();
+    usual.is_file().then_some((name, usual))
+}
+
+/// The authority that is named, or lies where libpq looks for it. With one, `require` verifies as `verify-ca` does; libpq does so too.
+fn trust(
+    target: &mut Target,
+    asked: Option<TlsMode>,
+    uri: &Uri,
+    env: Env<'_>,
+) -> Result<(), PgError> {
+    let invalid = |what: String| PgError::never(Reason::InvalidSpec, what);
+    let named = uri.sslrootcert.as_ref();
+    let Some((name, path)) = named_file(named, "PGSSLROOTCERT", "root.crt", env) else {
+        return Ok(());
+    };
+    if name == "system" {
+        return match asked {
+            None | Some(TlsMode::VerifyFull) => Ok(()),
+            Some(_) => Err(invalid(
+                "sslrootcert=system asks for sslmode=verify-full".to_owned(),
+            )),
+        };
+    }
+    let pem = std::fs::read(path)
+        .map_err(|e| invalid(format!("failed to read sslrootcert {name}: {e}")))?;
+    target.trust(pem, name);
+    Ok(())
+}
+
+/// What the server is shown where it asks who we are.
+fn client_certificate(uri: &Uri, env: Env<'_>) -> Result<Option<ClientCertificate>, PgError> {
+    let invalid = |what: String| PgError::never(Reason::InvalidSpec, what);
+    let named = uri.sslcert.as_ref();
+    let Some((name, path)) = named_file(named, "PGSSLCERT", "postgresql.crt", env) else {
+        return Ok(None);
+    };
+    let named = uri.sslkey.as_ref();
+    let key = named_file(named, "PGSSLKEY", "postgresql.key", env);
+    let (key_name, key) = key.ok_or_else(|| {
+        let text = format!("sslcert {name} has no sslkey: name the file with its key");
+        invalid(text)
+    })?;
+    let certificate =
+        std::fs::read(&path).map_err(|e| invalid(format!("failed to read sslcert {name}: {e}")))?;
+    let failed = |e| invalid(format!("failed to read sslkey {key_name}: {e}"));
+    let mode = std::fs::metadata(&key).map_err(failed)?;
+    // As libpq has it: root's may be read by a group.
+    let others = if mode.uid() == 0 { 0o027 } else { 0o077 };
+    if mode.permissions().mode() & others != 0 {
+        return Err(invalid(format!(
+            "the sslkey {key_name} may be read by others: chmod 0600 {}",
+            shell_word(&key_name)
+        )));
+    }
+    let key = std::fs::read_to_string(&key).map_err(failed)?;
+    ClientCertificate::new(&certificate, SecretString::from(key), &name).map(Some)
+}
+
+fn channel_binding(uri: &Uri, env: Env<'_>) -> Result<ChannelBinding, PgError> {
+    match (uri.channel_binding, env("PGCHANNELBINDING")) {
+        (Some(binding), _) => Ok(binding),
+        (None, Some(text)) => ChannelBinding::parse(&text).ok_or_else(|| {
+            let what = "PGCHANNELBINDING is none of disable, prefer, require";
+            PgError::never(Reason::InvalidSpec, what)
+        }),
+        (None, None) => Ok(ChannelBinding::default()),
     }
 }
 
@@ -124,12 +204,8 @@ fn home(env: Env<'_>) -> Option<PathBuf> {
     env("HOME").filter(|h| !h.is_empty()).map(PathBuf::from)
 }
 
-fn fill_from_service(
-    pieces: &mut Pieces,
-    root: &mut Option<String>,
-    service: &str,
-    env: Env<'_>,
-) -> Result<(), PgError> {
+/// What a service says.
+fn of_service(service: &str, env: Env<'_>) -> Result<Uri, PgError> {
     let invalid = |what: String| PgError::never(Reason::InvalidSpec, what);
     let files = [
         env("PGSERVICEFILE").map(PathBuf::from),
@@ -143,33 +219,14 @@ fn fill_from_service(
         let Some(values) = service_section(&text, service) else {
             continue;
         };
+        let mut said = Uri::default();
         for (key, value) in values {
-            match key.as_str() {
-                "host" => pieces.host = pieces.host.take().or(Some(value)),
-                "port" => {
-                    let port = parse_port(&value)
-                        .map_err(|e| invalid(format!("service {service}: {e}")))?;
-                    pieces.port = pieces.port.or(Some(port));
-                }
-                "user" => pieces.user = pieces.user.take().or(Some(value)),
-                "dbname" => pieces.dbname = pieces.dbname.take().or(Some(value)),
-                "password" => pieces.password = Some(SecretString::from(value)),
-                "sslmode" => {
-                    let tls = parse_sslmode(&value)
-                        .map_err(|e| invalid(format!("service {service}: {e}")))?;
-                    pieces.tls = pieces.tls.or(Some(tls));
-                }
-                "sslrootcert" => *root = root.take().or(Some(value)),
-                "application_name" | "connect_timeout" => {}
-                key => {
-                    return Err(invalid(format!(
-                        "service {service} in {} sets {key}, which Lifeboat does not follow; remove it",
-                        file.display()
-                    )));
-                }
-            }
+            said.take_parameter(&key, value).map_err(|e| {
+                let file = file.display();
+                invalid(format!("service {service} in {file} cannot be used: {e}"))
+            })?;
         }
-        return Ok(());
+        return Ok(said);
     }
     Err(invalid(format!(
         "PGSERVICE names the service {service}, which stands neither in PGSERVICEFILE nor in ~/.pg_service.conf"
@@ -223,8 +280,9 @@ fn password_from_file(
         return Err(PgError::never(
             Reason::InvalidSpec,
             format!(
-                "the password file {0} may be read by others: chmod 0600 {0}",
-                path.display()
+                "the password file {} may be read by others: chmod 0600 {}",
+                path.display(),
+                shell_word(&path.to_string_lossy())
             ),
         ));
     }

@@ -47,6 +47,7 @@ pub fn target(socket: &Path, superuser: &str, dbname: &str) -> Target {
         tls: TlsMode::Disable,
         ca_pem: None,
         ca_source: None,
+        demands: super::demands::Demands::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
+use super::demands::{ChannelBinding, ClientCertificate, Demands};
 use super::error::PgError;
 use super::uri::{Uri, parse_port};
 use crate::api::Reason;
@@ -37,6 +38,8 @@ pub struct Target {
     pub ca_pem: Option<Vec<u8>>,
     /// Where the authority came from, for messages.
     pub ca_source: Option<String>,
+    /// What else the connection must bring or have.
+    pub demands: Demands,
 }
 
 /// Pieces of a target before they are complete.
@@ -48,6 +51,7 @@ pub(crate) struct Pieces {
     pub password: Option<SecretString>,
     pub dbname: Option<String>,
     pub tls: Option<TlsMode>,
+    pub channel_binding: Option<ChannelBinding>,
 }
 
 impl Target {
@@ -97,24 +101,37 @@ impl Target {
             None => pieces.port.unwrap_or(DEFAULT_PORT),
         };
         let ca = task.ca.as_ref();
+        let client = secret.client()?;
+        if pieces.password.is_none() && client.is_none() {
+            return Err(need("password", "password", ""));
+        }
+        let user = task.user.clone().or(pieces.user);
         Ok(Target {
             host,
             port,
-            user: pieces
-                .user
-                .ok_or_else(|| need("user", "user or username", ""))?,
-            password: Some(
-                pieces
-                    .password
-                    .ok_or_else(|| need("password", "password", ""))?,
-            ),
+            user: user
+                .ok_or_else(|| need("user", "user or username", ", or set spec.database.user"))?,
+            password: pieces.password,
             dbname,
             tls: task.tls_mode.or(pieces.tls).unwrap_or_default(),
             ca_pem: ca
                 .map(|ca| read_ca(&ca.source, &ca.dir, &ca.key))
                 .transpose()?,
             ca_source: ca.map(|ca| format!("{}, key {}", ca.source, ca.key)),
+            demands: Demands {
+                client,
+                channel_binding: pieces.channel_binding.unwrap_or_default(),
+            },
         })
+    }
+
+    /// Trusts this authority and no other. Who names one wants it asked, so `Require` becomes `VerifyCa`, as with libpq.
+    pub fn trust(&mut self, pem: Vec<u8>, source: String) {
+        if self.tls == TlsMode::Require {
+            self.tls = TlsMode::VerifyCa;
+        }
+        self.ca_pem = Some(pem);
+        self.ca_source = Some(source);
     }
 
     /// True if the host is the folder of a Unix socket.
@@ -206,6 +223,27 @@ impl<'a> SecretFolder<'a> {
         (!value.is_empty()).then_some(value)
     }
 
+    /// The client's certificate, under the names that Kubernetes gives to such keys.
+    fn client(&self) -> Result<Option<ClientCertificate>, PgError> {
+        let [certificate, key] = ["tls.crt", "tls.key"].map(|key| self.get(key));
+        match (certificate, key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => {
+                let source = format!("Secret {}", self.name);
+                let key = SecretString::from(key);
+                ClientCertificate::new(certificate.as_bytes(), key, &source).map(Some)
+            }
+            (certificate, _) => {
+                let [has, lacks] = match certificate {
+                    Some(_) => ["tls.crt", "tls.key"],
+                    None => ["tls.key", "tls.crt"],
+                };
+                let text = format!("Secret {} has {has} and lacks {lacks}", self.name);
+                Err(PgError::never(Reason::KeyMissing, text))
+            }
+        }
+    }
+
     /// A key that the spec names must be there; one of the usual names may be.
     fn named(&self, named: Option<&String>, usual: &[&str]) -> Result<Option<&str>, PgError> {
         match named {
@@ -236,9 +274,9 @@ impl<'a> SecretFolder<'a> {
                 .map_err(|e| invalid(format!("the URI in key {uri_key} cannot be used: {e}")))?,
             None => Uri::default(),
         };
-        if uri.sslrootcert.is_some() {
+        if let Some(what) = names_a_file(&uri) {
             return Err(invalid(format!(
-                "the URI in key {uri_key} cannot be used: its parameter sslrootcert names a file; set spec.database.tls.ca"
+                "the URI in key {uri_key} cannot be used: its parameter {what}"
             )));
         }
         let pick = |named: Option<&String>, of_uri: Option<String>, usual: &[&str]| {
@@ -287,8 +325,23 @@ impl<'a> SecretFolder<'a> {
             password,
             dbname: pick(keys.dbname.as_ref(), uri.dbname, &["dbname"])?,
             tls: uri.tls,
+            channel_binding: uri.channel_binding,
         })
     }
+}
+
+/// What of a URI a pod cannot follow, because the file is not there; and what to do instead.
+fn names_a_file(uri: &Uri) -> Option<&'static str> {
+    match uri.sslrootcert.as_deref() {
+        // The public roots, which are trusted anyway.
+        Some("system") if matches!(uri.tls, None | Some(TlsMode::VerifyFull)) => {}
+        Some("system") => return Some("sslrootcert=system asks for sslmode=verify-full"),
+        Some(_) => return Some("sslrootcert names a file; set spec.database.tls.ca"),
+        None => {}
+    }
+    (uri.sslcert.is_some() || uri.sslkey.is_some()).then_some(
+        "sslcert or sslkey names a file; put certificate and key into the keys tls.crt and tls.key",
+    )
 }
 
 fn read_ca(source: &str, dir: &str, key: &str) -> Result<Vec<u8>, PgError> {

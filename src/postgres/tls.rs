@@ -32,12 +32,17 @@ pub fn client_config(target: &Target) -> Result<Option<ClientConfig>, PgError> {
         roots: roots(target)?,
         provider: Arc::clone(&provider),
     };
-    let config = ClientConfig::builder_with_provider(provider)
+    let wanted = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| PgError::never(Reason::InternalError, format!("failed to set up TLS: {e}")))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let Some(client) = &target.demands.client else {
+        return Ok(Some(wanted.with_no_client_auth()));
+    };
+    let (chain, key) = client.parsed()?;
+    let config = wanted.with_client_auth_cert(chain, key);
+    let config = config.map_err(|e| client.invalid(&format!("does not fit its key: {e}")))?;
     Ok(Some(config))
 }
 
@@ -222,6 +227,15 @@ pub fn handshake_error(target: &Target, error: &rustls::Error) -> PgError {
                 format!("the certificate of {host} cannot be used: {other}"),
             ),
         },
+        rustls::Error::AlertReceived(alert) if target.demands.client.is_some() => {
+            let source = target.demands.client.as_ref().map_or("", |c| c.source());
+            let text = format!(
+                "{host}:{} refuses the client certificate of {source} ({alert:?}): have it issued by an authority that the \
+                 server trusts (ssl_ca_file)",
+                target.port
+            );
+            (Reason::AuthenticationFailed, text)
+        }
         other => (
             Reason::TlsFailed,
             format!("TLS with {host}:{} failed: {other}", target.port),

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use thiserror::Error;
 
+use super::demands::ChannelBinding;
 use crate::api::backup_policy::TlsMode;
 
 /// What a URI says; all of it optional.
@@ -22,6 +23,12 @@ pub struct Uri {
     pub tls: Option<TlsMode>,
     /// From `sslrootcert`: a file, or `system`.
     pub sslrootcert: Option<String>,
+    /// From `sslcert`: a file.
+    pub sslcert: Option<String>,
+    /// From `sslkey`: a file.
+    pub sslkey: Option<String>,
+    /// From `channel_binding`.
+    pub channel_binding: Option<ChannelBinding>,
 }
 
 /// Why a URI cannot be used. No part of its value is repeated but names of parameters.
@@ -43,18 +50,27 @@ pub enum UriError {
     #[error("its IPv6 address lacks the closing ]")]
     Bracket,
     /// Only libpq knows it.
-    #[error("its parameter {0} is known to libpq only; remove it{1}")]
+    #[error("its parameter {0} is not followed, so it is refused; remove it{1}")]
     Libpq(String, &'static str),
     /// Nobody knows it.
     #[error("its parameter {0} is not a connection parameter of PostgreSQL; remove it")]
     Unknown(String),
+    /// It was split within user or password: what stands behind may be a part of a password.
+    #[error(
+        "an @ stands behind its first / or ?: in user and password write / as %2F, ? as %3F, @ as %40, : as %3A and % as %25; \
+         elsewhere write @ as %40"
+    )]
+    Split,
+    /// No such word.
+    #[error("its channel_binding is none of disable, prefer, require")]
+    ChannelBinding,
     /// No such mode.
     #[error("its sslmode is none of disable, require, verify-ca, verify-full")]
     SslMode,
 }
 
 /// Parameters that change nothing for us: Lifeboat sets its own.
-const IGNORED: [&str; 10] = [
+const IGNORED: [&str; 9] = [
     "application_name",
     "fallback_application_name",
     "client_encoding",
@@ -64,18 +80,17 @@ const IGNORED: [&str; 10] = [
     "keepalives_interval",
     "keepalives_count",
     "tcp_user_timeout",
-    "channel_binding",
 ];
 
 /// Parameters of libpq that Lifeboat does not follow: each would make its own connection differ
 /// from pg_dump's, or read a file that is not there.
-const LIBPQ: [&str; 27] = [
+const LIBPQ: [&str; 33] = [
     "service",
     "servicefile",
     "passfile",
-    "sslkey",
-    "sslcert",
     "sslpassword",
+    "sslkeylogfile",
+    "requiressl",
     "sslcrl",
     "sslcrldir",
     "sslcertmode",
@@ -95,6 +110,12 @@ const LIBPQ: [&str; 27] = [
     "gssdelegation",
     "target_session_attrs",
     "load_balance_hosts",
+    "min_protocol_version",
+    "max_protocol_version",
+    "oauth_issuer",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_scope",
     "scram_client_key",
     "scram_server_key",
 ];
@@ -117,6 +138,9 @@ impl Uri {
             Some((authority, path)) => (authority, Some(path)),
             None => (rest, None),
         };
+        if path.is_some_and(|path| path.contains('@')) || strange_at(query) {
+            return Err(UriError::Split);
+        }
         let mut uri = Uri::default();
         let hostport = match authority.rsplit_once('@') {
             Some((credentials, hostport)) => {
@@ -161,7 +185,28 @@ impl Uri {
         Ok(())
     }
 
-    fn take_parameter(&mut self, key: &str, value: String) -> Result<(), UriError> {
+    /// What this leaves open, as another says it.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            host: self.host.or(other.host),
+            port: self.port.or(other.port),
+            user: self.user.or(other.user),
+            password: self.password.or(other.password),
+            dbname: self.dbname.or(other.dbname),
+            tls: self.tls.or(other.tls),
+            sslrootcert: self.sslrootcert.or(other.sslrootcert),
+            sslcert: self.sslcert.or(other.sslcert),
+            sslkey: self.sslkey.or(other.sslkey),
+            channel_binding: self.channel_binding.or(other.channel_binding),
+        }
+    }
+
+    /// A parameter, of a URI or of a service file.
+    ///
+    /// # Errors
+    /// [`UriError`].
+    pub(super) fn take_parameter(&mut self, key: &str, value: String) -> Result<(), UriError> {
         match key {
             "host" if value.contains(',') => return Err(UriError::SeveralHosts),
             "host" => self.host = some(value),
@@ -171,6 +216,18 @@ impl Uri {
             "dbname" => self.dbname = some(value),
             "sslmode" => self.tls = Some(parse_sslmode(&value)?),
             "sslrootcert" => self.sslrootcert = some(value),
+            "sslcert" => self.sslcert = some(value),
+            "sslkey" => self.sslkey = some(value),
+            "channel_binding" => {
+                let binding = ChannelBinding::parse(&value).ok_or(UriError::ChannelBinding)?;
+                self.channel_binding = Some(binding);
+            }
+            "sslpassword" => {
+                return Err(UriError::Libpq(
+                    key.to_owned(),
+                    " and store the key without a passphrase (openssl pkey)",
+                ));
+            }
             "service" => {
                 return Err(UriError::Libpq(
                     key.to_owned(),
@@ -189,6 +246,15 @@ impl Uri {
         }
         Ok(())
     }
+}
+
+/// Whether an @ stands where only a URI that was split within its password has one: values of users and passwords may.
+fn strange_at(query: &str) -> bool {
+    let mut pairs = query.split('&').filter(|pair| pair.contains('@'));
+    pairs.any(|pair| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        !["user", "password", "application_name", "options"].contains(&name)
+    })
 }
 
 /// `sslmode` of libpq. `allow` and `prefer` would fall back to plain text in silence: they count
@@ -271,6 +337,36 @@ mod tests {
     }
 
     #[test]
+    fn p8_nothing_of_a_password_that_was_not_encoded_is_repeated() {
+        for given in [
+            "postgres://u:12/geheim@db/x",
+            "postgres://u:pa/geheim@db/x",
+            "postgres://u:12?geheim@db/x",
+            "postgres://u:12?geheim=1@db/x",
+            "postgres://u:12?a&geheim@db/x",
+            "postgres://u:g@eheim/geheim@db/x",
+            "postgres://u:g@eheim?geheim@db/x",
+            "postgres://u:geheim@geheim:geheim@/x",
+            "postgres://u:geheim/12?geheim@db/x",
+            "postgres://u:[geheim@db/x",
+            "postgres://u:%geheim@db/x",
+            "postgres://u:geheim,geheim@db,db/x",
+            "postgres://u:geheim#geheim@db:geheim/x",
+        ] {
+            match Uri::parse(given) {
+                Err(error) => assert!(!error.to_string().contains("geheim"), "{given}: {error}"),
+                Ok(uri) => {
+                    let shown = format!("{:?} {:?} {:?}", uri.host, uri.user, uri.dbname);
+                    assert!(!shown.contains("geheim"), "{given}: {shown}");
+                }
+            }
+        }
+        let uri = Uri::parse("postgres://db/x?user=me@tenant&password=p@ss").unwrap();
+        assert_eq!(uri.user.as_deref(), Some("me@tenant"));
+        assert_eq!(uri.password.unwrap().expose_secret(), "p@ss");
+    }
+
+    #[test]
     fn what_cannot_be_followed_is_refused_by_name() {
         for (given, want) in [
             ("mysql://db", "postgresql://"),
@@ -284,7 +380,9 @@ mod tests {
             ("postgres://[::1/x", "]"),
             ("postgres://db/x?service=a", "PGSERVICE"),
             ("postgres://db/x?passfile=/a", "PGPASSFILE"),
-            ("postgres://db/x?sslkey=/a", "sslkey"),
+            ("postgres://db/x?sslcrl=/a", "sslcrl"),
+            ("postgres://db/x?sslpassword=a", "passphrase"),
+            ("postgres://db/x?channel_binding=maybe", "channel_binding"),
             ("postgres://db/x?options=-c", "options"),
             ("postgres://db/x?pgbouncer=true", "pgbouncer"),
             ("postgres://db/x?sslmode=maybe", "sslmode"),

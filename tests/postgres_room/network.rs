@@ -7,8 +7,8 @@ use lifeboat::api::Reason;
 use lifeboat::api::backup_policy::TlsMode;
 use lifeboat::postgres::pooler::Pooler;
 use lifeboat::postgres::{
-    Contention, Coordinator, DumpOrder, DumpProcess, LockPatience, Print, Programs, Silent, Target,
-    connect, preflight,
+    Contention, Coordinator, Demands, DumpOrder, DumpProcess, LockPatience, Print, Programs,
+    Silent, Target, connect, preflight,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
@@ -25,7 +25,7 @@ fn tcp(server: &Server) -> Target {
     }
 }
 
-async fn reason(target: &Target) -> Reason {
+pub async fn reason(target: &Target) -> Reason {
     let error = connect(target, "x").await.unwrap_err();
     assert!(!error.to_string().contains("geheim"), "{error}");
     error.reason()
@@ -120,6 +120,7 @@ async fn a_host_that_takes_the_connection_and_says_nothing_is_a_timeout_and_one_
         tls: TlsMode::Disable,
         ca_pem: None,
         ca_source: None,
+        demands: Demands::default(),
     };
     let hang_up = Target {
         port: rude.local_addr().unwrap().port(),
@@ -135,12 +136,12 @@ async fn a_host_that_takes_the_connection_and_says_nothing_is_a_timeout_and_one_
     drop(silent);
 }
 
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
+pub struct Authority {
+    pub issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params
@@ -151,12 +152,12 @@ impl Authority {
         }
     }
 
-    fn pem(&self) -> Vec<u8> {
+    pub fn pem(&self) -> Vec<u8> {
         self.issuer.pem().into_bytes()
     }
 
     /// Makes the server show a certificate of ours for these names.
-    async fn install(&self, server: &Server, names: &[&str], expired: bool) {
+    pub async fn install(&self, server: &Server, names: &[&str], expired: bool) {
         let mut params =
             CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>())
                 .unwrap();
@@ -177,14 +178,14 @@ impl Authority {
     }
 }
 
-fn write_key(path: &Path, pem: &str) {
+pub fn write_key(path: &Path, pem: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, pem).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Reloads and waits until new sessions see it.
-async fn reload(server: &Server) {
+pub async fn reload(server: &Server) {
     let asked = "SELECT extract(epoch FROM pg_conf_load_time())::float8";
     let before: f64 = server
         .session("postgres")
@@ -221,6 +222,7 @@ async fn k37_each_way_that_tls_fails_has_its_reason_and_pg_dump_trusts_the_same(
         tls: TlsMode::VerifyFull,
         ca_pem: Some(ours.pem()),
         ca_source: Some("Secret/ca, key ca.crt".into()),
+        demands: Demands::default(),
         ..server.target("postgres")
     };
     assert_eq!(reason(&target).await, Reason::ServerHasNoTls);
@@ -253,6 +255,7 @@ async fn k37_each_way_that_tls_fails_has_its_reason_and_pg_dump_trusts_the_same(
     let public = Target {
         ca_pem: None,
         ca_source: None,
+        demands: Demands::default(),
         ..target.clone()
     };
     assert_eq!(reason(&public).await, Reason::UntrustedIssuer);
@@ -308,7 +311,7 @@ async fn k37_each_way_that_tls_fails_has_its_reason_and_pg_dump_trusts_the_same(
 }
 
 /// pg_dump reaches the target with the files that we write for it.
-async fn dumps(server: &Server, target: &Target) {
+pub async fn dumps(server: &Server, target: &Target) {
     let tool = Programs::find(17, std::slice::from_ref(&server.bin))
         .await
         .unwrap();

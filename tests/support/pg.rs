@@ -146,6 +146,7 @@ impl Server {
             tls: TlsMode::Disable,
             ca_pem: None,
             ca_source: None,
+            demands: lifeboat::postgres::Demands::default(),
         }
     }
 
