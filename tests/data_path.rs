@@ -31,6 +31,8 @@ mod definitions;
 mod drills;
 #[path = "data_path/extensions.rs"]
 mod extensions;
+#[path = "support/fan.rs"]
+mod fan;
 #[path = "data_path/fields.rs"]
 mod fields;
 #[path = "data_path/generated.rs"]
@@ -53,6 +55,8 @@ mod lived_in;
 mod loads;
 #[path = "data_path/logins.rs"]
 mod logins;
+#[path = "data_path/lost_lines.rs"]
+mod lost_lines;
 #[path = "data_path/majors.rs"]
 mod majors;
 #[path = "data_path/migrates.rs"]
@@ -71,6 +75,10 @@ mod pgbouncer;
 mod pod;
 #[path = "data_path/pooled.rs"]
 mod pooled;
+#[path = "data_path/pooler_modes.rs"]
+mod pooler_modes;
+#[path = "support/poolers.rs"]
+mod poolers;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "data_path/rehearsals.rs"]
@@ -84,6 +92,8 @@ mod runs;
 mod s3_server;
 #[path = "data_path/sealed.rs"]
 mod sealed;
+#[path = "data_path/several_servers.rs"]
+mod several_servers;
 #[path = "data_path/shell.rs"]
 mod shell;
 #[path = "data_path/spoil_cases.rs"]

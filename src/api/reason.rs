@@ -107,8 +107,10 @@ reasons! {
     /// The connection was lost.
     ConnectionLost,
     // What the database says.
-    /// A pooler in transaction mode stands between.
+    /// A pooler in transaction or statement mode stands between.
     TransactionPooler,
+    /// Several servers answer behind the address of the database.
+    SeveralServers,
     /// The role may not read everything.
     PermissionDenied,
     /// Row-level security would hide rows.

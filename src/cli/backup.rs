@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::database::{DatabaseArgs, Scratch, explain, random_hex};
+use super::database::{DatabaseArgs, DeadlineArgs, Scratch, explain, random_hex};
 use super::store::StoreArg;
 use super::{CommandError, out};
 use crate::api::backup::BackupReason;
@@ -13,7 +13,7 @@ use crate::postgres::{LockPatience, shell_word};
 use crate::work::backup::{Identity, Plan, run as make};
 use crate::work::failure::Failure;
 use crate::work::progress::{Progress, Show};
-use crate::work::{clock, human, line_key, stopped};
+use crate::work::{clock, human, line_key};
 
 /// Arguments of `lifeboat backup`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +40,8 @@ pub struct Args {
     /// the backup lets go and tries again, and fails when that does not help. Default: it lets go too, but for the last try.
     #[arg(long, value_name = "DURATION", value_parser = super::duration)]
     max_blocking: Option<std::time::Duration>,
+    #[command(flatten)]
+    deadline: DeadlineArgs,
     /// Print the manifest as JSON instead of a summary.
     #[arg(long)]
     json: bool,
@@ -66,10 +68,8 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let progress = Progress::new(Show::Person);
     let began = Instant::now();
     let mut open = None;
-    let outcome = tokio::select! {
-        outcome = make(&plan, &progress, &mut open) => outcome.map_err(CommandError::from),
-        () = stopped() => Err("stopped; nothing was committed".into()),
-    };
+    let work = make(&plan, &progress, &mut open);
+    let outcome = args.deadline.within(work, "; nothing was committed").await;
     if let Some(writer) = open.take() {
         ObjectWriter::abort(writer).await;
     }

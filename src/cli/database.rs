@@ -1,12 +1,14 @@
 //! What commands that talk to a database share: how it is named, and where its password is put.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::CommandError;
 use crate::api::Reason;
+use crate::api::duration::parse_positive;
 use crate::postgres::Target;
 use crate::work::failure::Failure;
-use crate::work::random;
+use crate::work::{human, random, stopped};
 
 /// The database of a command.
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,34 @@ pub struct ProgramsArgs {
     /// major version, is looked for under /usr/lib/postgresql and its like, then on PATH.
     #[arg(long, value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
+}
+
+/// For how long a command may read from a database.
+#[derive(Debug, clap::Args)]
+pub struct DeadlineArgs {
+    /// End after so long, and let go of every lock: 45m, 2h, 1d.
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = parse_positive)]
+    deadline: Duration,
+}
+
+impl DeadlineArgs {
+    /// Does the work, until the time is over or this process is told to stop: then it says what is left of it.
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+        left: &str,
+    ) -> Result<T, CommandError> {
+        tokio::select! {
+            outcome = work => Ok(outcome?),
+            () = stopped() => Err(format!("stopped{left}").into()),
+            () = tokio::time::sleep(self.deadline) => Err(format!(
+                "{}: it took longer than {}{left}; --deadline allows it more",
+                Reason::DeadlineExceeded,
+                human::seconds(self.deadline.as_secs()),
+            )
+            .into()),
+        }
+    }
 }
 
 impl DatabaseArgs {

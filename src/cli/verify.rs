@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::backups::{self, Backup, Read};
-use super::database::{DatabaseArgs, Scratch, explain, random_hex};
+use super::database::{DatabaseArgs, DeadlineArgs, Scratch, explain, random_hex};
 use super::differences;
 use super::inspect::{read_contents, read_identity};
 use super::store::StoreArg;
@@ -15,9 +15,9 @@ use crate::manifest::Contents;
 use crate::objects::ObjectStore;
 use crate::postgres::LockPatience;
 use crate::postgres::compare::Comparison;
+use crate::work::human;
 use crate::work::progress::{Progress, Show};
 use crate::work::verify::{Subject, verify};
-use crate::work::{human, stopped};
 
 /// Arguments of `lifeboat verify`.
 #[derive(Debug, clap::Args)]
@@ -34,6 +34,8 @@ pub struct Args {
     database: DatabaseArgs,
     #[command(flatten)]
     accept: differences::AcceptArgs,
+    #[command(flatten)]
+    deadline: DeadlineArgs,
     /// Print JSON, with every difference.
     #[arg(long)]
     json: bool,
@@ -59,10 +61,8 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     };
     let progress = Progress::new(Show::Person);
     let accepted = args.accept.accepted();
-    let outcome = tokio::select! {
-        outcome = verify(&subject, &recorded, &accepted, &progress) => outcome.map_err(CommandError::from),
-        () = stopped() => Err("stopped".into()),
-    };
+    let work = verify(&subject, &recorded, &accepted, &progress);
+    let outcome = args.deadline.within(work, "").await;
     progress.finish();
     let comparison = outcome.map_err(|error| explain(error, &subject.target))?;
     if args.json {

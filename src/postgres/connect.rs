@@ -14,6 +14,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::at_once;
 use super::connect_error::{io_error, pg_error};
 use super::error::PgError;
 use super::target::Target;
@@ -214,7 +215,7 @@ pub(crate) async fn connect_with(
     application_name: &str,
     options: Option<&str>,
 ) -> Result<Connection, PgError> {
-    let attempt = establish(target, application_name, options);
+    let attempt = at_once::establish(target, application_name, options);
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(result) => result,
         Err(_) => Err(PgError::later(
@@ -224,7 +225,8 @@ pub(crate) async fn connect_with(
     }
 }
 
-async fn establish(
+/// One attempt, however long it takes.
+pub(super) async fn attempt(
     target: &Target,
     name: &str,
     options: Option<&str>,
@@ -286,6 +288,7 @@ async fn tcp(target: &Target) -> Result<TcpStream, PgError> {
             Ok(stream) => {
                 // Small questions and answers; ours to lose only latency, never data.
                 let _ = stream.set_nodelay(true);
+                super::keepalive::set(&stream);
                 return Ok(stream);
             }
             Err(error) => last = Some(error),

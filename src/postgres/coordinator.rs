@@ -14,6 +14,7 @@ use super::contention::Contention;
 use super::error::PgError;
 pub use super::locks::LockPatience;
 use super::locks::{self, Locked};
+use super::servers::{self, Who};
 use super::standby;
 use super::step::{Observer, Step};
 use super::target::Target;
@@ -63,11 +64,12 @@ impl Drop for Coordinator {
 
 impl Coordinator {
     /// Locks every table, takes and exports the snapshot, and reads the list again under it (G1).
-    /// The position is sampled before the first lock (G32).
+    /// The server is the one that was looked at before (`known`). The position is sampled before the first lock (G32).
     ///
     /// # Errors
-    /// `LockTimeout` naming who blocks, `SchemaTooBusy`, `PermissionDenied`, and those of connecting.
-    pub async fn begin(
+    /// `LockTimeout` naming who blocks, `SchemaTooBusy`, `PermissionDenied`, `SeveralServers`, and those of connecting.
+    pub async fn begin_on(
+        known: Option<&Who>,
         target: &Target,
         application_name: &str,
         contention: &mut Contention,
@@ -76,6 +78,7 @@ impl Coordinator {
         let patience = contention.patience();
         let connection = connect(target, application_name).await?;
         let monitor = connect(target, application_name).await?;
+        servers::one(target, known, &[&connection, &monitor]).await?;
         let server = Server::read(&monitor.client).await?;
         let mut base = server.base(&monitor.client).await;
         let (mut changed, begin) = (String::new(), server.begin_sql());

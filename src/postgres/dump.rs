@@ -289,7 +289,16 @@ fn judge(status: ExitStatus, words: &str, heard: &[String]) -> Result<DumpEnd, P
         }
         let timeout = words.contains("LOCK TABLE")
             && (words.contains("statement timeout") || words.contains("lock timeout"));
-        return Err(if timeout {
+        let elsewhere = words.contains("invalid snapshot identifier")
+            || (words.contains("snapshot") && words.contains("does not exist"));
+        return Err(if elsewhere {
+            PgError::later(
+                Reason::SeveralServers,
+                format!(
+                    "pg_dump does not find the snapshot: the address led it to another server than the one whose tables are locked. Give the address of one server ({said})"
+                ),
+            )
+        } else if timeout {
             PgError::later(
                 Reason::LockTimeout,
                 format!(

@@ -11,6 +11,7 @@ use tokio::process::{ChildStderr, Command};
 
 use super::demands::ChannelBinding;
 use super::error::PgError;
+use super::keepalive;
 use super::target::Target;
 use super::tls::trust_pem;
 use super::tools::MINIMAL_PATH;
@@ -70,6 +71,8 @@ impl Files {
             TlsMode::VerifyFull => "verify-full",
         };
         let port = target.port.to_string();
+        let [idle, interval] = [keepalive::IDLE, keepalive::INTERVAL].map(|n| n.to_string());
+        let (count, sent) = (keepalive::COUNT.to_string(), keepalive::SENT.to_string());
         let trust_text = files.trust.to_string_lossy().into_owned();
         let mut lines = vec![
             ("host", target.host.as_str()),
@@ -79,6 +82,10 @@ impl Files {
             ("sslmode", mode),
             ("gssencmode", "disable"),
             ("connect_timeout", "10"),
+            ("keepalives_idle", &idle),
+            ("keepalives_interval", &interval),
+            ("keepalives_count", &count),
+            ("tcp_user_timeout", &sent),
         ];
         let binding = target.demands.channel_binding;
         if binding != ChannelBinding::Prefer {

@@ -16,6 +16,7 @@
 //! Owns every SQL statement of Lifeboat. Must never change anything in the database that is backed up, wait for a lock
 //! longer than the server's own deadlock detector would (G8), or print a credential.
 
+mod at_once;
 pub mod blocking;
 pub mod break_glass;
 pub mod census;
@@ -45,6 +46,7 @@ mod extensions;
 mod facts;
 pub mod globals;
 pub mod judge;
+mod keepalive;
 pub mod left_out;
 mod libpq;
 mod line_sum;
@@ -77,6 +79,8 @@ mod scratch_memory;
 mod scratch_network;
 mod scratch_order;
 mod search_path;
+pub(crate) mod servers;
+mod session_key;
 mod sqlstate;
 mod standby;
 pub mod step;
@@ -86,6 +90,7 @@ pub mod toc;
 mod toc_entry;
 pub mod tools;
 pub mod uri;
+pub mod watchdog;
 pub(crate) mod who;
 pub mod witness;
 

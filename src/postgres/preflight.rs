@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use tokio_postgres::{Client, Row};
 
-use super::connect::connect;
 use super::error::PgError;
 use super::facts;
 use super::pooler::{self, Pooler};
 use super::privileges;
 use super::search_path;
+use super::servers::Who;
 use super::target::Target;
 use crate::api::Reason;
 use crate::api::backup_policy::DatabaseFacts;
@@ -41,6 +41,8 @@ pub struct Preflight {
     pub in_recovery: bool,
     /// What stands between.
     pub pooler: Pooler,
+    /// The server that answered all of our connections.
+    pub server: Who,
     /// What a restore by stock tools will stumble over, or what the application may, a sentence each with its cure; at most 22.
     pub warnings: Vec<String>,
 }
@@ -59,9 +61,8 @@ impl Preflight {
 /// The first thing that stands against a backup, with what mends it.
 pub async fn preflight(target: &Target, application_name: &str) -> Result<Preflight, PgError> {
     // The pooler first: through one in transaction mode no other answer can be trusted.
-    let pooler = pooler::detect(target, application_name).await?;
-    let connection = connect(target, application_name).await?;
-    let client = &connection.client;
+    let looked = pooler::look(target, application_name).await?;
+    let client = &looked.connection.client;
     let asked = "\
         BEGIN READ ONLY; SET LOCAL search_path = ''; SET LOCAL statement_timeout = '60s'; \
         SET LOCAL idle_in_transaction_session_timeout = '180s'; SET LOCAL TimeZone = 'UTC'";
@@ -74,7 +75,7 @@ pub async fn preflight(target: &Target, application_name: &str) -> Result<Prefli
         .await
         .map_err(|e| PgError::query("ask the server what it is", &e))?;
     let mut found =
-        read_facts(&row, pooler).map_err(|e| PgError::query("ask the server what it is", &e))?;
+        read_facts(&row, &looked).map_err(|e| PgError::query("ask the server what it is", &e))?;
     let major = found.facts.major;
     if !MAJORS.contains(&major) {
         return Err(PgError::never(
@@ -127,7 +128,7 @@ const FACTS: &str = "\
            (SELECT pg_catalog.array_agg(rolname::text) FROM pg_catalog.pg_roles WHERE rolname IN \
                ('rds_superuser', 'cloudsqlsuperuser', 'alloydbsuperuser', 'supabase_admin', 'neon_superuser', 'azure_pg_admin'))";
 
-fn read_facts(row: &Row, pooler: Pooler) -> Result<Preflight, tokio_postgres::Error> {
+fn read_facts(row: &Row, looked: &pooler::Found) -> Result<Preflight, tokio_postgres::Error> {
     let bytes: i64 = row.try_get(4)?;
     let mut extensions: Vec<String> = row.try_get::<_, Option<_>>(6)?.unwrap_or_default();
     extensions.truncate(MAX_EXTENSIONS);
@@ -146,7 +147,7 @@ fn read_facts(row: &Row, pooler: Pooler) -> Result<Preflight, tokio_postgres::Er
             extension_data: Vec::new(),
             not_dumped: Vec::new(),
             password_expires: None,
-            pooler: Some(pooler.as_str().to_owned()),
+            pooler: Some(looked.pooler.as_str().to_owned()),
         },
         version: row
             .try_get::<_, String>(1)?
@@ -158,7 +159,8 @@ fn read_facts(row: &Row, pooler: Pooler) -> Result<Preflight, tokio_postgres::Er
         database: row.try_get(3)?,
         bytes,
         in_recovery: row.try_get(5)?,
-        pooler,
+        pooler: looked.pooler,
+        server: looked.server.clone(),
         warnings: Vec::new(),
     })
 }

@@ -17,7 +17,7 @@ use crate::postgres::globals::Globals;
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
     Contention, Coordinator, DumpOrder, DumpProcess, Ended, Observer, Preflight, Print, Programs,
-    Step, TocParser, census, left_out, witness,
+    Step, TocParser, census, left_out, watchdog, witness,
 };
 
 /// Bytes read from pg_dump at once.
@@ -50,8 +50,14 @@ pub(super) async fn read(
     observer: &dyn Observer,
     open: &mut Open,
 ) -> Result<Attempt, Failure> {
-    let coordinator =
-        Coordinator::begin(&plan.target, &plan.application_name, contention, observer).await?;
+    let coordinator = Coordinator::begin_on(
+        Some(&found.server),
+        &plan.target,
+        &plan.application_name,
+        contention,
+        observer,
+    )
+    .await?;
     let pooled = found.pooler != Pooler::None;
     let print = Print::of_session(coordinator.client(), &found.encoding, pooled).await?;
     let heard = coordinator.heard();
@@ -95,6 +101,7 @@ pub(super) async fn read(
     let read = tokio::select! {
         both = both => both,
         lost = copying::watch(&coordinator, &underway, observer) => Err(lost.into()),
+        never = watchdog::stand_by(&coordinator, &plan.target, &plan.application_name) => match never {},
         waiter = blocking::watch(&coordinator, contention, locked, observer) => {
             coordinator.let_go().await;
             return Ok(Attempt::LetGo(waiter));

@@ -15,7 +15,7 @@ use crate::postgres::globals::roles_called;
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
     Contention, Coordinator, DumpOrder, DumpProcess, LockPatience, Observer, PgError, Print,
-    Programs, Target, Toc, TocParser, census, preflight, witness,
+    Programs, Target, Toc, TocParser, census, preflight, watchdog, witness,
 };
 
 /// Bytes read from pg_dump at once.
@@ -107,7 +107,8 @@ async fn begin(
     let found = preflight(&subject.target, &subject.application_name).await?;
     let tool = Programs::find(found.major(), &subject.postgres_folders).await?;
     let mut contention = Contention::new(subject.patience);
-    let coordinator = Coordinator::begin(
+    let coordinator = Coordinator::begin_on(
+        Some(&found.server),
         &subject.target,
         &subject.application_name,
         &mut contention,
@@ -117,7 +118,7 @@ async fn begin(
     let mut print = like.map_or_else(|| Print::plain(""), Print::of);
     print.encoding.clone_from(&found.encoding);
     let heard = coordinator.heard();
-    let toc = table_of_contents(&DumpOrder {
+    let order = DumpOrder {
         target: &subject.target,
         tool: &tool,
         snapshot: coordinator.snapshot(),
@@ -126,8 +127,11 @@ async fn begin(
         heard: &heard,
         print: &print,
         scratch: &subject.scratch,
-    })
-    .await?;
+    };
+    let toc = tokio::select! {
+        toc = table_of_contents(&order) => toc?,
+        never = watchdog::stand_by(&coordinator, &subject.target, &subject.application_name) => match never {},
+    };
     Ok((coordinator, toc))
 }
 

@@ -417,10 +417,10 @@ async fn each_answer_of_a_store_says_what_the_page_says() {
 /// A disk as a store: what is full is no failure of any kind.
 #[tokio::test]
 async fn a_full_disk_is_a_full_store() {
-    let Ok(full) = std::fs::metadata("/dev/full") else {
-        panic!("there is no /dev/full");
-    };
-    drop(full);
+    assert!(
+        std::path::Path::new("/dev/full").exists(),
+        "there is no /dev/full"
+    );
     let folder = tempfile::tempdir().unwrap();
     let store = Dir::new(folder.path());
     let upload = Upload {

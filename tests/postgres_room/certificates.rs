@@ -111,7 +111,8 @@ fn a_certificate_that_cannot_be_used_is_named_by_its_secret_and_key() {
     let (certificate, key) = issued(&authority, "app");
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
-    let cases: [(&[(&str, &str)], Reason, &str); 5] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], Reason, &'a str);
+    let cases: [Case<'_>; 5] = [
         (
             &[("tls.crt", &certificate)],
             Reason::KeyMissing,

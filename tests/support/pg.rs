@@ -29,8 +29,9 @@ pub fn with_extensions() -> PathBuf {
     programs("PG17_EXTENSIONS_ROOT", "pg17-extensions")
 }
 
-fn programs(variable: &str, name: &str) -> PathBuf {
-    let root = std::env::var_os(variable).map_or_else(
+/// The root folder that a variable names, or the one of that name where `make images` puts it.
+pub fn root(variable: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(
         || {
             let home =
                 || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
@@ -38,7 +39,11 @@ fn programs(variable: &str, name: &str) -> PathBuf {
             cache.join(format!("lifeboat/roots/{name}"))
         },
         PathBuf::from,
-    );
+    )
+}
+
+fn programs(variable: &str, name: &str) -> PathBuf {
+    let root = root(variable, name);
     let bin = root.join("host-bin");
     assert!(
         bin.join("postgres").exists(),

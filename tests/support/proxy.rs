@@ -30,6 +30,8 @@ pub enum Act {
     Cut,
     /// That direction takes no more, and nothing is closed.
     Hang,
+    /// No direction takes anything any more, and nobody is told when the other end goes.
+    Lose,
 }
 
 /// When a line is acted upon. Lines that it holds for are counted together, so that it also strikes
@@ -78,6 +80,14 @@ impl Rule {
         Self { once: true, ..self }
     }
 
+    /// Loses the line without a word instead of cutting it.
+    pub fn lost(self) -> Self {
+        Self {
+            act: Act::Lose,
+            ..self
+        }
+    }
+
     /// Stops the line instead of cutting it.
     pub fn hang(self) -> Self {
         Self {
@@ -105,6 +115,7 @@ struct Shared {
 struct Line {
     heard: Mutex<Heard>,
     cut: CancellationToken,
+    lost: CancellationToken,
 }
 
 /// The heads of a client's messages. A message begins where the client speaks after an answer.
@@ -196,6 +207,13 @@ impl Line {
         locked(&self.heard).of_this = 0;
     }
 
+    /// Never returns on a line that is lost.
+    async fn unless_lost(&self) {
+        if self.lost.is_cancelled() {
+            std::future::pending().await
+        }
+    }
+
     fn said(&self, words: &str) -> bool {
         words.is_empty() || locked(&self.heard).heads.contains(words)
     }
@@ -269,6 +287,7 @@ async fn pump(
             Way::Up => line.hear(&buffer[..read]),
             Way::Down => line.answered(),
         }
+        line.unless_lost().await;
         let (pass, act) = shared.judge(line, way, read);
         if to.write_all(&buffer[..pass]).await.is_err() {
             break;
@@ -280,7 +299,10 @@ async fn pump(
                 return;
             }
             Some(Act::Hang) => std::future::pending().await,
+            Some(Act::Lose) => line.lost.cancel(),
         }
+        line.unless_lost().await;
     }
+    line.unless_lost().await;
     let _ = to.shutdown().await;
 }

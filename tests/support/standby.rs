@@ -11,7 +11,7 @@ use crate::pg::{Server, free_port, run};
 /// Ends with the test.
 pub struct Standby {
     dir: TempDir,
-    port: u16,
+    pub port: u16,
     child: Child,
 }
 
@@ -30,7 +30,7 @@ impl Standby {
         let socket = format!("unix_socket_directories={}", dir.path().display());
         for setting in [
             &socket,
-            "listen_addresses=",
+            "listen_addresses=127.0.0.1",
             "fsync=off",
             "hot_standby_feedback=on",
             "cluster_name=replica",
