@@ -6,7 +6,7 @@ use std::time::Duration;
 use lifeboat::api::Reason;
 use lifeboat::objects::{Memory, ObjectStore};
 use lifeboat::postgres::pooler::Pooler as Between;
-use lifeboat::postgres::{Silent, Step, preflight};
+use lifeboat::postgres::{Step, preflight};
 use lifeboat::task::Retry;
 use lifeboat::work::backup::make;
 use rstest::rstest;
