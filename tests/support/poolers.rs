@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::pg::{free_port, run};
+use crate::pg::free_port;
 
 /// A suite of Debian with its versions.
 #[derive(Debug, Clone, Copy)]
 pub enum Suite {
     /// PgBouncer 1.18, pgpool-II 4.3.
     Bookworm,
-    /// PgBouncer 1.26, pgpool-II 4.7, Odyssey 1.5, pgagroal 2.1.
+    /// PgBouncer 1.26, pgpool-II 4.7, Odyssey 1.5.
     Forky,
 }
 
@@ -63,35 +63,6 @@ impl Pooler {
         );
         let mut command = Command::new(bin(Suite::Forky).join("odyssey"));
         command.arg(written(&dir, "odyssey.conf", &text));
-        Self::start(command, dir, port).await
-    }
-
-    /// pgagroal with a pipeline and so many connections.
-    pub async fn pgagroal(server: u16, pipeline: &str, size: usize) -> Self {
-        let (dir, port, bin) = (folder(), free_port(), bin(Suite::Forky));
-        let (at, users) = (dir.path().display(), dir.path().join("users"));
-        let admin = |words: &[&str]| {
-            let mut command = Command::new(bin.join("pgagroal-admin"));
-            run(command.env("HOME", dir.path()).args(words));
-        };
-        admin(&["-P", "Of-no-use-1!", "master-key"]);
-        let file = users.display().to_string();
-        admin(&[
-            "-f", &file, "-U", "postgres", "-P", "x1234567", "user", "add",
-        ]);
-        let text = format!(
-            "[pgagroal]\nhost = 127.0.0.1\nport = {port}\nlog_type = console\nmax_connections = {size}\npipeline = {pipeline}\n\
-             allow_unknown_users = off\nunix_socket_dir = {at}\npidfile = {at}/pid\n[primary]\nhost = 127.0.0.1\nport = {server}\n"
-        );
-        let mut command = Command::new(bin.join("pgagroal"));
-        command.env("HOME", dir.path());
-        command.arg("-c").arg(written(&dir, "pgagroal.conf", &text));
-        command
-            .arg("-a")
-            .arg(written(&dir, "hba", "host all all all trust\n"));
-        let limits = format!("postgres postgres {size} {size} {size}\n");
-        command.arg("-l").arg(written(&dir, "limits", &limits));
-        command.arg("-u").arg(users);
         Self::start(command, dir, port).await
     }
 
@@ -145,7 +116,7 @@ impl Pooler {
     }
 }
 
-/// It tells its children to end: those of pgagroal and pgpool-II are processes of their own.
+/// It tells its children to end: those of pgpool-II are processes of their own.
 impl Drop for Pooler {
     fn drop(&mut self) {
         let pid = self.child.id().to_string();
