@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::{CommandError, out};
 use crate::api::duration::parse_positive;
@@ -128,6 +128,8 @@ fn approval(
         metadata: ObjectMeta {
             name: Some(format!("{run_name}-{hash}")),
             namespace: run.namespace(),
+            // It is of no use when the run is gone, and goes with it.
+            owner_references: run.owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
         spec: MigrationApprovalSpec {

@@ -208,10 +208,10 @@ async fn fails_without_a_trace(stage: &Stage, observer: &dyn Observer) -> Failur
     failure
 }
 
-/// What pg_dump says once, on its own line, when it takes our snapshot.
-const PG_DUMP: &str = "SET TRANSACTION SNAPSHOT";
-/// What the coordinator says.
-const COORDINATOR: &str = "pg_export_snapshot";
+/// What pg_dump alone says, once, on its own line, before it takes our snapshot.
+const PG_DUMP: &str = "REPEATABLE READ, READ ONLY";
+/// What the coordinator alone says.
+const COORDINATOR: &str = "pg_snapshot_xip";
 
 #[rstest]
 #[case::before_its_first_row(0)]

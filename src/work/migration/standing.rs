@@ -165,6 +165,23 @@ fn failed(asked: &[Asked]) -> Option<String> {
     })
 }
 
+/// What of a definition is otherwise: whose it is, or how it is written, of which there are only fingerprints.
+fn differs(wanted: &[(Name, String)], found: &[(Name, String)]) -> String {
+    let owners = |all: &[(Name, String)]| {
+        let names: Vec<String> = all.iter().map(|(owner, _)| owner.display()).collect();
+        names.join(", ")
+    };
+    let same = |a: &[(Name, String)], b: &[(Name, String)]| {
+        a.len() == b.len()
+            && a.iter()
+                .all(|(_, print)| b.iter().any(|(_, other)| other == print))
+    };
+    match same(wanted, found) {
+        true => format!("belongs to {} instead of {}", owners(found), owners(wanted)),
+        false => "has another definition".to_owned(),
+    }
+}
+
 /// One sentence for each that is not as it should be.
 fn differences(
     touched: &[TouchedEntry],
@@ -185,9 +202,9 @@ fn differences(
             continue;
         }
         let what = match (wanted.is_empty(), found.is_empty()) {
-            (true, _) => "is there, and should not be",
-            (_, true) => "is missing",
-            _ => "is another",
+            (true, _) => "is there, and should not be".to_owned(),
+            (_, true) => "is missing".to_owned(),
+            _ => differs(wanted, found),
         };
         let schema = entry.namespace.display();
         let dot = if schema.is_empty() { "" } else { "." };
