@@ -142,13 +142,15 @@ async fn g1_a_truncate_later_than_pg_dumps_locks_waits_and_every_row_is_backed_u
         *running.lock().await = Some(truncate(&server).await);
     });
     let store: Arc<_> = direct(&minio);
-    let plan = plan(
+    let mut plan = plan(
         server.target("postgres"),
         17,
         store.clone(),
         FIRST,
         &scratch,
     );
+    // The last try stays, however long that takes on this machine (G9).
+    plan.patience.tries = 1;
     let made = make(&plan, &observer).await.unwrap();
     assert_eq!(made.counts.rows, 1000);
     let left = manifest(store.as_ref(), &made.prefix).await;

@@ -26,31 +26,41 @@ fn templated(story: &Story, template: &str) {
     ]);
 }
 
-/// K7, K10: a reason of its own while the pod waits, naming the image. A check needs no such image.
+/// K7, K10: a reason of its own while the pod waits, naming the image: on the policy before anything is due, and on a Backup. When the
+/// policy is mended the attempt that waits is given up, and the next one is made from what stands then.
 #[test]
-fn an_image_that_cannot_be_pulled_is_named() {
+fn an_image_that_cannot_be_pulled_is_named_and_mended() {
     let story = shop("image");
     templated(&story, r#"{"postgresImage":"localhost/no-such-image:1"}"#);
-    story.await_condition(
+    let names_it = |kind: &str, name: &str| {
+        let reason = "ImagePullFailed";
+        let object = story.await_condition(kind, name, "Reconciling", "True", reason, A_RUN);
+        let message = condition(&object, "Reconciling").unwrap()["message"].to_string();
+        assert!(message.contains("localhost/no-such-image:1"), "{message}");
+        assert_eq!(story.kstatus(&object), "InProgress", "{object}");
+    };
+    names_it("backuppolicies.lifeboat.dev", "shop");
+    story.apply(BY_HAND);
+    names_it("backups.lifeboat.dev", "by-hand");
+    let mended = r#"{"spec":{"template":null}}"#;
+    let patch = [
+        "patch",
         "backuppolicies.lifeboat.dev",
         "shop",
-        "Ready",
-        "True",
-        "",
-        A_RUN,
-    );
-    story.apply(BY_HAND);
-    let object = story.await_condition(
+        "--type=merge",
+        "--patch",
+        mended,
+    ];
+    story.kubectl(&patch);
+    let backup = story.await_condition(
         "backups.lifeboat.dev",
         "by-hand",
-        "Reconciling",
+        "Complete",
         "True",
-        "ImagePullFailed",
-        A_RUN,
+        "Succeeded",
+        2 * A_RUN,
     );
-    let message = condition(&object, "Reconciling").unwrap()["message"].to_string();
-    assert!(message.contains("localhost/no-such-image:1"), "{message}");
-    assert_eq!(story.kstatus(&object), "InProgress", "{object}");
+    assert_eq!(backup["status"]["attempt"], 2, "{backup}");
     story.end();
 }
 
