@@ -124,13 +124,16 @@ impl Case<'_> {
             JobState::Waiting { reason, why } => {
                 let mut until = later(job.created_at, START_DEADLINE);
                 let mut what = format!("the pod did not start within 15 minutes: {why}");
+                let mut given_up_for = never_started(*reason);
                 // What is wrong with it may be mended by now.
                 if self.made_otherwise(&status) {
                     until = self.now;
+                    // And so it is worth another try, whatever kept this one waiting.
+                    given_up_for = Reason::StartDeadlineExceeded;
                     what = format!("policy or store changed before the pod had started: {why}");
                 }
                 let given_up = GivenUp {
-                    reason: never_started(*reason).as_str().to_owned(),
+                    reason: given_up_for.as_str().to_owned(),
                     message: cut(&what),
                 };
                 let message = format!("attempt {attempt} is starting: {why}");

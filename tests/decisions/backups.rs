@@ -199,6 +199,7 @@ fn p6_a_job_that_is_gone_without_a_result_gets_no_other(#[case] state: Option<Jo
 /// What keeps a pod from starting may be mended in the policy: an image, a Secret's name. One that runs is left alone.
 #[rstest]
 #[case::waiting(waiting(), true)]
+#[case::for_an_image(JobState::Waiting { reason: Reason::ImagePullFailed, why: "no such image".to_owned() }, true)]
 #[case::running(running(), false)]
 fn k3_an_attempt_whose_pod_waits_is_given_up_when_its_policy_changes(
     #[case] state: JobState,
@@ -230,6 +231,9 @@ fn k3_an_attempt_whose_pod_waits_is_given_up_when_its_policy_changes(
             effects(&world.look(after(21))),
             [format!("delete Job {JOB}")]
         );
+        // Another attempt follows, made from what stands then.
+        let gone = world.look(after(22)).status;
+        assert_eq!(told(&gone.conditions, "Reconciling"), "True/Retrying");
     }
 }
 

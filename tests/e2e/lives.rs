@@ -60,7 +60,7 @@ fn an_image_that_cannot_be_pulled_is_named_and_mended() {
         "Succeeded",
         2 * A_RUN,
     );
-    assert_eq!(backup["status"]["attempt"], 2, "{backup}");
+    assert!(backup["status"]["attempt"].as_i64() >= Some(2), "{backup}");
     story.end();
 }
 
