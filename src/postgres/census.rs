@@ -1,8 +1,11 @@
 //! The census: what the catalogue says is there, and how many rows, under the dump's snapshot (G3). A witness beside the stream.
 
 use std::collections::HashMap;
+use std::pin::pin;
 
-use super::content::{self, Content, Generation, LineKey, Read, Rows};
+use futures::TryStreamExt;
+
+use super::content::{self, Content, LineKey, Rows};
 use super::coordinator::Coordinator;
 use super::counts;
 use super::error::PgError;
@@ -11,7 +14,7 @@ use super::left_out::left_out;
 use super::members::members;
 use super::money;
 use super::names::{raw_ident, text_of};
-use super::relations::{relations, why};
+use super::relations::{self, relations, why};
 use super::step::{Observer, Step};
 use crate::api::Reason;
 use crate::manifest::{
@@ -71,14 +74,8 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
         members: Some(members(client).await?),
         ..Contents::default()
     };
-    for (at, one) in found.into_iter().enumerate() {
-        let (rows, planned) = if one.kind == 'r' {
-            let counted = one.count(coordinator).await?;
-            coordinator.quiet()?;
-            counted
-        } else {
-            (None, true)
-        };
+    let counted = relations::count(coordinator, &found).await?;
+    for (at, (one, (rows, planned))) in found.into_iter().zip(counted).enumerate() {
         if let Some(why) = one.left_out {
             // An extension's table without rows loses nothing.
             if why == why::EXTENSION && rows == Some(0) {
@@ -174,15 +171,16 @@ impl Census {
         let encoding = settings.get("server_encoding").cloned();
         let encoding = encoding.unwrap_or_default();
         let recorded = like.map(recorded).unwrap_or_default();
-        let columns = content::columns(client, &encoding).await?;
+        let mut columns_of = content::columns(client, &encoding).await?;
         content::speak(client, &encoding).await?;
         if let Some(like) = like {
             money::speak(client, like).await?;
         }
         let total = rows_of(&contents);
         let mut done = 0_u64;
+        let (mut read, mut all) = (Vec::new(), Vec::new());
         for table in self.tables {
-            let mut columns = columns.get(&table.oid).cloned().unwrap_or_default();
+            let mut columns = columns_of.remove(&table.oid).unwrap_or_default();
             let relation = contents.relations.get(table.at);
             let was = relation.and_then(|r| recorded.get(&(&r.schema, &r.name)));
             if table.dumped && was.is_some_and(|was| was.hash.is_none()) {
@@ -193,69 +191,71 @@ impl Census {
                 let order: Vec<&Name> = was.columns.iter().flatten().chain(generated).collect();
                 columns.sort_by_key(|c| order.iter().position(|name| **name == c.name));
             }
-            let generated = columns.iter().filter(|c| c.generated == Generation::Stored);
-            let generated: Vec<Name> = generated.map(|c| c.name.clone()).collect();
             let (schema, name) = (text_of(&table.schema)?, text_of(&table.name)?);
-            let quoted = format!(
-                "{}.{}",
-                raw_ident(&schema, &encoding),
-                raw_ident(&name, &encoding)
-            );
             let rows = Rows {
-                table: &quoted,
-                columns: &columns,
-                filter: &table.filter,
+                table: format!(
+                    "{}.{}",
+                    raw_ident(&schema, &encoding),
+                    raw_ident(&name, &encoding)
+                ),
+                filter: table.filter.clone(),
                 keep: match relation.is_some_and(|r| r.extension.is_some()) {
                     true if like.is_some() => 2 * KEPT,
                     true => KEPT,
                     false => 0,
                 },
-                generated: table.planned && !generated.is_empty(),
+                generated: table.planned && !content::generated(&columns).is_empty(),
+                columns,
             };
-            let Read {
-                content: found,
-                lines,
-                whole,
-            } = content::hash(client, &rows, key).await?;
+            // Of a filtered one all rows are read too, right after it.
+            let unfiltered = (!rows.filter.is_empty()).then(|| Rows {
+                filter: String::new(),
+                keep: 0,
+                generated: false,
+                ..rows.clone()
+            });
+            all.push(rows);
+            all.extend(unfiltered);
+            read.push(table);
+        }
+        let mut streams = pin!(content::streams(client, all));
+        let mut next = async || {
+            let (rows, stream) = streams.try_next().await?.ok_or_else(none_left)?;
+            let read = content::hash(stream, &rows, key).await?;
             coordinator.quiet()?;
+            Ok((rows, read))
+        };
+        for table in read {
+            let (rows, found) = next().await?;
             let beyond = match table.filter.is_empty() {
                 true if table.dumped => None,
-                true => Some(found),
-                false => {
-                    let all = Rows {
-                        filter: "",
-                        keep: 0,
-                        generated: false,
-                        ..rows
-                    };
-                    let all = content::hash(client, &all, key).await?.content;
-                    coordinator.quiet()?;
-                    Some(all.without(found))
-                }
+                true => Some(found.content),
+                false => Some(next().await?.1.content.without(found.content)),
             };
             let Some(relation) = contents.relations.get_mut(table.at) else {
                 continue;
             };
-            witness(relation.rows, found, &quoted)?;
+            witness(relation.rows, found.content, &rows.table)?;
             let mut filtered = contents.beyond.iter_mut();
             let filtered =
                 filtered.find(|b| (&b.schema, &b.name) == (&relation.schema, &relation.name));
             if let Some((recorded, beyond)) = filtered.zip(beyond) {
-                witness(Some(recorded.rows), beyond, &quoted)?;
+                witness(Some(recorded.rows), beyond, &rows.table)?;
                 recorded.hash = Some(beyond.to_hex());
             }
             if !table.dumped {
                 continue;
             }
-            relation.columns = Some(content::dumped(&columns));
-            relation.bytes = i64::try_from(found.bytes).ok();
-            relation.hash = Some(found.to_hex());
-            relation.lines = lines;
+            relation.columns = Some(content::dumped(&rows.columns));
+            relation.bytes = i64::try_from(found.content.bytes).ok();
+            relation.hash = Some(found.content.to_hex());
+            relation.lines = found.lines;
+            let generated = content::generated(&rows.columns);
             relation.generated = (!generated.is_empty()).then(|| Generated {
                 columns: generated,
-                hash: whole.map(Content::to_hex),
+                hash: found.whole.map(Content::to_hex),
             });
-            done = done.saturating_add(found.rows);
+            done = done.saturating_add(found.content.rows);
             // Beside a dump it is the dump's own rows that are shown.
             if like.is_some() {
                 observer.rows(done, total);
@@ -264,7 +264,7 @@ impl Census {
         for (at, oid) in self.empty {
             if let Some(relation) = contents.relations.get_mut(at) {
                 let none = Content::default();
-                let columns = columns.get(&oid).map(Vec::as_slice);
+                let columns = columns_of.get(&oid).map(Vec::as_slice);
                 relation.columns = Some(content::dumped(columns.unwrap_or_default()));
                 relation.bytes = Some(0);
                 relation.hash = Some(none.to_hex());
@@ -285,6 +285,10 @@ impl Census {
         observer.reached(Step::Hashed).await;
         Ok(contents)
     }
+}
+
+fn none_left() -> PgError {
+    PgError::never(Reason::InternalError, "a table was not asked for its rows")
 }
 
 fn rows_of(contents: &Contents) -> u64 {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::pin::pin;
 
-use futures::TryStreamExt;
-use tokio_postgres::Client;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use tokio_postgres::{Client, CopyOutStream, Statement};
 
 use super::error::PgError;
 pub use super::line_sum::{Content, LineKey, LineSum};
@@ -45,6 +45,13 @@ pub enum Generation {
 pub fn dumped(columns: &[Column]) -> Vec<Name> {
     let written = columns.iter().filter(|c| c.generated == Generation::None);
     written.map(|c| c.name.clone()).collect()
+}
+
+/// The names of those whose values are computed and stored.
+#[must_use]
+pub fn generated(columns: &[Column]) -> Vec<Name> {
+    let stored = columns.iter().filter(|c| c.generated == Generation::Stored);
+    stored.map(|c| c.name.clone()).collect()
 }
 
 /// The columns of every table by the table's oid, in the order in which they are hashed: their own,
@@ -108,20 +115,20 @@ pub async fn speak(client: &Client, encoding: &str) -> Result<(), PgError> {
 
 /// A table as it is read: its columns, and a filter that only extensions have.
 #[derive(Debug, Clone)]
-pub struct Rows<'a> {
+pub struct Rows {
     /// Schema and name, quoted for a session in the server's own encoding.
-    pub table: &'a str,
+    pub table: String,
     /// In this order.
-    pub columns: &'a [Column],
+    pub columns: Vec<Column>,
     /// `WHERE …` of an extension, or empty.
-    pub filter: &'a str,
+    pub filter: String,
     /// Keep the hashes of the lines, unless there are more than so many.
     pub keep: usize,
     /// Read stored generated columns too, after the others.
     pub generated: bool,
 }
 
-impl Rows<'_> {
+impl Rows {
     fn quoted(&self, generation: Generation) -> Vec<&str> {
         let columns = self.columns.iter();
         let some = columns.filter(|c| c.generated == generation);
@@ -157,22 +164,57 @@ pub struct Read {
     pub whole: Option<Content>,
 }
 
+/// Statements that are prepared before the first is used.
+const PREPARED: usize = 32;
+/// Tables that the server is asked for at once: it sends the next as soon as one is read.
+const ASKED: usize = 2;
+
+/// Asks for the rows of one table after the other, in their order. Nobody waits for the way to the server and back, which with many
+/// small tables is most of the time in which their locks are held (G9). Each stream is read to its end before the next is taken.
+pub fn streams(
+    client: &Client,
+    tables: Vec<Rows>,
+) -> impl Stream<Item = Result<(Rows, CopyOutStream), PgError>> + '_ {
+    stream::iter(tables)
+        .map(move |rows| async move {
+            let statement = client.prepare(&rows.sql()).await;
+            (rows, statement)
+        })
+        .buffered(PREPARED)
+        .map(move |(rows, statement)| async move {
+            match copy_out(client, statement).await {
+                Ok(stream) => Ok((rows, stream)),
+                Err(error) => Err(failed(&rows.table, &error)),
+            }
+        })
+        .buffered(ASKED)
+}
+
+async fn copy_out(
+    client: &Client,
+    statement: Result<Statement, tokio_postgres::Error>,
+) -> Result<CopyOutStream, tokio_postgres::Error> {
+    client.copy_out(&statement?).await
+}
+
+fn failed(table: &str, error: &tokio_postgres::Error) -> PgError {
+    PgError::query(&format!("hash the rows of {table}"), error)
+}
+
 /// Reads every row and adds it up.
 ///
 /// # Errors
 /// Those of a query; `ConnectionLost` if the stream ends within a line.
-pub async fn hash(client: &Client, rows: &Rows<'_>, key: LineKey) -> Result<Read, PgError> {
-    let table = rows.table;
-    let failed =
-        |e: tokio_postgres::Error| PgError::query(&format!("hash the rows of {table}"), &e);
-    let mut stream = pin!(client.copy_out(&rows.sql()).await.map_err(failed)?);
+pub async fn hash(stream: CopyOutStream, rows: &Rows, key: LineKey) -> Result<Read, PgError> {
+    let table = &rows.table;
+    let mut stream = pin!(stream);
     let mut sum = LineSum::new(key);
     if rows.keep > 0 {
         sum = sum.keeping(rows.keep);
     }
     let mut whole = rows.generated.then(|| LineSum::new(key));
     let mut first = FirstColumns::new(rows.quoted(Generation::None).len());
-    while let Some(chunk) = stream.try_next().await.map_err(failed)? {
+    while let Some(chunk) = stream.try_next().await.map_err(|e| failed(table, &e))? {
         match &mut whole {
             Some(whole) => {
                 whole.push(&chunk);
@@ -205,9 +247,13 @@ pub async fn hash_large_objects(client: &Client, key: LineKey) -> Result<Content
     let failed = |e: tokio_postgres::Error| PgError::query("hash the large objects", &e);
     let mut total = Content::default();
     let mut last: Option<u32> = None;
+    let sql = "SELECT oid FROM pg_catalog.pg_largeobject_metadata WHERE $1::oid IS NULL OR oid > $1 ORDER BY oid LIMIT $2";
+    let numbers = client.prepare(sql).await.map_err(failed)?;
+    let sql = "SELECT pg_catalog.lo_get($1, $2, $3)";
+    let of = client.prepare(sql).await.map_err(failed)?;
     loop {
-        let sql = "SELECT oid FROM pg_catalog.pg_largeobject_metadata WHERE $1::oid IS NULL OR oid > $1 ORDER BY oid LIMIT $2";
-        let batch = client.query(sql, &[&last, &BATCH]).await.map_err(failed)?;
+        let batch = client.query(&numbers, &[&last, &BATCH]).await;
+        let batch = batch.map_err(failed)?;
         if batch.is_empty() {
             return Ok(total);
         }
@@ -218,8 +264,7 @@ pub async fn hash_large_objects(client: &Client, key: LineKey) -> Result<Content
             hasher.update(&oid.to_be_bytes());
             let (mut offset, mut bytes) = (0_i64, 0_u64);
             loop {
-                let sql = "SELECT pg_catalog.lo_get($1, $2, $3)";
-                let row = client.query_one(sql, &[&oid, &offset, &PIECE]).await;
+                let row = client.query_one(&of, &[&oid, &offset, &PIECE]).await;
                 let piece: Vec<u8> = row.and_then(|row| row.try_get(0)).map_err(failed)?;
                 hasher.update(&piece);
                 bytes = bytes.saturating_add(length(&piece));

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio_postgres::{Client, Row};
 
 use super::coordinator::Coordinator;
@@ -39,62 +39,106 @@ pub(super) struct Found {
 /// A number of rows, and whether a query on them could be planned.
 pub(super) type Counted = (Option<i64>, bool);
 
-impl Found {
-    /// Rows that the dump holds, or would hold; `None` where they cannot be read.
-    pub(super) async fn count(&self, coordinator: &Coordinator) -> Result<Counted, PgError> {
-        if self.left_out == Some(why::UNLOGGED) {
-            return Ok((None, true));
+/// Tables that are counted before the first answer has come.
+const ASKED: usize = 32;
+
+/// Rows of each that the dump holds, or would hold; `None` where they cannot be read, and of what is no table. Nobody waits for the
+/// way to the server and back, which with many small tables is most of the time in which their locks are held (G9).
+pub(super) async fn count(
+    coordinator: &Coordinator,
+    found: &[Found],
+) -> Result<Vec<Counted>, PgError> {
+    let none: Counted = (None, true);
+    let at_once = async |one: &Found| {
+        let Asked::AtOnce = one.asked() else {
+            return Ok(none);
+        };
+        let rows = one.count_where(coordinator, &one.filter).await?;
+        Ok::<_, PgError>((Some(rows), true))
+    };
+    let counted = stream::iter(found).map(at_once).buffered(ASKED);
+    let mut counted: Vec<Counted> = counted.try_collect().await?;
+    for (one, counted) in found.iter().zip(&mut counted) {
+        if let Asked::Alone = one.asked() {
+            *counted = one.count_or_read(coordinator).await?;
         }
-        let (rows, planned) = self.count_where(coordinator, &self.filter).await?;
-        Ok((Some(rows), planned))
+    }
+    coordinator.quiet()?;
+    Ok(counted)
+}
+
+/// How a relation is counted.
+enum Asked {
+    /// It has no rows, or they cannot be read.
+    Not,
+    /// Together with others.
+    AtOnce,
+    /// Behind a savepoint.
+    Alone,
+}
+
+impl Found {
+    fn asked(&self) -> Asked {
+        // A function of an index that leans on search_path fails when a query is planned, and not when COPY reads: what can be
+        // dumped is counted so too (G30).
+        let fallible = self.expressions && self.filter.is_empty();
+        match self.kind == 'r' && self.left_out != Some(why::UNLOGGED) {
+            false => Asked::Not,
+            true if fallible => Asked::Alone,
+            true => Asked::AtOnce,
+        }
     }
 
     /// All of its rows, whatever the extension's filter.
     pub(super) async fn count_all(&self, coordinator: &Coordinator) -> Result<i64, PgError> {
-        let (rows, _) = self.count_where(coordinator, "").await?;
-        Ok(rows)
+        self.count_where(coordinator, "").await
     }
 
-    async fn count_where(
-        &self,
-        coordinator: &Coordinator,
-        filter: &str,
-    ) -> Result<(i64, bool), PgError> {
+    async fn count_where(&self, coordinator: &Coordinator, filter: &str) -> Result<i64, PgError> {
+        let quoted = text_of(&self.quoted)?;
+        let counted = count_rows(coordinator.client(), &quoted, filter).await;
+        counted.map_err(|e| count_failed(&quoted, &e))
+    }
+
+    async fn count_or_read(&self, coordinator: &Coordinator) -> Result<Counted, PgError> {
         let client = coordinator.client();
         let quoted = text_of(&self.quoted)?;
-        let failed =
-            |e: tokio_postgres::Error| PgError::query(&format!("count the rows of {quoted}"), &e);
-        // A function of an index that leans on search_path fails when a query is planned, and not when COPY reads: what can be
-        // dumped is counted so too (G30).
-        let fallible = self.expressions && filter.is_empty();
-        if fallible {
-            let savepoint = "SAVEPOINT lifeboat_count";
-            client.batch_execute(savepoint).await.map_err(failed)?;
-        }
-        let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {quoted} {filter}");
-        let row = client.query_one(&sql, &[]).await;
-        let count = row.and_then(|row| row.try_get(0));
+        let failed = |e: tokio_postgres::Error| count_failed(&quoted, &e);
+        let savepoint = "SAVEPOINT lifeboat_count";
+        client.batch_execute(savepoint).await.map_err(failed)?;
         let refused = |e: &tokio_postgres::Error| {
             let code = e.code().map(|code| code.code());
-            fallible && code.is_some_and(|code| code.starts_with("42"))
+            code.is_some_and(|code| code.starts_with("42"))
         };
-        match count {
+        match count_rows(client, &quoted, "").await {
             Err(e) if refused(&e) => {
                 let back = "ROLLBACK TO lifeboat_count; RELEASE lifeboat_count";
                 client.batch_execute(back).await.map_err(failed)?;
                 let rows = lines(client, &quoted).await.map_err(failed)?;
-                Ok((rows, false))
+                Ok((Some(rows), false))
             }
             Err(e) => Err(failed(e)),
             Ok(rows) => {
-                if fallible {
-                    let release = "RELEASE lifeboat_count";
-                    client.batch_execute(release).await.map_err(failed)?;
-                }
-                Ok((rows, true))
+                let release = "RELEASE lifeboat_count";
+                client.batch_execute(release).await.map_err(failed)?;
+                Ok((Some(rows), true))
             }
         }
     }
+}
+
+/// In one message, so that the answers come in the order of the questions and the first error is the true one.
+async fn count_rows(
+    client: &Client,
+    quoted: &str,
+    filter: &str,
+) -> Result<i64, tokio_postgres::Error> {
+    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {quoted} {filter}");
+    client.query_typed_one(&sql, &[]).await?.try_get(0)
+}
+
+fn count_failed(quoted: &str, error: &tokio_postgres::Error) -> PgError {
+    PgError::query(&format!("count the rows of {quoted}"), error)
 }
 
 /// As many lines as COPY gives.
