@@ -11,6 +11,7 @@ use super::history::{Ended, failures, last_backup, newest, retried, running};
 use super::signals::{last_proven, recovery_point, signals};
 use super::validate::{Invalid, ValidPolicy};
 use super::{due, due::Owing};
+use crate::api::backup_policy::LastSkipped;
 use crate::api::condition::{Conditions, HEALTHY, READY, RECONCILING, STALLED, Truth, find};
 use crate::api::{Backup, BackupPolicy, BackupPolicyStatus, BackupStore, Reason, RestoreDrill};
 use crate::cluster::decision::{Decision, Next, Notice};
@@ -176,6 +177,10 @@ fn live(
         ended: ended.as_ref(),
         obstacle,
         owing: owing.as_ref(),
+        not_served: skipped
+            .as_ref()
+            .map(|skipped| &skipped.last)
+            .filter(|last| !valid.suspended && Some(last.time) >= last_schedule_time),
         health: &health,
         now,
     });
@@ -237,6 +242,8 @@ struct Truths<'a> {
     ended: Option<&'a Ended>,
     obstacle: Option<(Reason, String)>,
     owing: Option<&'a Owing>,
+    /// The newest due time, if nothing was started for it.
+    not_served: Option<&'a LastSkipped>,
     health: &'a Assessment,
     now: Timestamp,
 }
@@ -250,7 +257,14 @@ fn conditions(t: &Truths<'_>) -> Vec<Condition> {
         conditions.set(HEALTHY, healthy, why, message);
         return conditions.finish();
     }
-    let (truth, mut reason, mut message) = ready(t);
+    let (mut truth, mut reason, mut message) = ready(t);
+    let served = |time| t.ended.is_some_and(|e| e.complete && e.at > time);
+    let not_served = t.not_served.filter(|last| !served(last.time));
+    // What failed says more.
+    if let Some(last) = not_served.filter(|_| truth != Truth::False) {
+        (truth, reason) = (Truth::False, Reason::Skipped);
+        message = format!("the due time {} was skipped: {}", last.time, last.why);
+    }
     if let (Truth::True, Some(future)) = (truth, t.owing.and_then(|o| o.future)) {
         reason = Reason::FutureSchedule;
         message =

@@ -203,6 +203,8 @@ fn what_falls_due_during_a_run_waits_and_at_most_one_waits() {
     let waits = world.settle(at("2026-11-21T03:00:00Z")).status;
     assert_eq!(backups(&world), [DUE, "orders-20261121t0300z"]);
     assert_eq!(waits.running.unwrap().name, DUE);
+    let sound = ended(Some(TaskResult::succeeded("PostgreSQL 17.2")));
+    checked(&mut world, sound, at("2026-11-21T03:00:30Z"));
     let full = world.look(at("2026-11-21T04:00:00Z"));
     assert_eq!(backups(&world).len(), 2);
     assert_eq!(
@@ -214,11 +216,14 @@ fn what_falls_due_during_a_run_waits_and_at_most_one_waits() {
         at("2026-11-21T04:00:00Z")
     );
     assert_eq!(full.notices[0].reason, Reason::Skipped);
+    // Nobody has to read Events to see it, until something is started for a due time again.
+    assert_eq!(told(&full.status.conditions, "Ready"), "False/Skipped");
     // The run ends, the one that waited begins: the next due time waits again.
     world.0.backups[0] = lived(Some(ended(Some(success()))));
     world.0.backups[1].status = lived(Some(running())).status;
-    world.settle(at("2026-11-21T05:00:00Z"));
+    let again = world.settle(at("2026-11-21T05:00:00Z")).status;
     assert_eq!(backups(&world)[2], "orders-20261121t0500z");
+    assert_eq!(told(&again.conditions, "Ready"), "True/Succeeded");
 }
 
 /// What a person made takes no place in the line of due times.
