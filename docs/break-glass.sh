@@ -6,6 +6,10 @@ set -euo pipefail; shopt -s nullglob lastpipe; unset PGCLIENTENCODING; export PG
 [ $# = 3 ] || { echo "usage: $0 FOLDER AGE_KEY_FILE DATABASE_URI" >&2; exit 2; }
 key=$(realpath "$2") database=$3 failed=0; cd "$1"
 [ -f manifest.json ] || { echo "no manifest.json in $1: this is no backup" >&2; exit 1; }
+for program in psql pg_restore sha256sum $(compgen -G '*.age*' >/dev/null && echo age) $(compgen -G '*.zst*' >/dev/null && echo zstd); do
+  command -v "$program" >/dev/null || { echo "$program is not on this machine: install it, and begin again" >&2; failed=1; }
+done
+[ $failed = 0 ] || exit 1
 ask() { psql -XAtq -d "$database" -c "$1"; }
 [ "$(ask 'select count(*) from pg_stat_user_tables')" = 0 ] || { echo "the database is not there, or holds tables" >&2; exit 1; }
 with_lines() { # for psql: the lines of its standard input in the table `line`, then $1

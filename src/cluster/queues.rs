@@ -196,9 +196,15 @@ impl Queues {
         }
     }
 
-    /// A policy changed: itself, its unfinished backups, its drills, and the backup it wants tried again (K21).
+    /// A policy changed: itself, its store, through which a backup may have gone, its unfinished backups, its drills, and the backup
+    /// it wants tried again (K21).
     pub fn policy_changed(&self, caches: &Caches, policy: &Guarded<BackupPolicy>) {
         self.policy(policy);
+        if let Ok(readable) = &policy.0 {
+            let namespace = policy.namespace().unwrap_or_default();
+            let store = ObjectRef::new(&readable.spec.store_ref.name).within(&namespace);
+            let _ = self.stores.send(store);
+        }
         let status = policy.0.as_ref().ok().and_then(|p| p.status.as_ref());
         if let Some(again) = status.and_then(|s| s.retried.as_deref()) {
             let namespace = policy.namespace().unwrap_or_default();

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::validate::{Invalid, ValidStore};
+use crate::api::backup_store::UpkeepPlan;
 use crate::api::condition::{
     CONDITIONAL_WRITES, CREDENTIALS_VALID, Conditions, READY, RECONCILING, STALLED, Truth, WRITABLE,
 };
@@ -28,6 +29,8 @@ pub struct Observed {
     pub store: BackupStore,
     /// Its newest probe Job, by owner uid and task label.
     pub probe_job: Option<SeenJob>,
+    /// When a backup last went through it whole; only known while its last probe failed.
+    pub written_at: Option<Timestamp>,
     /// Its namespace is being deleted.
     pub namespace_terminating: bool,
 }
@@ -88,13 +91,20 @@ fn probe(
     settings: &Settings,
     now: Timestamp,
 ) -> Decision<BackupStoreStatus> {
+    // A backup that went through since says that the store is well again, so it is asked at once.
+    let failed = old.last_probe.as_ref().filter(|last| !last.succeeded);
+    let again = failed.is_some_and(|last| seen.written_at > Some(last.time));
+    let standing = old.next_probe.clone().map(|plan| UpkeepPlan {
+        at: if again { plan.at.min(now) } else { plan.at },
+        ..plan
+    });
     let upkeep = Upkeep {
         owner: [&valid.namespace, &valid.name],
         generation: valid.generation,
         requested_at: valid.requested_at.clone(),
         period: PERIOD,
         last: old.last_probe.as_ref(),
-        plan: old.next_probe.as_ref(),
+        plan: standing.as_ref(),
     };
     let round = upkeep.round(now);
     let job = probe_job(settings, &seen.store, &round.name);

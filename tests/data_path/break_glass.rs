@@ -248,6 +248,37 @@ async fn break_glass_names_another_encoding() {
     }
 }
 
+/// At 3 a.m. on a bare machine: what is missing is named, before anything is tried, and the key is not blamed for it.
+#[test]
+fn the_script_names_the_programs_that_are_missing() {
+    let (folder, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["manifest.json", "globals.sql.zst.age", "key"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    for (link, to) in [
+        ("bash", "/bin/bash"),
+        ("realpath", "/usr/bin/realpath"),
+        ("psql", "/bin/true"),
+        ("pg_restore", "/bin/true"),
+        ("sha256sum", "/bin/true"),
+    ] {
+        std::os::unix::fs::symlink(to, programs.path().join(link)).unwrap();
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/break-glass.sh");
+    let mut command = std::process::Command::new(script);
+    command.env("PATH", programs.path()).arg(folder.path());
+    command
+        .arg(folder.path().join("key"))
+        .arg("postgresql://nowhere");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "age is not on this machine: install it, and begin again\n\
+         zstd is not on this machine: install it, and begin again\n"
+    );
+}
+
 /// The documents say how long the script is that one reads first at 3 a.m.
 #[test]
 fn the_script_has_as_many_lines_as_its_page_says() {

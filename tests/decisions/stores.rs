@@ -153,3 +153,32 @@ fn what_is_being_deleted_is_left_alone(#[values(true, false)] namespace: bool) {
     assert_eq!(Some(&decision.status), world.status());
     assert_eq!(decision.next, Next::OnChange);
 }
+
+/// Probes of a store that was away come ever more rarely: a backup that went through meanwhile asks for one at once.
+#[test]
+fn a_backup_that_went_through_has_a_failed_store_probed_again_at_once() {
+    let mut world = probing(ended(Some(failure(Reason::StoreUnreachable, Retry::Later))));
+    let failed = world.settle(after(30)).status;
+    let later = failed.next_probe.clone().unwrap().at;
+    assert!(later > after(60), "{later}");
+    world.0.written_at = Some(after(20));
+    assert_eq!(
+        effects(&world.look(after(45))),
+        [""; 0],
+        "that was before the probe"
+    );
+    world.0.written_at = Some(after(40));
+    let again = world.look(after(50));
+    assert!(again.status.next_probe.as_ref().unwrap().at <= after(50));
+    assert!(
+        effects(&again)
+            .iter()
+            .any(|e| e.starts_with("create Job primary-probe-")),
+        "{:?}",
+        effects(&again)
+    );
+    world.0.probe_job.as_mut().unwrap().state = ended(Some(probed()));
+    let well = world.settle(after(60)).status;
+    assert_eq!(told(&well.conditions, "Ready"), "True/Succeeded");
+    assert!(well.next_probe.unwrap().at > after(3_600));
+}

@@ -93,6 +93,7 @@ impl StoreWorld {
         Self(store::decide::Observed {
             store: fixtures::store(),
             probe_job: None,
+            written_at: None,
             namespace_terminating: false,
         })
     }

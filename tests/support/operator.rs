@@ -160,6 +160,7 @@ impl Operator {
         let store = world.stores.cache.get(name)?.clone();
         let seen = store::decide::Observed {
             probe_job: newest_job(&world.jobs, "probe", &store.uid().unwrap_or_default()),
+            written_at: None,
             namespace_terminating: false,
             store,
         };
