@@ -229,6 +229,49 @@ mod tests {
 
     use super::*;
 
+    /// What a Backup's message tells to paste is read as what the task says.
+    #[rstest]
+    #[case(None, None, Addressing::Auto, "s3://shop/a/b")]
+    #[case(
+        Some("https://minio.example:9000"),
+        None,
+        Addressing::Path,
+        "s3://shop/a/b?endpoint=https://minio.example:9000&addressing=path"
+    )]
+    #[case(
+        None,
+        Some("eu-west-1"),
+        Addressing::VirtualHost,
+        "s3://shop/a/b?region=eu-west-1&addressing=virtualhost"
+    )]
+    fn the_location_of_a_task_is_read_as_it_was_written(
+        #[case] endpoint: Option<&str>,
+        #[case] region: Option<&str>,
+        #[case] addressing: Addressing,
+        #[case] want: &str,
+    ) {
+        let task = crate::task::StoreTask {
+            bucket: "shop".to_owned(),
+            prefix: "a/b".to_owned(),
+            region: region.map(str::to_owned),
+            endpoint: endpoint.map(str::to_owned),
+            addressing,
+            ca: None,
+            secret_name: String::new(),
+            dir: String::new(),
+            encryption: crate::api::backup_store::EncryptionMode::None,
+            recipients: Vec::new(),
+        };
+        assert_eq!(task.location(), want);
+        let Ok(Location::S3(bucket)) = Location::parse(want) else {
+            panic!("{want}");
+        };
+        assert_eq!(bucket.prefix, "a/b");
+        assert_eq!(bucket.endpoint.as_deref(), endpoint);
+        assert_eq!(bucket.region.as_deref(), region);
+        assert_eq!(bucket.addressing, addressing);
+    }
+
     #[test]
     fn a_bucket_with_everything_is_read() {
         let text = "s3://shop/a/b/?endpoint=https%3A%2F%2Fminio.example:9000&region=eu-west-1&addressing=path&ca=/ca.crt";

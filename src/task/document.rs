@@ -193,6 +193,35 @@ pub struct StoreTask {
     pub recipients: Vec<String>,
 }
 
+impl StoreTask {
+    /// As a person names it at a shell, with `--from`.
+    #[must_use]
+    pub fn location(&self) -> String {
+        let mut text = format!("s3://{}", self.bucket);
+        if !self.prefix.is_empty() {
+            text = format!("{text}/{}", self.prefix);
+        }
+        let addressing = match self.addressing {
+            Addressing::Auto => None,
+            Addressing::Path => Some("path"),
+            Addressing::VirtualHost => Some("virtualhost"),
+        };
+        let given = [
+            ("endpoint", self.endpoint.as_deref()),
+            ("region", self.region.as_deref()),
+            ("addressing", addressing),
+        ];
+        let given = given
+            .iter()
+            .filter_map(|(name, value)| Some((name, (*value)?)));
+        for (n, (name, value)) in given.enumerate() {
+            let sign = if n == 0 { '?' } else { '&' };
+            text = format!("{text}{sign}{name}={value}");
+        }
+        text
+    }
+}
+
 /// Why a task cannot be read or written.
 #[derive(Debug, Error)]
 pub enum TaskError {

@@ -42,7 +42,7 @@ use crate::codec::{Limits, Recipients};
 use crate::manifest::{FORMAT_VERSION, Manifest, Pin, PinHolder};
 use crate::objects::{ObjectStore, S3, probe};
 use crate::postgres::content::LineKey;
-use crate::postgres::{LockPatience, Target, preflight};
+use crate::postgres::{LockPatience, Target, preflight, shell_word};
 use crate::task::{
     BackupResult, BackupTask, CheckTask, PinTask, ProbeTask, StepTask, StoreTask, Task, TaskResult,
     Work,
@@ -132,7 +132,7 @@ async fn backup(
     let plan = plan(task, place)?;
     let progress = Progress::new(Show::Json);
     let manifest = backup::run(&plan, &progress, open).await?;
-    Ok(completed(&manifest))
+    Ok(completed(&task.store, &manifest))
 }
 
 fn plan(task: &BackupTask, place: &Place) -> Result<Plan, Failure> {
@@ -197,11 +197,15 @@ fn open_store_briefly(store: &StoreTask) -> Result<S3, Failure> {
     Ok(S3::from_task(store)?.patient(Duration::from_secs(60)))
 }
 
-fn completed(manifest: &Manifest) -> TaskResult {
+fn completed(store: &StoreTask, manifest: &Manifest) -> TaskResult {
     let counts = &manifest.counts;
     let left_out = match counts.left_out {
         0 => String::new(),
-        n => format!("; {n} left out, see `lifeboat inspect --identity`"),
+        n => format!(
+            "; {n} left out, see `lifeboat inspect --from {} {} --identity <the private key's file>`",
+            shell_word(&store.location()),
+            shell_word(&manifest.prefix)
+        ),
     };
     let mut result = TaskResult::succeeded(format!(
         "{} tables, {} rows{left_out}",

@@ -115,7 +115,7 @@ rules! {
     Lb406 "LB406" Block "a right that is too wide" "grant to the role that needs it; superuser work belongs outside migrations",
     Lb407 "LB407" Warn "code that the lint cannot read" "plain statements where it can be; else the rehearsal shows what it does",
     Lb408 "LB408" Block "a secret stands in the file" "set the secret outside: the file lies in Git, in the bucket and in logs",
-    Lb409 "LB409" Block "a comment that would switch rules off" "take it out; use spec.lint.acknowledge, which is reviewed",
+    Lb409 "LB409" Block "a comment that would switch rules off" "take it out; acknowledge the finding in spec.lint.acknowledge (--acknowledge at a shell), which is reviewed",
     Lb410 "LB410" Block "it cannot be read" "mend the file",
 }
 
