@@ -104,6 +104,7 @@ async fn without_an_identity_the_manifest_is_shown_and_with_it_the_tables() {
             types_of: Vec::new(),
         }],
         left_out: vec![LeftOut {
+            fingerprint: None,
             schema: name("ext"),
             name: name("lookup"),
             why: "an extension's own".to_owned(),

@@ -354,6 +354,9 @@ pub struct LeftOut {
     pub why: String,
     /// Rows that are not in the dump.
     pub rows: i64,
+    /// Of a comment, a hash of its text: the script of an extension may write the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// What is no loss: a restored index is a valid one, a tablespace is a place, and what every new database has is there again.

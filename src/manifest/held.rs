@@ -214,6 +214,10 @@ pub const CONTENTS_JSON: &[(&str, Held)] = &[
         Alone("only the source's catalogue could tell why"),
     ),
     (
+        "leftOut[].fingerprint",
+        Drill("the comment in the restored database"),
+    ),
+    (
         "leftOut[].rows",
         Here("relations[].rows, where none of its rows are in the dump"),
     ),

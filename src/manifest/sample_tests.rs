@@ -169,6 +169,7 @@ pub(crate) fn contents() -> Contents {
             config,
         ],
         left_out: vec![LeftOut {
+            fingerprint: None,
             schema: name("public"),
             name: name("lookup"),
             why: "extension table outside its configuration list".to_owned(),

@@ -90,6 +90,7 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
                     });
                 }
                 contents.left_out.push(LeftOut {
+                    fingerprint: None,
                     schema: one.schema.clone(),
                     name: one.name.clone(),
                     why: why.to_owned(),

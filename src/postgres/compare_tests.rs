@@ -7,6 +7,7 @@ use crate::manifest::LeftOut;
 
 fn left_out(name: &str) -> LeftOut {
     LeftOut {
+        fingerprint: None,
         schema: Name::default(),
         name: Name::Text(name.to_owned()),
         why: String::new(),

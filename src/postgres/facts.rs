@@ -149,7 +149,7 @@ pub(super) async fn hidden_options(client: &Client) -> Result<Vec<LeftOut>, PgEr
     let read = |row: &Row| {
         let (user, server): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         Ok(LeftOut {
-            schema: Name::Text(String::new()),
+ fingerprint: None,            schema: Name::Text(String::new()),
             name: Name::Text(format!("user mapping of {user} on {server}")),
             why: "its options, where it has any: only a superuser or the owner of the foreign server may read them".to_owned(),
             rows: 0,

@@ -23,7 +23,10 @@ fn reason(why: &str, relations: i64) -> String {
             "the index is not valid, as one is that CREATE INDEX CONCURRENTLY could not finish: pg_dump leaves it out".to_owned()
         }
         "changed" => {
-            "it is the system's own and was changed, or its comment was: pg_dump dumps nothing of it, and a restore has it as a new server has it".to_owned()
+            "it is the system's own and was changed: pg_dump dumps nothing of it, and a restore has it as a new server has it".to_owned()
+        }
+        "commented" => {
+            "its comment: it is the system's own, and pg_dump dumps nothing of it; a restore has it as a new server has it, unless the script of an extension writes it again".to_owned()
         }
         "comment" => {
             "its comment: pg_dump dumps none of what comes with something else, such as the rule of a view, a constraint that is inherited, the type of a table's rows".to_owned()
@@ -72,8 +75,10 @@ pub(super) async fn left_out(client: &Client) -> Result<Vec<LeftOut>, PgError> {
     let read = |row: &Row| {
         let (kind, name): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
         let (why, relations): (String, i64) = (row.try_get(2)?, row.try_get(3)?);
+        let fingerprint = row.try_get(4)?;
         let whole = [kind.as_bytes(), b" ", name.as_slice()].concat();
         Ok(LeftOut {
+            fingerprint,
             schema: Name::Text(String::new()),
             name: Name::from_bytes(&whole),
             why: reason(&why, relations),
@@ -85,6 +90,7 @@ pub(super) async fn left_out(client: &Client) -> Result<Vec<LeftOut>, PgError> {
     if found.len() > MOST {
         found.truncate(MOST);
         found.push(LeftOut {
+            fingerprint: None,
             schema: Name::Text(String::new()),
             name: Name::Text("more".to_owned()),
             why: format!("more than {MOST} objects of these kinds are in no dump"),

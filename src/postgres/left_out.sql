@@ -43,11 +43,15 @@ WITH s AS (
  UNION SELECT 'pg_catalog.pg_class'::regclass, x.oid FROM pg_catalog.pg_class x WHERE x.oid < 16384
     AND (x.relowner <> 10 OR x.relkind = 'r' AND x.reloptions IS NOT NULL)
  UNION SELECT 'pg_catalog.pg_namespace'::regclass, x.oid FROM s JOIN pg_catalog.pg_namespace x USING (oid) WHERE x.nspowner <> 10
+), commented (classid, objid) AS (
  -- Comments on the system's own, but for that on public, which a dump holds.
- UNION SELECT x.classoid, x.objoid FROM i, pg_catalog.pg_description x WHERE x.objoid < 16384 AND x.xmin::text::bigint > i.xid
+  SELECT x.classoid, x.objoid FROM i, pg_catalog.pg_description x WHERE x.objoid < 16384 AND x.xmin::text::bigint > i.xid
     AND (x.classoid, x.objoid) <> ('pg_catalog.pg_namespace'::regclass, 2200) AND x.classoid NOT IN ('pg_catalog.pg_extension'::regclass, 'pg_catalog.pg_largeobject'::regclass)
 ), f (classid, objid, why, relations) AS (
   SELECT classid, objid, 'changed', 0::bigint FROM changed WHERE (classid, objid) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
+  SELECT DISTINCT classid, objid, 'commented', 0::bigint FROM commented
+    WHERE (classid, objid) NOT IN (SELECT classid, objid FROM told UNION ALL SELECT classid, objid FROM changed)
  UNION ALL
   -- Comments on what comes with something else: the rule of a view, a constraint that is inherited, a partition's copy of a trigger,
   -- the type of a table's rows or of an array, the functions of a range.
@@ -114,14 +118,16 @@ WITH s AS (
   ) AS x(relations) WHERE t.spcname NOT IN ('pg_default', 'pg_global')
     AND (x.relations > 0 OR t.oid = (SELECT dattablespace FROM pg_catalog.pg_database WHERE datname = current_database()))
 )
-SELECT i.type, convert_to(i.identity, getdatabaseencoding()), f.why, f.relations
+SELECT i.type, convert_to(i.identity, getdatabaseencoding()), f.why, f.relations,
+  CASE f.why WHEN 'commented' THEN (SELECT left(encode(sha256(convert_to(string_agg(d.objsubid || ' ' || d.description, E'\n' ORDER BY d.objsubid), getdatabaseencoding())), 'hex'), 16)
+    FROM pg_catalog.pg_description d WHERE d.classoid = f.classid AND d.objoid = f.objid) END
 FROM f CROSS JOIN LATERAL pg_catalog.pg_identify_object(f.classid, f.objid, 0) AS i
 -- A child's column may be empty that its parent's may not: before 18 a dump does not say so.
-UNION ALL SELECT 'table column', convert_to(a.attrelid::regclass::text || '.' || a.attname::text, getdatabaseencoding()), 'nullable', 0
+UNION ALL SELECT 'table column', convert_to(a.attrelid::regclass::text || '.' || a.attname::text, getdatabaseencoding()), 'nullable', 0, NULL
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_inherits h ON h.inhrelid = a.attrelid JOIN pg_catalog.pg_attribute u ON u.attrelid = h.inhparent AND u.attname = a.attname
   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0 AND NOT a.attnotnull AND u.attnotnull
     AND current_setting('server_version_num')::int < 180000
     AND ('pg_catalog.pg_class'::regclass, a.attrelid) NOT IN (SELECT classid, objid FROM told)
-UNION ALL SELECT 'schema', 'public', 'dropped', 0 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')
-UNION ALL SELECT 'extension', 'plpgsql', 'dropped', 0 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'plpgsql')
+UNION ALL SELECT 'schema', 'public', 'dropped', 0, NULL WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')
+UNION ALL SELECT 'extension', 'plpgsql', 'dropped', 0, NULL WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'plpgsql')
 ORDER BY 3, 1, 2 LIMIT $1

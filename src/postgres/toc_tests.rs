@@ -139,6 +139,7 @@ fn each_table_of_the_census_stands_in_the_dump_or_among_what_was_left_out() {
     assert_eq!(error.reason(), Reason::DumpIncomplete);
     assert!(error.to_string().contains("public.queue"), "{error}");
     contents.left_out.push(LeftOut {
+        fingerprint: None,
         schema: name("public"),
         name: name("queue"),
         why: "extension".into(),

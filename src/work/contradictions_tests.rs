@@ -188,6 +188,7 @@ fn p10_a_lie_is_named(#[case] object: &str, #[case] change: Change) {
 
 fn left_out(whole: &mut Whole, text: &str) {
     whole.contents.left_out.push(crate::manifest::LeftOut {
+        fingerprint: None,
         schema: name(""),
         name: name(text),
         why: String::new(),

@@ -153,6 +153,7 @@ pub const OF_THE_CONTENTS: &[(&str, &str, Spoil)] = &[
     ("left out", "a table that is not", |b, c| {
         let table = table(&mut b.contents, c, |_| true).clone();
         b.contents.left_out.push(LeftOut {
+            fingerprint: None,
             schema: table.schema.clone(),
             name: table.name.clone(),
             why: "nobody knows".to_owned(),

@@ -226,6 +226,7 @@ pub const OF_WHAT_IS_LEFT_OUT: &[(&str, &str, Spoil)] = &[
             "function pg_catalog.other(integer)",
         ];
         b.contents.left_out.push(LeftOut {
+            fingerprint: None,
             schema: text(""),
             name: text(c.of::<&str>(&names)),
             why: "nobody knows".to_owned(),
@@ -254,6 +255,7 @@ pub const OF_WHAT_IS_LEFT_OUT: &[(&str, &str, Spoil)] = &[
             _ => ("shop", "orders"),
         };
         b.contents.left_out.push(LeftOut {
+            fingerprint: None,
             schema: text(left.0),
             name: text(left.1),
             why: "nobody knows".to_owned(),

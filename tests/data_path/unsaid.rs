@@ -175,3 +175,22 @@ async fn g3_what_is_left_of_things_that_are_gone_is_proven(
     let made = backup(major, &[], &format!("CREATE TABLE t (a int); {sql}")).await;
     proven(&drilled(&made, &[]).await);
 }
+
+/// G3: the script of an extension writes its comment again in a restore, so nothing is lost. Somebody else's is.
+#[rstest]
+#[case::as_the_script_writes_it("", true)]
+#[case::another("COMMENT ON FUNCTION pg_catalog.pg_backend_pid() IS 'mine';", false)]
+#[tokio::test(flavor = "multi_thread")]
+async fn g3_a_comment_on_the_systems_own_comes_back_if_an_extension_writes_it(
+    #[case] sql: &str,
+    #[case] whole: bool,
+    #[values(15, 17)] major: i32,
+) {
+    let sql = format!("CREATE TABLE t (a int); CREATE EXTENSION lifeboat_comments; {sql}");
+    let made = backup(major, &[], &sql).await;
+    let proof = drilled(&made, &[]).await;
+    match whole {
+        true => proven(&proof),
+        false => not_proven(&proof, &["function pg_backend_pid()"]),
+    }
+}

@@ -215,6 +215,7 @@ fn contents() -> impl Strategy<Value = Contents> {
     let source = (text(), any::<u16>()).prop_map(|(host, port)| Source { host, port });
     let left_out =
         (name(), name(), text(), any::<i64>()).prop_map(|(schema, name, why, rows)| LeftOut {
+            fingerprint: None,
             schema,
             name,
             why,
