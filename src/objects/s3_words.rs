@@ -223,9 +223,14 @@ impl Context<'_> {
 /// Who asks, and when by the store's clock.
 fn of_keys(refusal: &Refusal<'_>, said: &str) -> Option<(Reason, String)> {
     let what = match (refusal.code, refusal.status) {
-        ("InvalidAccessKeyId" | "UnrecognizedClientException" | "NotSignedUp", _) | ("", 401) => {
-            "the store does not know the access key"
-        }
+        (
+            "InvalidAccessKeyId"
+            | "UnrecognizedClientException"
+            | "NotSignedUp"
+            | "XAdminUserNotFound",
+            _,
+        )
+        | ("", 401) => "the store does not know the access key",
         ("SignatureDoesNotMatch", _) => {
             "the secret access key does not belong to the access key, or the request was changed on its way"
         }

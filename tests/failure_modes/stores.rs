@@ -157,6 +157,15 @@ fn rows() -> Vec<Row> {
             ..ROW
         },
         Row {
+            status: 404,
+            code: "XAdminUserNotFound",
+            message: "No user exists with the provided access key ID.",
+            who: "versitygw",
+            reason: Reason::StoreCredentialsInvalid,
+            says: "the store does not know the access key (XAdminUserNotFound: No user exists with the provided access key ID.)",
+            ..ROW
+        },
+        Row {
             status: 403,
             code: "SignatureDoesNotMatch",
             message: "Check your key and signing method.",
