@@ -79,6 +79,7 @@ mod pooled;
 mod pooler_modes;
 #[path = "support/poolers.rs"]
 mod poolers;
+#[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "data_path/rehearsals.rs"]

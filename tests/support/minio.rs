@@ -1,7 +1,7 @@
 //! A real MinIO of the test's own, with one bucket, `shop`. Needs its binary: `make tools`, or `MINIO` naming one.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,8 +32,10 @@ impl Drop for Minio {
     }
 }
 
-fn binary() -> PathBuf {
-    if let Some(named) = std::env::var_os("MINIO") {
+/// A program that `dev/tools/build` made, or the one that a variable names.
+pub fn built(family: &str) -> PathBuf {
+    let variable = family.to_uppercase();
+    if let Some(named) = std::env::var_os(&variable) {
         return PathBuf::from(named);
     }
     let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
@@ -46,16 +48,16 @@ fn binary() -> PathBuf {
         .unwrap_or_default();
     found.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("minio-") && path.join("minio").is_file()
+        name.starts_with(&format!("{family}-")) && path.join(family).is_file()
     });
     found.sort();
     let newest = found.pop().unwrap_or_else(|| {
         panic!(
-            "no minio-*/minio in {}: run `make tools`, or name one in MINIO",
+            "no {family}-*/{family} in {}: run `make tools`, or name one in {variable}",
             bin.display()
         )
     });
-    newest.join("minio")
+    newest.join(family)
 }
 
 /// Starts one and waits until it answers.
@@ -96,7 +98,7 @@ fn launch(tls: Option<[&str; 3]>) -> Minio {
         };
         std::fs::write(place.join(name), pem).unwrap();
     }
-    let child = Command::new(binary())
+    let child = Command::new(built("minio"))
         .args(["server", "--quiet", "--address", &address.to_string()])
         .arg("--certs-dir")
         .arg(&certificates)
@@ -147,47 +149,57 @@ impl Minio {
 
     /// A task for its bucket, with the Secret as a folder.
     pub fn task(&self, id: &str, secret: &str) -> StoreTask {
-        let dir = self
-            .folder
-            .path()
-            .join(format!("secret-{id}-{}", secret.len()));
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("access-key-id"), id).unwrap();
-        std::fs::write(dir.join("secret-access-key"), secret).unwrap();
         StoreTask {
-            bucket: "shop".to_owned(),
-            prefix: PREFIX.to_owned(),
-            region: None,
-            endpoint: Some(self.endpoint.clone()),
-            addressing: Addressing::Auto,
             ca: self.ca().exists().then(|| CaTask {
                 source: "Secret/store-ca".to_owned(),
                 dir: self.folder.path().to_str().unwrap().to_owned(),
                 key: "ca.crt".to_owned(),
             }),
-            secret_name: "s3-write".to_owned(),
-            dir: dir.to_str().unwrap().to_owned(),
-            encryption: EncryptionMode::None,
-            recipients: Vec::new(),
+            ..task(self.folder.path(), &self.endpoint, id, secret)
         }
     }
 
-    /// Multipart uploads that nobody completed or aborted. MinIO tells of them only by the whole key.
+    /// Multipart uploads of a key that nobody completed or aborted.
     pub async fn open_uploads(&self, key: &str) -> usize {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new(USER, PASSWORD, None, None, "test"))
-            .endpoint_url(&self.endpoint)
-            .force_path_style(true)
-            .build();
-        let answer = aws_sdk_s3::Client::from_conf(config)
-            .list_multipart_uploads()
-            .bucket("shop")
-            .prefix(format!("{PREFIX}/{key}"))
-            .send()
-            .await
-            .unwrap();
-        answer.uploads().len()
+        open_uploads(&self.endpoint, key).await
     }
+}
+
+/// A task for the bucket of a server of ours, with the Secret as a folder.
+pub fn task(folder: &Path, endpoint: &str, id: &str, secret: &str) -> StoreTask {
+    let dir = folder.join(format!("secret-{id}-{}", secret.len()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("access-key-id"), id).unwrap();
+    std::fs::write(dir.join("secret-access-key"), secret).unwrap();
+    StoreTask {
+        bucket: "shop".to_owned(),
+        prefix: PREFIX.to_owned(),
+        region: None,
+        endpoint: Some(endpoint.to_owned()),
+        addressing: Addressing::Auto,
+        ca: None,
+        secret_name: "s3-write".to_owned(),
+        dir: dir.to_str().unwrap().to_owned(),
+        encryption: EncryptionMode::None,
+        recipients: Vec::new(),
+    }
+}
+
+/// Multipart uploads of a key that nobody completed or aborted. MinIO tells of them only by the whole key.
+pub async fn open_uploads(endpoint: &str, key: &str) -> usize {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new(USER, PASSWORD, None, None, "test"))
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .build();
+    let answer = aws_sdk_s3::Client::from_conf(config)
+        .list_multipart_uploads()
+        .bucket("shop")
+        .prefix(format!("{PREFIX}/{key}"))
+        .send()
+        .await
+        .unwrap();
+    answer.uploads().len()
 }

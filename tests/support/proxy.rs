@@ -1,4 +1,4 @@
-//! A TCP proxy in this process that cuts or stops lines, at a byte of a direction or at a message of the client.
+//! A TCP proxy in this process that cuts, stops or spoils lines, at a byte of a direction or at a message of the client.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub enum Act {
     Hang,
     /// No direction takes anything any more, and nobody is told when the other end goes.
     Lose,
+    /// One bit of the next byte is another.
+    Flip,
 }
 
 /// When a line is acted upon. Lines that it holds for are counted together, so that it also strikes
@@ -67,6 +69,14 @@ impl Rule {
         Self {
             way: Way::Down,
             ..Self::cut_at(said)
+        }
+    }
+
+    /// Once flips a bit of what the client says.
+    pub fn flip_at(said: &str) -> Self {
+        Self {
+            act: Act::Flip,
+            ..Self::cut_at(said).once()
         }
     }
 
@@ -288,12 +298,16 @@ async fn pump(
             Way::Down => line.answered(),
         }
         line.unless_lost().await;
-        let (pass, act) = shared.judge(line, way, read);
+        let (mut pass, act) = shared.judge(line, way, read);
+        if act == Some(Act::Flip) {
+            buffer[pass] ^= 1;
+            pass = read;
+        }
         if to.write_all(&buffer[..pass]).await.is_err() {
             break;
         }
         match act {
-            None => {}
+            None | Some(Act::Flip) => {}
             Some(Act::Cut) => {
                 line.cut.cancel();
                 return;
