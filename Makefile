@@ -1,6 +1,6 @@
 # `make help` lists what there is. Everything is a short call of a script in dev/, where the reasons are told.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast test-majors lint-table lint-corpus soak sweep-extensions sweep-regress sweep-schemas verify image images bench cluster cluster-down tools
+.PHONY: help demo demo-down test test-fast test-majors lint-table lint-corpus soak sweep-extensions sweep-regress sweep-schemas matrix verify image images bench cluster cluster-down tools
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -60,3 +60,6 @@ sweep-regress: ## PostgreSQL's own regression database, likewise (not in CI)
 
 sweep-schemas: ## public schemas from SCHEMAS=<folder>, likewise (not in CI); dev/sweep/schemas.txt names them
 	dev/sweep/schemas "$(SCHEMAS)"
+
+matrix: ## Lifeboat against every S3 server that a public registry has (half an hour; not in CI): writes docs/stores.md
+	dev/matrix/stores
