@@ -191,6 +191,6 @@ async fn g3_a_comment_on_the_systems_own_comes_back_if_an_extension_writes_it(
     let proof = drilled(&made, &[]).await;
     match whole {
         true => proven(&proof),
-        false => not_proven(&proof, &["function pg_backend_pid()"]),
+        false => not_proven(&proof, &["function pg_catalog.pg_backend_pid()"]),
     }
 }
