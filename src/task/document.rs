@@ -68,7 +68,7 @@ pub struct BackupTask {
     pub backup: String,
     /// Name of the policy.
     pub policy: String,
-    /// Uid of the policy, part of `application_name` (G10).
+    /// Uid of the policy.
     pub policy_uid: String,
     /// Number of the attempt, from 1.
     pub attempt: i32,

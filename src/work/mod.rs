@@ -42,6 +42,7 @@ use crate::codec::{Limits, Recipients};
 use crate::manifest::{FORMAT_VERSION, Manifest, Pin, PinHolder};
 use crate::objects::{ObjectStore, S3, probe};
 use crate::postgres::content::LineKey;
+use crate::postgres::who::backup_sessions;
 use crate::postgres::{LockPatience, Target, preflight, shell_word};
 use crate::task::{
     BackupResult, BackupTask, CheckTask, PinTask, ProbeTask, StepTask, StoreTask, Task, TaskResult,
@@ -136,12 +137,6 @@ async fn backup(
 }
 
 fn plan(task: &BackupTask, place: &Place) -> Result<Plan, Failure> {
-    let hex: String = place
-        .pod_uid
-        .chars()
-        .filter(char::is_ascii_hexdigit)
-        .take(12)
-        .collect();
     let line_key = match task.content_hash {
         true => Some(line_key().map_err(|e| Failure::Internal(e.to_string()))?),
         false => None,
@@ -169,7 +164,7 @@ fn plan(task: &BackupTask, place: &Place) -> Result<Plan, Failure> {
             max_blocking: task.max_blocking_seconds.map(Duration::from_secs),
             ..LockPatience::default()
         },
-        application_name: format!("lifeboat/{}/{hex}", task.policy_uid),
+        application_name: backup_sessions(&place.pod_uid, &task.namespace, &task.backup),
     })
 }
 

@@ -206,8 +206,8 @@ async fn m17_a_dump_at_work_blocks(#[values(15, 17)] major: i32) {
     let waits =
         "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass)";
     until(&database, waits).await;
-    let _ours = reader(&server, "shop", "lifeboat/uid/1").await;
-    let _second = reader(&server, "shop", "lifeboat/uid/1").await;
+    let _ours = reader(&server, "shop", "lifeboat/7b7b7b7b0000/shop/shop-1").await;
+    let _second = reader(&server, "shop", "lifeboat/7b7b7b7b0000/shop/shop-1").await;
     let _resting = connect(&server.target("shop"), "lifeboat/uid/2")
         .await
         .unwrap();
@@ -222,7 +222,7 @@ async fn m17_a_dump_at_work_blocks(#[values(15, 17)] major: i32) {
         dumps[0],
         What::Dump,
         Level::Blocks,
-        &["lifeboat/uid/1 (pid ", ", "],
+        &["Backup shop/shop-1 (pid ", ", "],
     );
     is(dumps[1], What::Dump, Level::Blocks, &["pg_dump (pid "]);
     let old: Vec<&Finding> = seen

@@ -143,8 +143,9 @@ fn of_sessions(sessions: &[Session], role: &str, bounds: &Bounds) -> Vec<Finding
     }
     found.extend(dumps.into_iter().map(|(name, pids)| {
         let text = format!(
-            "{name} (pid {}) is at work in this database: CREATE INDEX CONCURRENTLY waits for its snapshot, \
+            "{} (pid {}) is at work in this database: CREATE INDEX CONCURRENTLY waits for its snapshot, \
              and it would wait for the locks of a migration; let it end",
+            who::application(name),
             pids.join(", ")
         );
         Finding::new(What::Dump, Level::Blocks, text)
