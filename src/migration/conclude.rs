@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::after::{refused, stands};
+use super::conditions::tried_in_vain;
 use super::decide::{Case, is_unsettled};
 use super::read;
 use super::run::words;
@@ -371,19 +372,17 @@ impl Case<'_> {
     ) -> Decision<MigrationRunStatus> {
         let attempts = Self::attempts(&old);
         let failed = attempts.failed.saturating_add(1);
-        let status = MigrationRunStatus {
+        let at = later(self.now, if failed == 1 { MINUTE } else { MINUTE * 5 });
+        let mut status = MigrationRunStatus {
             attempts: Some(MigrationAttempts { failed, ..attempts }),
+            next_attempt_at: Some(at),
             ..old
         };
         let message = format!("{}: {}", words(step), ended.message);
         if ended.retry == Retry::Never || failed >= MAX_FAILED {
             return self.fail(status, Some(stage), ended.reason, &message);
         }
-        let at = later(self.now, if failed == 1 { MINUTE } else { MINUTE * 5 });
-        let status = MigrationRunStatus {
-            next_attempt_at: Some(at),
-            ..status
-        };
+        tried_in_vain(&mut status.conditions, stage, ended.reason, &message);
         Decision {
             notices: vec![Notice::warning(ended.reason, message.clone())],
             ..self.retries(status, at, &message)

@@ -1,6 +1,7 @@
 //! The conditions of a run (K30), and how it ends. Pure.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::decide::Case;
 use super::read;
@@ -193,7 +194,10 @@ impl Case<'_> {
                     };
                     conditions.set(type_, truth, reason, why);
                 }
-                _ => conditions.set(type_, truth, reason, cut(&why)),
+                _ => match in_vain(&status, type_).filter(|_| reason == Reason::Pending) {
+                    Some((reason, why)) => conditions.set(type_, Truth::Unknown, reason, why),
+                    None => conditions.set(type_, truth, reason, cut(&why)),
+                },
             }
         }
         MigrationRunStatus {
@@ -264,11 +268,13 @@ impl Case<'_> {
             // A proven backup that is fresh enough is taken again, with what is mended now.
             let rehearsal = status.rehearsal.as_ref();
             let failed = rehearsal.is_some_and(|r| r.result == Verdict::Failed);
-            let stale = match failed || reason == Reason::NotAsRehearsed {
-                true => {
+            let stale = match reason {
+                // The rehearsal has the rights that production has, whatever the backup has.
+                Reason::PermissionDenied => " A right that is given now needs no new backup.",
+                reason if failed || reason == Reason::NotAsRehearsed => {
                     " With `spec.gate.dataAfter`, the time when that was mended, it is rehearsed on a younger backup."
                 }
-                false => "",
+                _ => "",
             };
             format!(
                 "Nothing was applied. Mend what is named, delete this MigrationRun and create it again.{stale}"
@@ -301,6 +307,32 @@ fn sentence(first: &str, second: &str) -> String {
 }
 
 type Told = (Truth, Reason, String);
+
+/// Writes into a gate that is not passed why its last Job came to nothing: there it stands while the next one is at work, when Ready
+/// tells of that.
+pub(super) fn tried_in_vain(
+    conditions: &mut [Condition],
+    stage: &str,
+    reason: Reason,
+    message: &str,
+) {
+    let mut gates = conditions.iter_mut().filter(|c| c.type_ == stage);
+    let gate = gates.find(|c| c.status == Truth::Unknown.as_str());
+    if let Some(gate) = gate {
+        reason.as_str().clone_into(&mut gate.reason);
+        gate.message = cut(&format!("not yet; the last try: {message}"));
+    }
+}
+
+/// Why the last Job of a gate came to nothing, as its condition has it, until another did better.
+fn in_vain(status: &MigrationRunStatus, type_: &str) -> Option<(Reason, String)> {
+    let failed = status.attempts.is_some_and(|a| a.failed > 0);
+    let gate =
+        find(&status.conditions, type_).filter(|c| failed && c.status == Truth::Unknown.as_str());
+    let reason = Reason::parse(&gate?.reason)?;
+    let said = reason != Reason::Pending && [PLANNED, REHEARSED].contains(&type_);
+    said.then(|| (reason, gate.map(|c| c.message.clone()).unwrap_or_default()))
+}
 
 fn not_yet(why: &str) -> Told {
     (Truth::Unknown, Reason::Pending, why.to_owned())

@@ -134,14 +134,14 @@ fn a_drill_or_backup_of_somebody_else_in_the_way_is_not_taken() {
     Verdict::Inconclusive,
     Reason::NoRoom,
     Retry::Later,
-    "Unknown/Pending",
+    "Unknown/NoRoom",
     false
 )]
 #[case::contradiction(
     Verdict::Passed,
     Reason::StatementFailed,
     Retry::Never,
-    "Unknown/Pending",
+    "Unknown/ProtocolError",
     false
 )]
 fn a_rehearsal_that_did_not_go_well_applies_nothing(

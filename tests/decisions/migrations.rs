@@ -205,6 +205,30 @@ fn what_is_missing_holds_and_then_it_goes_on(
     assert_eq!(world.running().step, MigrationStep::Plan);
 }
 
+/// The store is away for a while: the gate says so as long as nobody has done better, whatever Ready says.
+#[test]
+fn why_a_rehearsal_came_to_nothing_stands_in_its_condition() {
+    let mut world = RunWorld::new();
+    world.settle(now());
+    world.ends(10, Some(planned()));
+    assert_eq!(world.job(), "index-rehearse-1");
+    world.ends(20, Some(failure(Reason::ConnectionRefused, Retry::Later)));
+    for time in [21, 40, 81] {
+        world.settle(after(time));
+        assert_eq!(gates(&world)[2], "Unknown/ConnectionRefused", "{time}");
+        let status = world.status().unwrap();
+        let gate = status.conditions.iter().find(|c| c.type_ == "Rehearsed");
+        let said = &gate.unwrap().message;
+        assert!(
+            said.starts_with("not yet; the last try: the rehearsal: "),
+            "{said}"
+        );
+    }
+    assert_eq!(world.job(), "index-rehearse-2");
+    world.ends(90, Some(said(rehearsed(Verdict::Passed, 'b'))));
+    assert_eq!(gates(&world)[2], "True/Succeeded");
+}
+
 #[test]
 fn planning_is_done_again_three_times_and_not_where_that_is_of_no_use() {
     let mut world = RunWorld::new();
@@ -226,6 +250,8 @@ fn planning_is_done_again_three_times_and_not_where_that_is_of_no_use() {
     }
     world.settle(after(71));
     assert_eq!(world.job(), "index-plan-2");
+    // Ready tells of the Job that is at work, the gate of the one before.
+    assert_eq!(gates(&world)[0], "Unknown/ConnectionRefused");
     world.seen.document = None;
     world.ends(80, Some(planned()));
     assert_eq!(world.status().unwrap().plan, None, "its log is not whole");

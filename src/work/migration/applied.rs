@@ -14,7 +14,7 @@ use super::heads::Heads;
 use super::kept::{Wish, keep};
 use super::standing::{Standing, Values};
 use super::task::{acting_of, limits_of, never, target_of};
-use super::told::Told;
+use super::told::{Told, waits};
 use crate::api::Reason;
 use crate::manifest::Evidence;
 use crate::objects::ObjectStore;
@@ -127,7 +127,7 @@ impl<'a> Run<'a> {
                 let text = format!("nothing was begun: {}", first.message);
                 return Err(never(Reason::WouldBlock, text));
             }
-            tracing::info!("waits: {}", first.message);
+            waits(&format!("waits: {}", first.message));
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -13,6 +13,8 @@ use crate::work::progress::line;
 
 /// Between two lines of one phase.
 const EVERY: Duration = Duration::from_secs(5);
+/// Somebody is in its way.
+const WAITING: &str = "WaitingForOthers";
 /// It is at work, and the server does not say how far.
 const APPLYING: &str = "Applying";
 
@@ -65,6 +67,16 @@ fn step(phase: &str) -> &'static str {
     step.map_or(APPLYING, |found| found.1)
 }
 
+/// Tells people and operator who is in the way: it stands in the conditions until something else is told.
+pub(super) fn waits(what: &str) {
+    tracing::info!("{what}");
+    let _ = writeln!(
+        std::io::stderr(),
+        "{}",
+        line(WAITING, None, None, Some(what))
+    );
+}
+
 impl Told {
     pub(super) fn new(heads: Heads) -> Self {
         Self {
@@ -93,15 +105,18 @@ impl Told {
 #[async_trait]
 impl Observer for Told {
     async fn at(&self, point: Point) {
-        if matches!(point, Point::Locked | Point::Ran | Point::Cleaned) {
+        if matches!(
+            point,
+            Point::Locked | Point::Committed | Point::Ran | Point::Cleaned
+        ) {
             self.show(APPLYING, None);
         }
     }
 
     async fn says(&self, what: &str) {
-        tracing::info!("{what}");
         let shown = &mut self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.buried = true;
+        waits(what);
     }
 
     async fn progress(&self, phase: &str, percent: Option<i64>) {
