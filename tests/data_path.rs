@@ -71,6 +71,8 @@ mod mutations;
 mod pg;
 #[path = "support/pgbouncer.rs"]
 mod pgbouncer;
+#[path = "data_path/planned.rs"]
+mod planned;
 #[path = "data_path/pod.rs"]
 mod pod;
 #[path = "data_path/pooled.rs"]

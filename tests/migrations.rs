@@ -39,6 +39,8 @@ mod prechecks;
 #[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/proxy.rs"]
 mod proxy;
+#[path = "migrations/rights.rs"]
+mod rights;
 #[path = "migrations/rules.rs"]
 mod rules;
 #[path = "support/standby.rs"]

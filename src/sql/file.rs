@@ -15,6 +15,7 @@ use super::lint::Rule;
 use super::locks::Lock;
 use super::marks::{self, Part};
 use super::name::{Name, Object};
+use super::need::Asks;
 use super::order;
 use super::place::{Lines, Position};
 use super::segment::{self, Segment};
@@ -59,6 +60,8 @@ pub struct Statement {
     pub(super) partitioned: bool,
     #[serde(skip)]
     pub(super) row_security: bool,
+    #[serde(skip)]
+    pub(super) asks: Asks,
 }
 
 impl Statement {
@@ -84,6 +87,7 @@ pub(super) struct Raw {
     pub(super) facts: Vec<Fact>,
     pub(super) partitioned: bool,
     pub(super) row_security: bool,
+    pub(super) asks: Asks,
     pub(super) text: String,
 }
 
@@ -279,6 +283,7 @@ fn take(raw: Vec<Raw>, text: &str, lines: &Lines) -> Vec<Statement> {
                 facts: raw.facts,
                 partitioned: raw.partitioned,
                 row_security: raw.row_security,
+                asks: raw.asks,
             }
         })
         .collect()

@@ -6,10 +6,12 @@
 //! ```text
 //! bytes ─► File::parts: decode ─► marks ─► guard (lex) ─► tree ─► class, form, name, rules ─► File { statements, segments }
 //! Files, Context, Acknowledgements ─► lint::lint ─► Report { findings }
+//! Files in their order ─► rights::wanted ─► what they need of the database
 //! ```
 
 mod ahead;
 mod bare;
+mod change;
 mod class;
 mod fact;
 mod file;
@@ -21,8 +23,10 @@ pub mod lint;
 mod locks;
 mod marks;
 mod name;
+mod need;
 pub mod order;
 mod place;
+pub mod rights;
 mod segment;
 mod tree;
 mod value;
@@ -33,5 +37,6 @@ pub use file::{File, MOST_BYTES, Statement};
 pub use lint::{Acknowledgement, Context, Finding, Level, Report, Rule};
 pub use locks::{Lock, LockMode};
 pub use name::{Name, Object, ObjectKind, Touch};
+pub use need::{Need, Or};
 pub use place::Position;
 pub use segment::{Segment, SegmentKind};

@@ -36,7 +36,7 @@ impl Name {
     }
 
     /// Of the tokens of a dotted name. A database before the schema is left out.
-    fn of(parts: &[String]) -> Option<Self> {
+    pub(super) fn of(parts: &[String]) -> Option<Self> {
         let mut names = parts.iter().rev().filter(|p| *p != ".");
         let name = unquoted(names.next()?);
         let schema = names.next().map(|s| unquoted(s));

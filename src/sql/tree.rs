@@ -18,6 +18,7 @@ use super::hit::Hit;
 use super::lint::{self, Rule};
 use super::locks::LockMode;
 use super::name;
+use super::need;
 use super::place::{Lines, trimmed};
 
 /// Stack of the thread, in bytes. It is touched only as far as it is used.
@@ -241,6 +242,7 @@ fn raw(text: &str, node: &Node) -> Raw {
         facts: fact::facts(node),
         partitioned: node.kind == K::CREATE_TABLE && child(&node.syntax, K::PARTITION_BY).is_some(),
         row_security: node.has(K::ENABLE_RLS),
+        asks: need::of(node),
         text: text.get(node.span.clone()).unwrap_or_default().to_owned(),
     }
 }

@@ -76,9 +76,15 @@ checks:
 
 impl Shop {
     pub async fn new(files: &[(&str, &str)]) -> Self {
+        Self::with(files, "SELECT 1").await
+    }
+
+    /// With more done before the backup.
+    pub async fn with(files: &[(&str, &str)], more: &str) -> Self {
         let server = Server::start(MAJOR, &[]);
         server.database("shop", "TEMPLATE template0").await;
         server.sql("shop", SHOP).await;
+        server.sql("shop", more).await;
         let minio = minio::start().await;
         let made = backed_up(&server, "shop", MAJOR, &minio, None).await;
         let shop = Self {
@@ -195,6 +201,7 @@ impl Shop {
                 name: frozen.login,
                 roles: frozen.roles,
             },
+            rights: frozen.rights,
             surroundings: frozen.surroundings,
             acting: Acting {
                 role: None,
@@ -432,18 +439,4 @@ async fn m11_a_plan_that_cannot_be_made_says_why(
     assert!(result.message.contains(says), "{}", result.message);
     let page = shop.store().list("migrations/", Depth::All, None).await;
     assert!(page.unwrap().objects.is_empty());
-}
-
-/// M2: a past that somebody else wrote down, or nobody.
-#[tokio::test(flavor = "multi_thread")]
-async fn m2_a_past_that_is_not_known_is_asked_for() {
-    let mut shop = Shop::new(FILES).await;
-    shop.spec.history = None;
-    let result = shop.step(StepTask::Plan, FIRST).await;
-    assert_eq!(result.reason, Reason::BaselineMissing, "{}", result.message);
-    shop.server
-        .sql("shop", "CREATE TABLE _sqlx_migrations (version bigint)")
-        .await;
-    let result = shop.step(StepTask::Plan, FIRST).await;
-    assert_eq!(result.reason, Reason::ForeignMigrator, "{}", result.message);
 }

@@ -61,6 +61,7 @@ fn ask(
             name: "app".to_owned(),
             roles: Vec::new(),
         },
+        rights: Vec::new(),
         surroundings: Surroundings::default(),
         acting: Acting {
             role: None,

@@ -6,7 +6,7 @@
 //!   └► next segment ─► transaction: fence ► locks ► statements ► read back ► COMMIT                (M1, M6, M14, M20)
 //!                   └► alone: started ► statement ► look ► done                                    (M3)
 //!        both under the Watchdog, which cancels us before others wait too long                     (M14, M17)
-//! beside it:  precheck, before anything · ask: the user's checks, before and after                 (M11, M16)
+//! beside it:  precheck and rights, before anything · ask: the user's checks, before and after                 (M11, M16)
 //! a rehearsal: Meter, after each statement · Canary, after each segment                            (M21)
 //! ```
 //!
@@ -23,14 +23,17 @@ mod catalogue;
 mod chain;
 mod failure;
 mod followers;
+mod given;
 mod heads;
 mod history;
 mod holders;
+mod holdings;
 mod index;
 mod lock;
 mod measure;
 mod others;
 mod precheck;
+mod rights;
 mod session;
 mod standby;
 mod statement;
@@ -52,11 +55,13 @@ pub use canary::Canary;
 pub use catalogue::{Place, context, place, written};
 pub use chain::{Break, broken};
 pub use failure::Stop;
+pub use given::{Given, give, given};
 pub use history::read as read_history;
 pub use lock::Mode;
 pub use measure::{Measured, Step};
 pub use others::foreign;
 pub use precheck::{Bounds, Finding, Level, What, precheck};
+pub use rights::{Lack, lacks, refusal};
 pub use surroundings::{EventTrigger, Surroundings, surroundings};
 pub use whole::Whole;
 

@@ -12,7 +12,7 @@ use crate::manifest::{Evidence, FORMAT_VERSION, MAX_EVIDENCE_BYTES, Role};
 use crate::objects::{ObjectStore, Put, join, put_new};
 use crate::plan::{Bound, Plan};
 use crate::postgres::PgError;
-use crate::postgres::migrate::Surroundings;
+use crate::postgres::migrate::{Given, Surroundings};
 use crate::sql::{File, MOST_BYTES};
 use crate::task::MIGRATIONS;
 use crate::work::failure::Failure;
@@ -47,6 +47,9 @@ pub struct FrozenPlan {
     pub login: String,
     /// It, and the roles that it is a member of; never a password.
     pub roles: Vec<Role>,
+    /// Rights that they, and everybody, are given there: the rehearsal has them too, however old the backup is.
+    #[serde(default)]
+    pub rights: Vec<Given>,
     /// What surrounds the statements there: the rehearsal is held against it.
     #[serde(default)]
     pub surroundings: Surroundings,

@@ -14,6 +14,7 @@ mod evidence;
 mod gate;
 mod heads;
 mod kept;
+mod permitted;
 mod planned;
 pub mod rehearse;
 mod rehearsed;

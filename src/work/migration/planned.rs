@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::documents::{FrozenPlan, StoredFile, keep_file, keep_plan};
+use super::permitted::permitted;
 use super::task::{limits_of, never, target_of};
 use crate::api::Reason;
 use crate::api::migration_run::{MigrationDirection, MigrationPlan, PlannedMigration};
@@ -171,6 +172,7 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
         Err(refusal) => return Err(refused(&session, refusal).await?),
     };
     let mut findings = linted(task, &files, &plan, &migrate::context(client).await?)?;
+    let rights = permitted(&session, &task.spec, &place, (&files, &plan, &history)).await?;
     findings.extend(looked(task, &session).await?);
     findings.truncate(MOST_FINDINGS);
     let roles = met(&place, &files);
@@ -188,6 +190,7 @@ async fn plan(task: &MigrationTask, named: &BTreeMap<String, Vec<u8>>) -> Result
         major: place.major,
         login: place.login,
         roles: roles_called(&target, &name, &roles).await?,
+        rights,
         surroundings: migrate::surroundings(client).await?,
         files: named
             .keys()

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::permitted::caught_up;
 use super::scratch::{incomplete, log_in};
 use super::stage::Stage;
 use crate::api::Reason;
@@ -16,7 +17,7 @@ use crate::codec::Identities;
 use crate::manifest::{Evidence, Phase, Role};
 use crate::objects::ObjectStore;
 use crate::plan::{self, Plan};
-use crate::postgres::migrate::{Acting, Surroundings, Worker};
+use crate::postgres::migrate::{Acting, Given, Surroundings, Worker};
 use crate::postgres::scratch::ScratchOrder;
 use crate::postgres::{Observer, PgError, Step};
 use crate::sql::File;
@@ -41,6 +42,8 @@ pub struct Rehearsal {
     pub files: Vec<File>,
     /// Who migrates.
     pub login: Login,
+    /// Rights that they are given in production.
+    pub rights: Vec<Given>,
     /// What surrounds the statements in production; what is empty is not known.
     pub surroundings: Surroundings,
     /// As whom statements run.
@@ -204,6 +207,7 @@ async fn on(
     }
     clock.lap("restore");
     let target = log_in(&superuser, &rehearsal.login.name, &rehearsal.login.roles).await?;
+    let note = caught_up(&superuser, rehearsal).await?;
     let stage = Stage {
         scratch,
         rehearsal,
@@ -213,6 +217,7 @@ async fn on(
         observer,
     };
     let mut evidence = stage.blank(version, clock.started);
+    evidence.notes.extend(note);
     stage.run(&mut evidence, clock).await?;
     evidence.phases = std::mem::take(&mut clock.phases);
     evidence.finished_at = clock::now();

@@ -47,6 +47,7 @@ pub(super) async fn run(
             name: frozen.login,
             roles: frozen.roles,
         },
+        rights: frozen.rights,
         surroundings: frozen.surroundings,
         acting: acting_of(&task.spec),
         worker: Worker {
