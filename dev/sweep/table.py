@@ -35,8 +35,8 @@ Written by `make sweep-extensions` from Debian's packages ([dev/sweep](../dev/sw
 What the verdicts mean stands in [drill.md](drill.md#the-verdict). `–`: not packaged for this major, or not tried on it.
 
 A verdict is false if the drill says `Failed` and stock tools give everything back, or if it says proven and a restore loses something that neither the backup nor the drill
-tells. What the backup itself says that it leaves out (tables that an extension does not mark for a dump; the alert
-[ExtensionDataNotDumped](runbooks/ExtensionDataNotDumped.md)) does not keep it from being proven; what only the drill finds does (`Partial`).
+tells. Where something is lost, nothing is proven: the drill is `Partial` and names it, until it is [accepted by name](drill.md#what-no-dump-holds). Where the last column
+names something and the verdict is proven all the same, `lifeboat restore` and a drill give it back, or it is no part of the data.
 """
 
 
