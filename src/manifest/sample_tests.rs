@@ -169,7 +169,7 @@ pub(crate) fn contents() -> Contents {
             config,
         ],
         left_out: vec![LeftOut {
-            fingerprint: None,
+            fingerprint: Some("ab".repeat(8)),
             schema: name("public"),
             name: name("lookup"),
             why: "extension table outside its configuration list".to_owned(),

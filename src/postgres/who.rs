@@ -10,8 +10,13 @@ const KEPT: usize = 63;
 pub(crate) fn backup_sessions(pod: &str, namespace: &str, backup: &str) -> String {
     let own = pod.chars().filter(char::is_ascii_hexdigit).take(12);
     let own: String = own.collect();
-    let name = format!("lifeboat/{own}/{namespace}/{backup}");
-    name.chars().take(KEPT).collect()
+    let name = format!("lifeboat/{own}/{namespace}/{backup}/");
+    // As long as it can be: a pooler that adds something of each connection adds it behind what is kept, and the sessions of one
+    // backup still find each other.
+    name.chars()
+        .chain(std::iter::repeat('-'))
+        .take(KEPT)
+        .collect()
 }
 
 /// Whose sessions call themselves so: of a backup of ours `Backup shop/shop-1`, of anybody else what they say.
@@ -27,8 +32,10 @@ pub(crate) fn application(name: &str) -> String {
         return name.to_owned();
     }
     // It may be longer than what is seen of it.
-    let cut = if name.len() < KEPT { "" } else { "…" };
-    format!("Backup {namespace}/{backup}{cut}")
+    match backup.split_once('/') {
+        Some((backup, _)) => format!("Backup {namespace}/{backup}"),
+        None => format!("Backup {namespace}/{backup}…"),
+    }
 }
 
 /// `pid 7 of user app (shop)`. What the server hides from us, or the session does not tell, is left out.
@@ -66,7 +73,9 @@ mod tests {
         assert_eq!(session(7, "shop", "app"), "pid 7 of user app (shop)");
         assert_eq!(session(7, "", ""), "pid 7 (no application_name)");
         let ours = backup_sessions("7b7b7b7b-0000-4000-8000-000000000009", "shop", "shop-1");
-        assert_eq!(ours, "lifeboat/7b7b7b7b0000/shop/shop-1");
+        let fill = "-".repeat(29);
+        assert_eq!(ours, format!("lifeboat/7b7b7b7b0000/shop/shop-1/{fill}"));
+        assert_eq!(ours.len(), 63);
         let says = "pid 7 of user app (Backup shop/shop-1)";
         assert_eq!(session(7, &ours, "app"), says);
         let long = backup_sessions("7b7b7b7b-0000", "shop", &"a".repeat(60));

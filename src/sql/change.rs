@@ -4,7 +4,7 @@ use squawk_syntax::SyntaxKind as K;
 
 use super::locks;
 use super::name::{Name, ObjectKind, Touch, objects};
-use super::tree::{Node, child};
+use super::tree::{Node, child, words};
 
 /// What is not as it was once the statement is through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -113,6 +113,21 @@ const RUN: [K; 7] = [
 pub(super) fn of(node: &Node) -> Change {
     let mut change = Change::default();
     if SETTINGS.contains(&node.kind) {
+        // Who is at work, and where names are looked for.
+        let settings = [
+            "search_path",
+            "role",
+            "schema",
+            "session_authorization",
+            "authorization",
+            "all",
+        ];
+        let said = words(&node.syntax);
+        let said = said.iter().map(|word| word.to_lowercase());
+        change.all = matches!(node.kind, K::SET | K::RESET)
+            && said
+                .into_iter()
+                .any(|word| settings.contains(&word.as_str()));
         return change;
     }
     let on = child(&node.syntax, K::ON_PRIVILEGE_OBJECTS_CLAUSE);

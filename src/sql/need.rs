@@ -78,6 +78,15 @@ fn relation(name: Name) -> Need {
 }
 
 fn needs(node: &Node) -> Vec<Need> {
+    let mut needs = every(node);
+    // What is not there is skipped, and of a name without a schema nobody knows which object is meant.
+    if child(&node.syntax, K::IF_EXISTS).is_some() {
+        needs.retain(|need| matches!(need, Need::Own { kind, name, .. } if *kind == ObjectKind::Schema || name.schema.is_some()));
+    }
+    needs
+}
+
+fn every(node: &Node) -> Vec<Need> {
     use ObjectKind as O;
     let top = &node.syntax;
     if child(top, K::TEMP).is_some() {
@@ -102,6 +111,8 @@ fn needs(node: &Node) -> Vec<Need> {
         }
         K::CREATE_VIEW => {
             let replaced = child(top, K::OR_REPLACE).and_then(|_| named(top, K::VIEW));
+            // Without a schema it is made in the first of the search_path, whatever has its name elsewhere.
+            let replaced = replaced.filter(|name| name.schema.is_some());
             [one(made(K::VIEW)), one(replaced.map(relation))].concat()
         }
         K::CREATE_INDEX => {
@@ -121,6 +132,10 @@ fn needs(node: &Node) -> Vec<Need> {
         K::CREATE_TRIGGER => {
             let on = child(top, K::ON_RELATION).and_then(|n| named(&n, K::RELATION_NAME_REF));
             one(on.map(|name| Need::May(name, &["TRIGGER"])))
+        }
+        // One that is not there is skipped, whosever the table is.
+        K::DROP_POLICY | K::DROP_TRIGGER | K::DROP_RULE if child(top, K::IF_EXISTS).is_some() => {
+            Vec::new()
         }
         K::CREATE_POLICY | K::ALTER_POLICY | K::DROP_POLICY | K::DROP_TRIGGER => {
             table(Or::Provider)
@@ -176,6 +191,10 @@ fn is_relation(kind: K) -> bool {
 }
 
 fn routines(node: &Node, or: Or) -> Vec<Need> {
+    // Of several of one name it may be none that is there.
+    if child(&node.syntax, K::IF_EXISTS).is_some() {
+        return Vec::new();
+    }
     let kinds = [
         K::FUNCTION_NAME_REF,
         K::PROCEDURE_NAME_REF,
@@ -242,6 +261,10 @@ fn alter_table(node: &Node) -> Vec<Need> {
         return Vec::new();
     };
     let mut needs = vec![relation(table.clone())];
+    // Of a column that is there already nothing else is read.
+    if node.has(K::IF_NOT_EXISTS) {
+        return needs;
+    }
     for form in forms(node) {
         if MAKES.contains(&form.key) || form.key == "rename-table" {
             needs.push(Need::Beside(table.clone()));

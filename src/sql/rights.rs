@@ -42,8 +42,14 @@ impl Changed {
     /// The schema does not count: a table that was moved has its name still.
     fn is_touched(&self, name: &Name) -> bool {
         let within = name.schema.as_ref();
+        // `orders_pkey` and `orders_id_seq` come and go with `orders`.
+        let with_its_table = |table: &String| {
+            let rest = name.name.strip_prefix(table.as_str());
+            rest.is_some_and(|rest| rest.starts_with('_'))
+        };
         self.objects
             || self.names.contains(&name.name)
+            || self.names.iter().any(with_its_table)
             || within.is_some_and(|schema| self.schemas.contains(schema))
     }
 

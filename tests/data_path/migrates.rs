@@ -202,6 +202,7 @@ impl Shop {
                 roles: frozen.roles,
             },
             rights: frozen.rights,
+            rights_at: frozen.at,
             surroundings: frozen.surroundings,
             acting: Acting {
                 role: None,

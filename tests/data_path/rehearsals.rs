@@ -62,6 +62,7 @@ fn ask(
             roles: Vec::new(),
         },
         rights: Vec::new(),
+        rights_at: jiff::Timestamp::UNIX_EPOCH,
         surroundings: Surroundings::default(),
         acting: Acting {
             role: None,

@@ -40,7 +40,7 @@ const REFUSED: &[&str] = &[
     "CREATE TABLE public.n AS SELECT * FROM x",
     "SELECT id INTO public.n FROM x",
     "CREATE VIEW s.n AS SELECT 1 AS a",
-    "CREATE OR REPLACE VIEW v AS SELECT id FROM t",
+    "CREATE OR REPLACE VIEW s.v AS SELECT id FROM t",
     "CREATE MATERIALIZED VIEW public.n AS SELECT * FROM x",
     "CREATE SEQUENCE s.n",
     "CREATE TYPE public.n AS ENUM ('a')",
@@ -80,7 +80,7 @@ const REFUSED: &[&str] = &[
     "ALTER SCHEMA empty RENAME TO n",
     "ALTER FUNCTION f() STABLE",
     "DROP TABLE x",
-    "DROP TABLE IF EXISTS of_nobody",
+    "DROP TABLE IF EXISTS s.of_nobody",
     "DROP VIEW v",
     "DROP MATERIALIZED VIEW mv",
     "DROP INDEX t_a",
@@ -127,6 +127,8 @@ const ALLOWED: &[&str] = &[
     "SELECT count(*) FROM pg_catalog.pg_class; SELECT count(*) FROM information_schema.tables",
     "CREATE FUNCTION pg_temp.n() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "LOCK TABLE mine; REINDEX TABLE mine; ANALYZE mine",
+    "DROP TRIGGER IF EXISTS nowhere ON x; DROP POLICY IF EXISTS nowhere ON x; DROP RULE IF EXISTS nowhere ON x",
+    "ALTER TABLE mine ADD COLUMN IF NOT EXISTS a bigserial",
 ];
 
 struct Migrator {

@@ -285,8 +285,8 @@ fn relations(major: i32) -> String {
     format!(
         "SELECT n.nspname::text, c.relname::text, c.relkind::text, {OWNER}, \
            ARRAY(SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'{maintain}]) AS p \
-             WHERE has_table_privilege($1::text::name, c.oid, p) \
-               OR CASE WHEN p IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') THEN has_any_column_privilege($1::text::name, c.oid, p) ELSE false END), \
+             WHERE has_table_privilege($1::text::name, coalesce(i.indrelid, c.oid), p) \
+               OR CASE WHEN p IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') THEN has_any_column_privilege($1::text::name, coalesce(i.indrelid, c.oid), p) ELSE false END), \
            (SELECT format('%I.%I', tn.nspname, t.relname) FROM pg_catalog.pg_class AS t JOIN pg_catalog.pg_namespace AS tn ON tn.oid = t.relnamespace \
              WHERE t.oid = coalesce(i.indrelid, c.oid)) \
          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
@@ -327,8 +327,9 @@ async fn read_extensions(
     client: &Client,
     names: &[String],
 ) -> Result<BTreeMap<String, Option<bool>>, Error> {
-    // Of several versions any that is not trusted may be the one that is made.
-    let sql = "SELECT a.name::text, CASE WHEN e.oid IS NULL THEN (SELECT bool_and(v.trusted) OR NOT bool_or(v.superuser) \
+    // Which of several versions is made is not looked at: what does not go for all of them nobody knows.
+    let sql = "SELECT a.name::text, CASE WHEN e.oid IS NULL THEN (SELECT CASE WHEN NOT bool_and(v.superuser) THEN NULL \
+            WHEN bool_and(v.trusted) THEN true WHEN NOT bool_or(v.trusted) THEN false END \
           FROM pg_catalog.pg_available_extension_versions AS v WHERE v.name = a.name) END \
         FROM pg_catalog.pg_available_extensions AS a LEFT JOIN pg_catalog.pg_extension AS e ON e.extname = a.name WHERE a.name::text = ANY ($1)";
     let mut extensions = BTreeMap::new();

@@ -229,6 +229,11 @@ fn owned(held: &Holdings, want: &Wanted, kind: ObjectKind, name: &Name, or: Or) 
         Found::Unusable(schema) => return vec![on_schema(held, "USAGE", &schema)],
         Found::Unknown => return Vec::new(),
     };
+    // Another of that name may be the one that is meant.
+    let another = |(at, other): (&(String, String), &Thing)| at.1 == name.name && other.owned;
+    if kind == ObjectKind::Routine && name.schema.is_none() && all.iter().any(another) {
+        return Vec::new();
+    }
     let of_schema = held.schemas.get(&schema).is_some_and(|s| s.owned);
     let enough = thing.owned
         || or == Or::Schema && of_schema
@@ -260,6 +265,8 @@ fn ownership(held: &Holdings, what: String, owner: &Owner, word: &str, object: &
         (_, true) => format!("GRANT {of} TO {role} WITH INHERIT TRUE"),
     };
     match owner {
+        // Nobody can be made a member of some of the server's own.
+        Owner { name, .. } if name.starts_with("pg_") => (what, hand_over, None),
         Owner {
             superuser: true, ..
         } => (what, hand_over, None),

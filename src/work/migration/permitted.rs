@@ -41,11 +41,16 @@ pub(super) async fn permitted(
     Ok(given)
 }
 
-/// Gives the restored backup the rights that were given since: mending one needs no new backup. Answers a note.
+/// Gives the restored backup the rights that were given since: mending one needs no new backup. A younger one has what production has,
+/// and not what was taken since they were read. Answers a note.
 pub(super) async fn caught_up(
     superuser: &Target,
     rehearsal: &Rehearsal,
+    data_at: jiff::Timestamp,
 ) -> Result<Option<String>, Failure> {
+    if data_at >= rehearsal.rights_at {
+        return Ok(None);
+    }
     let login = &rehearsal.login;
     let mut roles: Vec<String> = login.roles.iter().map(|r| r.name.clone()).collect();
     roles.push(login.name.clone());

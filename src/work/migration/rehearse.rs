@@ -44,6 +44,8 @@ pub struct Rehearsal {
     pub login: Login,
     /// Rights that they are given in production.
     pub rights: Vec<Given>,
+    /// When they were read.
+    pub rights_at: jiff::Timestamp,
     /// What surrounds the statements in production; what is empty is not known.
     pub surroundings: Surroundings,
     /// As whom statements run.
@@ -207,7 +209,7 @@ async fn on(
     }
     clock.lap("restore");
     let target = log_in(&superuser, &rehearsal.login.name, &rehearsal.login.roles).await?;
-    let note = caught_up(&superuser, rehearsal).await?;
+    let note = caught_up(&superuser, rehearsal, archive.manifest.data_at).await?;
     let stage = Stage {
         scratch,
         rehearsal,

@@ -48,6 +48,7 @@ pub(super) async fn run(
             roles: frozen.roles,
         },
         rights: frozen.rights,
+        rights_at: frozen.at,
         surroundings: frozen.surroundings,
         acting: acting_of(&task.spec),
         worker: Worker {

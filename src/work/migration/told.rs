@@ -2,7 +2,7 @@
 //! is applied (M6).
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -32,6 +32,8 @@ struct Shown {
     at: Option<Instant>,
     /// The operator reads the last lines alone, and others have come since.
     buried: bool,
+    /// Who is in its way, for as long as it waits: the last line is the one that is read.
+    waits: Option<String>,
 }
 
 impl Shown {
@@ -42,14 +44,17 @@ impl Shown {
         if !fresh && !late && !self.buried {
             return None;
         }
+        let waits = self.waits.take().filter(|_| phase.starts_with("waiting"));
         *self = Self {
             phase: phase.to_owned(),
             at: Some(now),
             buried: false,
+            waits,
         };
         let percent = percent.and_then(|p| u64::try_from(p).ok());
         let percent = percent.map(|p| p.min(100));
-        Some((line(step(phase), None, percent, None), fresh))
+        let waits = self.waits.as_deref();
+        Some((line(step(phase), None, percent, waits), fresh))
     }
 }
 
@@ -90,9 +95,12 @@ impl Told {
         self.heads.settle().await
     }
 
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn show(&self, phase: &str, percent: Option<i64>) {
-        let shown = &mut self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((line, fresh)) = shown.line(phase, percent, Instant::now()) else {
+        let Some((line, fresh)) = self.lock().line(phase, percent, Instant::now()) else {
             return;
         };
         if fresh && phase != APPLYING {
@@ -105,17 +113,20 @@ impl Told {
 #[async_trait]
 impl Observer for Told {
     async fn at(&self, point: Point) {
-        if matches!(
+        let over = self.lock().waits.take().is_some();
+        let through = matches!(
             point,
             Point::Locked | Point::Committed | Point::Ran | Point::Cleaned
-        ) {
+        );
+        if over || through {
             self.show(APPLYING, None);
         }
     }
 
     async fn says(&self, what: &str) {
-        let shown = &mut self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = self.lock();
         shown.buried = true;
+        shown.waits = Some(what.to_owned());
         waits(what);
     }
 
@@ -147,6 +158,18 @@ mod tests {
         let waits = "{\"progress\":{\"step\":\"WaitingForSnapshots\"}}";
         let seen = shown.line("waiting for old snapshots", None, begun + EVERY);
         assert_eq!(seen, told(waits, true));
+        // Who is in its way stands in the newest line, until the wait is over.
+        shown.waits = Some("waits for pid 7 (till)".to_owned());
+        shown.buried = true;
+        let who = "{\"progress\":{\"step\":\"WaitingForSnapshots\",\"blocking\":\"waits for pid 7 (till)\"}}";
+        let old = "waiting for old snapshots";
+        assert_eq!(shown.line(old, None, begun + EVERY), told(who, false));
+        assert_eq!(shown.line(old, None, begun + 2 * EVERY), told(who, false));
+        assert_eq!(
+            shown.line(scan, Some(10), begun + 2 * EVERY),
+            told(ten, true)
+        );
+        assert_eq!(shown.waits, None);
     }
 
     #[test]
