@@ -27,12 +27,13 @@ pub fn record(contents: &mut Contents, toc: &Toc) -> Result<(), PgError> {
     }
     for entry in &toc.entries {
         if entry.desc == SEQUENCE_SET {
-            let (last_value, is_called) = setval(&entry.definition.display()).ok_or_else(|| {
-                broken(&format!(
-                    "the position of the sequence {} is not as expected",
-                    entry.tag.display()
-                ))
-            })?;
+            let (last_value, is_called) =
+                setval(&entry.definition.to_bytes()).ok_or_else(|| {
+                    broken(&format!(
+                        "the position of the sequence {} is not as expected",
+                        entry.tag.display()
+                    ))
+                })?;
             contents.sequences.push(Sequence {
                 schema: entry.namespace.clone(),
                 name: entry.tag.clone(),
@@ -57,8 +58,9 @@ pub fn record(contents: &mut Contents, toc: &Toc) -> Result<(), PgError> {
     Ok(())
 }
 
-/// `SELECT pg_catalog.setval('public.s', 41, true);` → 41 and true. The name may hold anything.
-fn setval(sql: &str) -> Option<(i64, bool)> {
+/// `SELECT pg_catalog.setval('public.s', 41, true);` → 41 and true. The name may hold anything, in any encoding.
+fn setval(sql: &[u8]) -> Option<(i64, bool)> {
+    let sql = String::from_utf8_lossy(sql);
     let arguments = sql.trim_end().strip_suffix(");")?;
     let (head, called) = arguments.rsplit_once(", ")?;
     let (_, value) = head.rsplit_once(", ")?;

@@ -73,7 +73,8 @@ async fn p10_rules_hold_in_a_database_in_another_encoding() {
         .database("shop", "TEMPLATE template0 ENCODING 'LATIN1'")
         .await;
     let sql = "CREATE TABLE t (v varchar(9) CHECK (v IN ('été', 'b')), i int CHECK (i BETWEEN 1 AND 2 AND v > 'é')); INSERT INTO t VALUES ('été', 1); \
-        CREATE VIEW v AS SELECT * FROM (SELECT v FROM t UNION ALL SELECT 'ö') AS q";
+        CREATE VIEW v AS SELECT * FROM (SELECT v FROM t UNION ALL SELECT 'ö') AS q; \
+        CREATE TABLE \"straße\" (id serial); INSERT INTO \"straße\" DEFAULT VALUES";
     server.sql("shop", sql).await;
     let (store, prefix) = backup(&server, "shop", "postgres", PLAIN).await;
     passed(&drilled(store, &prefix, PLAIN, Vec::new()).await);
