@@ -206,8 +206,8 @@ async fn m17_a_dump_at_work_blocks(#[values(15, 17)] major: i32) {
     let waits =
         "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass)";
     until(&database, waits).await;
-    let _ours = reader(&server, "shop", "lifeboat/7b7b7b7b0000/shop/shop-1").await;
-    let _second = reader(&server, "shop", "lifeboat/7b7b7b7b0000/shop/shop-1").await;
+    let _ours = reader(&server, "shop", "lifeboat/7b7b7b7b0000/shop/shop-1/").await;
+    let _second = reader(&server, "shop", "lifeboat/7b7b7b7b0000/shop/shop-1/").await;
     let _resting = connect(&server.target("shop"), "lifeboat/uid/2")
         .await
         .unwrap();
