@@ -270,7 +270,9 @@ impl Case<'_> {
             let failed = rehearsal.is_some_and(|r| r.result == Verdict::Failed);
             let stale = match reason {
                 // The rehearsal has the rights that production has, whatever the backup has.
-                Reason::PermissionDenied => " A right that is given now needs no new backup.",
+                Reason::PermissionDenied => {
+                    " A right that is given now needs no new backup as a rule; if the rehearsal misses it, set `spec.gate.dataAfter` to the time when it was given."
+                }
                 reason if failed || reason == Reason::NotAsRehearsed => {
                     " With `spec.gate.dataAfter`, the time when that was mended, it is rehearsed on a younger backup."
                 }
