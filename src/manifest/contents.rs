@@ -359,8 +359,10 @@ pub struct LeftOut {
     pub fingerprint: Option<String>,
 }
 
-/// What is no loss: a restored index is a valid one, a tablespace is a place, and what every new database has is there again.
-const NO_LOSS: [&str; 4] = [
+/// What is no loss: a restored index is a valid one, a tablespace is a place, what every new database has is there again, and nothing
+/// that is stored hangs on the order of a table's columns.
+const NO_LOSS: [&str; 5] = [
+    "column order ",
     "extension plpgsql",
     "index ",
     "schema public",

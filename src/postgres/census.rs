@@ -10,7 +10,7 @@ use super::coordinator::Coordinator;
 use super::counts;
 use super::error::PgError;
 use super::facts;
-use super::left_out::left_out;
+use super::left_out::{OF_SYSTEM, left_out};
 use super::members::members;
 use super::money;
 use super::names::{raw_ident, text_of};
@@ -139,9 +139,9 @@ pub async fn take(coordinator: &Coordinator, observer: &dyn Observer) -> Result<
         .left_out
         .extend(facts::hidden_options(client).await?);
     let others = left_out(client).await?.into_iter();
-    // The tables of information_schema are told with their rows.
+    // Somebody's own tables in information_schema are told with their rows.
     let told = "table information_schema.";
-    let others = others.filter(|l| !l.name.display().starts_with(told));
+    let others = others.filter(|l| l.why != OF_SYSTEM || !l.name.display().starts_with(told));
     contents.left_out.extend(others);
     observer.reached(Step::Counted).await;
     Ok(Census {

@@ -80,8 +80,8 @@ pub(super) fn is_carried(name: &str, value: &str) -> bool {
     named && safe && plain && value.len() <= MAX_VALUE && !value.chars().any(char::is_control)
 }
 
-/// Those that are set: what the session's libraries have, what the server's files name (where this role may see them), and
-/// [`KNOWN`].
+/// Those that are set: what the session's libraries have, what the server's files name (where this role may see them), what
+/// `ALTER ROLE ALL` has set, and [`KNOWN`].
 ///
 /// # Errors
 /// Those of a query.
@@ -98,6 +98,8 @@ pub(super) async fn extension_settings(
     let sql = format!(
         "SELECT n.name, pg_catalog.current_setting(n.name, true) FROM \
            (SELECT pg_catalog.unnest($1::text[]) AS name {files} \
+            UNION SELECT pg_catalog.split_part(c, '=', 1) FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS c \
+              WHERE s.setdatabase = 0 AND s.setrole = 0 AND c LIKE '%.%=%' \
             UNION SELECT name FROM pg_catalog.pg_settings WHERE name LIKE '%.%' AND context IN ('user', 'superuser')) AS n \
          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE s.name = n.name \
               AND (s.setting IS NOT DISTINCT FROM s.boot_val OR s.context NOT IN ('user', 'superuser'))) \

@@ -11,10 +11,13 @@ const TOLD: usize = 20;
 /// Most that are named one by one.
 const MOST: usize = 1_000;
 
+/// Why a dump does not hold what lies in a schema of the system.
+pub(super) const OF_SYSTEM: &str = "pg_dump dumps nothing of the system's own schemas";
+
 /// Why a dump does not hold it.
 fn reason(why: &str, relations: i64) -> String {
     match why {
-        "system" => "pg_dump dumps nothing of the system's own schemas".to_owned(),
+        "system" => OF_SYSTEM.to_owned(),
         "family" => "pg_dump dumps no operator or function that was added to a family of the system".to_owned(),
         "switchedOff" => {
             "its triggers are switched off (ALTER TABLE … DISABLE TRIGGER ALL): a dump does not say so, and a restore has them on".to_owned()
@@ -29,10 +32,23 @@ fn reason(why: &str, relations: i64) -> String {
             "its comment: it is the system's own, and pg_dump dumps nothing of it; a restore has it as a new server has it, unless the script of an extension writes it again".to_owned()
         }
         "comment" => {
-            "its comment: pg_dump dumps none of what comes with something else, such as the rule of a view, a constraint that is inherited, the type of a table's rows".to_owned()
+            "its comment: pg_dump dumps none of what comes with something else, such as the rule of a view, a constraint that is inherited, the type of a table's rows, the constraint of a constraint trigger".to_owned()
         }
         "withType" => {
-            "its privileges: it comes with its type, and pg_dump dumps nothing of it".to_owned()
+            "its privileges: it comes with a type or a table, and pg_dump dumps nothing of it".to_owned()
+        }
+        "keyNamed" => {
+            "it has another name than the foreign key of the partitioned table: a dump does not say so, and a restore gives it that name".to_owned()
+        }
+        "depends" => {
+            "it DEPENDS ON an EXTENSION: pg_dump says nothing of it for a partition's copy of a trigger, and DROP EXTENSION will be refused".to_owned()
+        }
+        "rowType" => {
+            "a restore puts the columns that the table inherits before its own, and its row type is used (in columns, functions or views): values there would get another meaning; \
+             make the table anew in that order, and copy its rows, or use a composite type instead".to_owned()
+        }
+        "columnOrder" => {
+            "a restore puts the columns that the table inherits before its own: SELECT * and INSERT without a list of columns would see another order".to_owned()
         }
         "detached" => {
             "DETACH PARTITION CONCURRENTLY was stopped halfway: a dump does not say so, and a restore has its rows in the partitioned table again; ALTER TABLE … DETACH PARTITION … FINALIZE ends it".to_owned()

@@ -1,11 +1,13 @@
 -- What of a user's own no dump holds and no table of the census shows (G3): kind, name, why, relations. Asked under an empty
 -- search_path. Members of extensions, and what comes with something else, are told with those.
-WITH s AS (
-  -- A schema of the system that somebody made anew is not told from what is in it.
-  SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema') AND oid < 16384
+WITH RECURSIVE s AS (
+  -- A schema of the system that somebody made anew is not told from what is in it. Others of that name are told themselves too.
+  SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema') AND oid < 16384
+    OR nspname ~ '^pg_' AND nspname !~ '^pg_(toast_)?temp_' AND oid >= 16384
 ), own (classid, objid) AS (
   SELECT 'pg_catalog.pg_class'::regclass::oid, x.oid FROM s JOIN pg_catalog.pg_class x ON x.relnamespace = s.oid
     WHERE x.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+ UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, s.oid FROM s
  UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, x.oid FROM s JOIN pg_catalog.pg_proc x ON x.pronamespace = s.oid
  UNION ALL SELECT 'pg_catalog.pg_type'::regclass, x.oid FROM s JOIN pg_catalog.pg_type x ON x.typnamespace = s.oid
     LEFT JOIN pg_catalog.pg_class c ON c.oid = x.typrelid WHERE x.typcategory <> 'A' AND coalesce(c.relkind, 'c') = 'c'
@@ -21,6 +23,16 @@ WITH s AS (
 ), i (xid) AS (
   -- The views of information_schema are the last that initdb makes, but for plpgsql.
   SELECT max(xmin::text::bigint) FROM pg_catalog.pg_rewrite WHERE oid < 16384
+), given (classid, objid) AS (
+  -- Of information_schema a dump holds no privileges either. Its script lets everybody read what it lets anybody, and pg_init_privs is
+  -- filled before it.
+  SELECT 'pg_catalog.pg_namespace'::regclass::oid, s.oid FROM s JOIN pg_catalog.pg_namespace n USING (oid) WHERE s.nspname = 'information_schema'
+    AND ARRAY(SELECT a::text FROM unnest(n.nspacl) a ORDER BY 1) <> ARRAY(SELECT a::text FROM unnest(acldefault('n', n.nspowner) || makeaclitem(0, n.nspowner, 'USAGE', false)) a ORDER BY 1)
+ UNION SELECT 'pg_catalog.pg_class'::regclass, x.oid FROM s JOIN pg_catalog.pg_class x ON x.relnamespace = s.oid WHERE s.nspname = 'information_schema'
+    AND (x.relacl IS NOT NULL AND ARRAY(SELECT a::text FROM unnest(x.relacl) a ORDER BY 1) <> ARRAY(SELECT a::text FROM unnest(acldefault('r', x.relowner) || makeaclitem(0, x.relowner, 'SELECT', false)) a ORDER BY 1)
+      OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = x.oid AND a.attacl IS NOT NULL))
+ UNION SELECT 'pg_catalog.pg_type'::regclass, x.oid FROM s JOIN pg_catalog.pg_type x ON x.typnamespace = s.oid WHERE s.nspname = 'information_schema' AND x.typacl IS NOT NULL
+ UNION SELECT 'pg_catalog.pg_proc'::regclass, x.oid FROM s JOIN pg_catalog.pg_proc x ON x.pronamespace = s.oid WHERE s.nspname = 'information_schema' AND x.proacl IS NOT NULL
 ), changed (classid, objid) AS (
   -- Rows that initdb wrote have one of its few hundred transactions as xmin, for good. One that was changed since has another; so
   -- has one whose privileges were, which a dump holds: of what has privileges, only what never had any.
@@ -42,11 +54,32 @@ WITH s AS (
     AND (x.lanacl IS NOT NULL OR x.xmin::text::bigint > i.xid)
  UNION SELECT 'pg_catalog.pg_class'::regclass, x.oid FROM pg_catalog.pg_class x WHERE x.oid < 16384
     AND (x.relowner <> 10 OR x.relkind = 'r' AND x.reloptions IS NOT NULL)
- UNION SELECT 'pg_catalog.pg_namespace'::regclass, x.oid FROM s JOIN pg_catalog.pg_namespace x USING (oid) WHERE x.nspowner <> 10
+ UNION SELECT 'pg_catalog.pg_namespace'::regclass, x.oid FROM s JOIN pg_catalog.pg_namespace x USING (oid) WHERE x.nspowner <> 10 AND x.oid < 16384
+ UNION SELECT classid, objid FROM given WHERE objid < 16384
 ), commented (classid, objid) AS (
  -- Comments on the system's own, but for that on public, which a dump holds.
   SELECT x.classoid, x.objoid FROM i, pg_catalog.pg_description x WHERE x.objoid < 16384 AND x.xmin::text::bigint > i.xid
     AND (x.classoid, x.objoid) <> ('pg_catalog.pg_namespace'::regclass, 2200) AND x.classoid NOT IN ('pg_catalog.pg_extension'::regclass, 'pg_catalog.pg_largeobject'::regclass)
+), inherits (inhrelid, inhparent, inhseqno) AS (
+  SELECT i.inhrelid, i.inhparent, i.inhseqno FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+    WHERE c.relkind IN ('r', 'f') AND NOT c.relispartition AND c.oid >= 16384 AND ('pg_catalog.pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM told)
+), placed (relid, attnum, attname, path, at) AS (
+  -- Where a restore puts each column: with the first parent that has it, in that one's order; its own come last, in theirs.
+  SELECT a.attrelid, a.attnum, a.attname, ARRAY[]::int[], a.attrelid FROM pg_catalog.pg_attribute a
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (SELECT inhrelid FROM inherits)
+ UNION ALL SELECT p.relid, p.attnum, p.attname, p.path || u.inhseqno, u.inhparent FROM placed p CROSS JOIN LATERAL (
+    SELECT i.inhseqno, i.inhparent FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_attribute b ON b.attrelid = i.inhparent AND b.attname = p.attname
+      WHERE i.inhrelid = p.at AND b.attnum > 0 AND NOT b.attisdropped ORDER BY i.inhseqno LIMIT 1) AS u
+), ordered (relid, used) AS (
+  SELECT o.relid, EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t ON t.oid = d.refobjid
+      WHERE d.refclassid = 'pg_catalog.pg_type'::regclass AND d.deptype <> 'i' AND o.relid IN (t.typrelid, (SELECT e.typrelid FROM pg_catalog.pg_type e WHERE e.oid = t.typelem)))
+  FROM (
+    SELECT p.relid, p.attnum, row_number() OVER (PARTITION BY p.relid ORDER BY p.path || 2147483647 || b.attnum::int) AS restored,
+      row_number() OVER (PARTITION BY p.relid ORDER BY p.attnum) AS now
+    FROM placed p JOIN pg_catalog.pg_attribute b ON b.attrelid = p.at AND b.attname = p.attname
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_attribute c ON c.attrelid = i.inhparent AND c.attname = p.attname
+      WHERE i.inhrelid = p.at AND c.attnum > 0 AND NOT c.attisdropped)
+  ) AS o GROUP BY o.relid HAVING bool_or(o.restored <> o.now)
 ), f (classid, objid, why, relations) AS (
   SELECT classid, objid, 'changed', 0::bigint FROM changed WHERE (classid, objid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
@@ -63,8 +96,8 @@ WITH s AS (
     LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
     LEFT JOIN pg_catalog.pg_depend p ON p.classid = d.classoid AND p.objid = d.objoid AND p.objsubid = 0 AND p.deptype = 'i'
       AND d.classoid = 'pg_catalog.pg_proc'::regclass AND p.refclassid = 'pg_catalog.pg_type'::regclass
-    WHERE d.objoid >= 16384 AND (r.rulename = '_RETURN' OR x.contype IN ('c', 'f') AND NOT x.conislocal OR x.conparentid <> 0 OR g.tgparentid <> 0
-      OR c.relkind <> 'c' OR t.typcategory = 'A' OR p.objid IS NOT NULL)
+    WHERE d.objoid >= 16384 AND (r.rulename = '_RETURN' OR x.contype IN ('c', 'f') AND NOT x.conislocal OR x.contype = 't' OR g.tgparentid <> 0
+      OR c.relkind <> 'c' OR t.typcategory = 'A' OR t.typtype = 'm' OR p.objid IS NOT NULL)
       AND (d.classoid, d.objoid) NOT IN (SELECT classid, objid FROM told)
       AND ('pg_catalog.pg_class'::regclass, coalesce(r.ev_class, x.conrelid, g.tgrelid, t.typrelid, 0)) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
@@ -74,12 +107,26 @@ WITH s AS (
       AND f.proacl IS NOT NULL AND NOT EXISTS (SELECT FROM aclexplode(f.proacl) AS x WHERE x.grantee = 0 AND x.privilege_type = 'EXECUTE')
       AND (p.refclassid, p.refobjid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
+  -- The type of a table's rows; of a multirange, whose privileges some majors let one change.
+  SELECT 'pg_catalog.pg_type'::regclass, t.oid, 'withType', 0 FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+    WHERE t.oid >= 16384 AND t.typacl IS NOT NULL AND (c.relkind <> 'c' OR t.typtype = 'm')
+      AND ('pg_catalog.pg_type'::regclass, t.oid) NOT IN (SELECT classid, objid FROM told)
+      AND ('pg_catalog.pg_class'::regclass, t.typrelid) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
   -- Detached only half, as DETACH PARTITION CONCURRENTLY leaves it where it is stopped; from 14 on.
   SELECT 'pg_catalog.pg_class'::regclass::oid, i.inhrelid, 'detached', 0 FROM pg_catalog.pg_inherits i
     WHERE (to_jsonb(i) ->> 'inhdetachpending')::bool AND ('pg_catalog.pg_class'::regclass, i.inhrelid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
   SELECT 'pg_catalog.pg_trigger'::regclass::oid, g.oid, 'named', 0 FROM pg_catalog.pg_trigger g
     JOIN pg_catalog.pg_trigger u ON u.oid = g.tgparentid WHERE g.tgname <> u.tgname AND g.tgname !~ '^RI_ConstraintTrigger_'
+ UNION ALL
+  -- A partition's own foreign key that became part of the partitioned table's when it was attached. What reaches from the table to
+  -- partitions of the one that it names is the server's own.
+  SELECT 'pg_catalog.pg_constraint'::regclass::oid, x.oid, 'keyNamed', 0 FROM pg_catalog.pg_constraint x
+    JOIN pg_catalog.pg_constraint u ON u.oid = x.conparentid WHERE x.contype = 'f' AND x.conrelid <> u.conrelid AND x.conname <> u.conname
+ UNION ALL
+  SELECT 'pg_catalog.pg_trigger'::regclass::oid, g.oid, 'depends', 0 FROM pg_catalog.pg_trigger g WHERE g.tgparentid <> 0
+    AND EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_trigger'::regclass AND d.objid = g.oid AND d.deptype = 'x')
  UNION ALL
   SELECT 'pg_catalog.pg_namespace'::regclass::oid, oid, 'renamed', 0 FROM pg_catalog.pg_namespace WHERE oid = 2200 AND nspname <> 'public'
  UNION ALL
@@ -128,6 +175,8 @@ UNION ALL SELECT 'table column', convert_to(a.attrelid::regclass::text || '.' ||
   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0 AND NOT a.attnotnull AND u.attnotnull
     AND current_setting('server_version_num')::int < 180000
     AND ('pg_catalog.pg_class'::regclass, a.attrelid) NOT IN (SELECT classid, objid FROM told)
+UNION ALL SELECT CASE WHEN used THEN 'row type' ELSE 'column order' END, convert_to(relid::regclass::text, getdatabaseencoding()),
+    CASE WHEN used THEN 'rowType' ELSE 'columnOrder' END, 0, NULL FROM ordered
 UNION ALL SELECT 'schema', 'public', 'dropped', 0, NULL WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')
 UNION ALL SELECT 'extension', 'plpgsql', 'dropped', 0, NULL WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'plpgsql')
 ORDER BY 3, 1, 2 LIMIT $1

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::globals::{is_password, lines};
 use super::load::{LoadOrder, Roles};
 use super::names::quote_ident;
-use super::toc::SEQUENCE_SET;
+use super::toc::Entry;
 
 /// Settings of a database that hinder the load or end its sessions: they come last (G16).
 const LATE: [&str; 6] = [
@@ -145,29 +145,31 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
 /// What the dump says of the database itself, under the target's name: what gives values their meaning
 /// before the data, the rest at the end (G16).
 pub(super) fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
-    let target = quote_ident(&order.target.dbname);
-    let source = order.toc.database.display();
+    let target = &order.target.dbname;
+    let source = bytewise(&order.toc.database.to_bytes());
+    let encoding = encoding(&order.toc.entries);
     let (mut early, mut late) = (Vec::new(), Vec::new());
     for entry in &order.toc.entries {
-        // Where a sequence stands is data.
-        let sql = entry.sql().filter(|_| entry.desc != SEQUENCE_SET);
-        let Some(sql) = sql else {
+        if !entry.is_of_database() {
             continue;
-        };
+        }
         if entry.desc == "DATABASE" {
-            let owner = quote_ident(&entry.owner.display());
-            if !entry.owner.display().is_empty() {
-                let sql = format!("ALTER DATABASE {target} OWNER TO {owner}");
-                late.push((entry.display(), sql));
+            let owner = bytewise(&entry.owner.to_bytes());
+            if !owner.is_empty() {
+                let statement = format!("ALTER DATABASE {source} OWNER TO {}", quote_ident(&owner));
+                late.push((
+                    entry.display(),
+                    renamed(&statement, &source, target, &encoding),
+                ));
             }
             continue;
         }
-        for statement in split(&sql) {
+        for statement in split(&bytewise(&entry.definition.to_bytes())) {
             let setting = entry.desc == "DATABASE PROPERTIES"
                 && statement.starts_with("ALTER DATABASE ")
                 && statement.contains(" SET ");
             let hinders = LATE.iter().any(|word| statement.contains(word));
-            let sql = renamed(&statement, &source, &target);
+            let sql = renamed(&statement, &source, target, &encoding);
             if setting && !hinders {
                 early.push((entry.display(), sql));
             } else {
@@ -178,17 +180,62 @@ pub(super) fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
     (early, late)
 }
 
-/// The first `DATABASE shop` of a statement becomes `DATABASE "target"`.
-fn renamed(statement: &str, source: &str, target: &str) -> String {
-    for name in [quote_ident(source), source.to_owned()] {
-        let old = format!("DATABASE {name}");
-        if let Some((head, tail)) = statement.split_once(&old)
-            && tail.chars().next().is_none_or(char::is_whitespace)
-        {
-            return format!("{head}DATABASE {target}{tail}");
+/// The encoding of a dump, whose every text is in it: `SET client_encoding = 'LATIN1';`
+fn encoding(entries: &[Entry]) -> String {
+    let entry = entries.iter().find(|e| e.desc == "ENCODING");
+    let sql = entry.map(|e| e.definition.display()).unwrap_or_default();
+    let name = sql.split('\'').nth(1).unwrap_or("UTF8");
+    let plain = name.chars().filter(|c| c.is_ascii_alphanumeric());
+    plain.collect()
+}
+
+/// Each byte as a character of its own: what is ASCII is found in it, whatever the encoding.
+fn bytewise(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// The other way round.
+fn bytes_of(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect()
+}
+
+/// A statement of bytes in which the first `DATABASE shop` becomes `DATABASE "target"`. What is neither ASCII nor UTF-8 the server
+/// reads itself, in the target.
+fn renamed(statement: &str, source: &str, target: &str, encoding: &str) -> String {
+    let named = [quote_ident(source), source.to_owned()];
+    let cut = named.iter().find_map(|name| {
+        let (head, tail) = statement.split_once(&format!("DATABASE {name}"))?;
+        let ends = tail.chars().next().is_none_or(char::is_whitespace);
+        ends.then_some((head, tail))
+    });
+    let (head, tail) = match cut {
+        Some((head, tail)) => (format!("{head}DATABASE "), Some(tail)),
+        None => (statement.to_owned(), None),
+    };
+    let read = |text: &str| {
+        let bytes = bytes_of(text);
+        match encoding == "UTF8" || bytes.is_ascii() {
+            true => String::from_utf8(bytes).ok(),
+            false => None,
         }
-    }
-    statement.to_owned()
+    };
+    let whole = match (read(&head), tail.map(read)) {
+        (Some(head), None) => Some(head),
+        (Some(head), Some(Some(tail))) => Some(format!("{head}{}{tail}", quote_ident(target))),
+        _ => None,
+    };
+    whole.unwrap_or_else(|| {
+        let convert = |text: &str| {
+            let hex: String = bytes_of(text).iter().map(|b| format!("{b:02x}")).collect();
+            format!("pg_catalog.convert_from(pg_catalog.decode('{hex}', 'hex'), '{encoding}')")
+        };
+        let tail = tail.map(|tail| {
+            let name = "pg_catalog.quote_ident(pg_catalog.current_database())";
+            format!(" || {name} || {}", convert(tail))
+        });
+        let (head, tail) = (convert(&head), tail.unwrap_or_default());
+        format!("DO $$ BEGIN EXECUTE {head}{tail}; END $$")
+    })
 }
 
 /// Statements that end in `;`, which counts outside of quotes only.
@@ -234,17 +281,29 @@ mod tests {
         let sql = "ALTER DATABASE shop SET work_mem TO 'a;b''c';\nALTER ROLE x IN DATABASE shop SET a TO '1';\n";
         let all = split(sql);
         assert_eq!(all.len(), 2, "{all:?}");
+        let utf8 = |sql: &str, source| renamed(sql, source, "new", "UTF8");
         assert_eq!(
-            renamed(&all[0], "shop", "\"new\""),
+            utf8(&all[0], "shop"),
             "ALTER DATABASE \"new\" SET work_mem TO 'a;b''c'"
         );
         assert_eq!(
-            renamed(&all[1], "shop", "\"new\""),
+            utf8(&all[1], "shop"),
             "ALTER ROLE x IN DATABASE \"new\" SET a TO '1'"
         );
         assert_eq!(
-            renamed("GRANT ALL ON DATABASE \"sh\"\"op\" TO a", "sh\"op", "n"),
-            "GRANT ALL ON DATABASE n TO a"
+            utf8("GRANT ALL ON DATABASE \"sh\"\"op\" TO a", "sh\"op"),
+            "GRANT ALL ON DATABASE \"new\" TO a"
+        );
+        let comment = bytewise("COMMENT ON DATABASE \"straße\" IS 'für Ä';".as_bytes());
+        assert_eq!(
+            utf8(&comment, &bytewise("straße".as_bytes())),
+            "COMMENT ON DATABASE \"new\" IS 'für Ä';"
+        );
+        assert_eq!(
+            renamed("COMMENT ON DATABASE shop IS '\u{e4}'", "shop", "new", "LATIN1"),
+            "DO $$ BEGIN EXECUTE pg_catalog.convert_from(pg_catalog.decode('434f4d4d454e54204f4e20444154414241534520', 'hex'), 'LATIN1') \
+             || pg_catalog.quote_ident(pg_catalog.current_database()) \
+             || pg_catalog.convert_from(pg_catalog.decode('2049532027e427', 'hex'), 'LATIN1'); END $$"
         );
     }
 

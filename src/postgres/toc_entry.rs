@@ -1,7 +1,6 @@
 //! One entry of a dump's table of contents.
 
 use super::definition;
-use super::toc::SEQUENCE_SET;
 use crate::manifest::Name;
 
 /// One entry.
@@ -34,17 +33,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The definition, where it says where a sequence stands, or speaks of the database itself.
+    /// Whether it speaks of the database itself.
     #[must_use]
-    pub fn sql(&self) -> Option<String> {
-        let said = self.desc == SEQUENCE_SET || definition::of_database(&self.desc, &self.tag);
-        said.then(|| String::from_utf8_lossy(&self.definition.to_bytes()).into_owned())
+    pub fn is_of_database(&self) -> bool {
+        definition::of_database(&self.desc, &self.tag)
     }
 
     /// For messages: `TABLE DATA public.orders`.
     #[must_use]
     pub fn display(&self) -> String {
         match (self.namespace.display(), self.tag.display()) {
+            // What is said of the database itself has no name.
+            (_, tag) if tag.is_empty() => self.desc.clone(),
             (schema, tag) if schema.is_empty() => format!("{} {tag}", self.desc),
             (schema, tag) => format!("{} {schema}.{tag}", self.desc),
         }

@@ -10,7 +10,6 @@ use super::left_out::{left_out, of_extensions, relations_of_extensions};
 use super::shapes::shapes;
 use crate::api::rules::major_of;
 use crate::manifest::{Contents, Lies, Manifest, Name, ObjectRole, ProofDifference, Relation};
-use crate::postgres::toc::Entry;
 use crate::postgres::{Toc, globals, witness};
 
 /// Where manifest and contents contradict each other or the folder `at` in which they lie. No server is needed to know,
@@ -201,7 +200,7 @@ fn header(manifest: &Manifest, toc: &Toc, lies: &mut Lies) {
         lies.differs("database", &server.database, name);
     }
     let entry = toc.entries.iter().find(|e| e.desc == "DATABASE");
-    let sql = entry.and_then(Entry::sql).unwrap_or_default();
+    let sql = entry.map(|e| e.definition.display()).unwrap_or_default();
     if let Some(encoding) = encoding_of(&sql) {
         lies.differs("encoding", &server.encoding, encoding);
     }

@@ -8,6 +8,7 @@ use super::*;
 use crate::manifest::held::{CONTENTS_JSON, Held, MANIFEST};
 use crate::manifest::sample_walk::{leaves, with};
 use crate::manifest::samples::{self, AT, name, now};
+use crate::postgres::toc::Entry;
 
 struct Whole {
     manifest: Manifest,

@@ -98,7 +98,7 @@ impl Facts {
     pub(super) fn open(&mut self, archive: &Archive) {
         for left in &archive.contents.left_out {
             self.notes.push(format!(
-                "{} is not in the backup: {}",
+                "not in the backup: {}: {}",
                 left.display(),
                 left.why
             ));

@@ -75,7 +75,7 @@ impl Scratch {
         let [first, second] = REFERENCES;
         let name = if source == first { second } else { first };
         let made = fetched.toc.entries.iter().find(|e| e.desc == "DATABASE");
-        let sql = made.and_then(Entry::sql).unwrap_or_default();
+        let sql = made.map(|e| e.definition.display()).unwrap_or_default();
         create_beside(&self.socket, &self.superuser, (source, &sql), name).await?;
         let target = self.target(name);
         let list = fetched.dump.with_file_name("reference.list");

@@ -17,7 +17,6 @@ use crate::postgres::load::{LoadOrder, Loaded, Roles, load, reaches_out};
 use crate::postgres::money;
 use crate::postgres::providers::{has_rows, makes, provider_of};
 use crate::postgres::scratch::{self, Refused};
-use crate::postgres::toc::Entry;
 use crate::postgres::{LockPatience, Observer, PgError, Programs, Target, connect};
 
 /// Sessions that load at the same time, at most.
@@ -138,7 +137,7 @@ impl Scratch {
 
     pub(super) async fn create(&self, fetched: &Fetched, name: &str) -> Result<(), Failure> {
         let entry = fetched.toc.entries.iter().find(|e| e.desc == "DATABASE");
-        let sql = entry.and_then(Entry::sql).ok_or_else(|| {
+        let sql = entry.map(|e| e.definition.display()).ok_or_else(|| {
             Failure::Postgres(PgError::never(
                 Reason::BackupDamaged,
                 "the dump does not say how its database was made",

@@ -5,7 +5,7 @@ use super::human;
 use crate::api::Reason;
 use crate::api::restore_drill::{Compare, CompareContent, CompareRows, Verdict};
 use crate::manifest::{CheckProof, ProofDifference, ScorePart, accepted};
-use crate::postgres::compare::{Comparison, Difference};
+use crate::postgres::compare::{Comparison, Difference, Printed};
 use crate::postgres::judge::Judged;
 
 /// The score of a drill in which something differs is at most this, whatever else passed.
@@ -175,8 +175,9 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
             result: Verdict::Inconclusive,
             reason: Reason::PrintedOtherwise,
             message: format!(
-                "the server prints a definition otherwise than it was backed up, as it does of the backed up one alone: {}{more}; if both mean the same, accept it in spec.compare.accept",
-                first.sentence()
+                "the server prints a definition otherwise than it was backed up, as it does of the backed up one alone: {}{more}; if both mean the same, accept it in spec.compare.accept{}",
+                first.sentence(),
+                anew(first)
             ),
             proves: false,
             score: None,
@@ -251,6 +252,16 @@ fn by_an_extension(first: &Difference) -> (Reason, String) {
         remedy(Reason::ExtensionVersion)
     );
     (Reason::ExtensionVersion, text)
+}
+
+/// What makes a definition print alike that was made before a table got more columns.
+fn anew(first: &Printed) -> &'static str {
+    match first.difference.what.as_str() {
+        "VIEW" => {
+            "; where a table that it reads rows of has got columns since, CREATE OR REPLACE VIEW with the text that the server shows of it mends it at the source"
+        }
+        _ => "",
+    }
 }
 
 fn remedy(reason: Reason) -> &'static str {

@@ -80,6 +80,29 @@ async fn p10_rules_hold_in_a_database_in_another_encoding() {
     passed(&drilled(store, &prefix, PLAIN, Vec::new()).await);
 }
 
+/// What a dump says of the database itself is sent as the database reads it, whatever its name, and the target's.
+#[rstest]
+#[case::latin("LATIN1", "bücher")]
+#[case::two_bytes("EUC_JP", "本")]
+#[case::bytes("SQL_ASCII", "shop")]
+#[tokio::test]
+async fn g16_what_is_said_of_the_database_itself_comes_back_in_any_encoding(
+    #[case] encoding: &str,
+    #[case] name: &str,
+) {
+    let server = Server::start(PLAIN, &[]);
+    let shop = format!("TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+    server.database("shop", &shop).await;
+    let sql = format!(
+        "CREATE ROLE \"{name}\"; CREATE ROLE app; ALTER DATABASE shop OWNER TO \"{name}\"; COMMENT ON DATABASE shop IS '{name}; it''s'; \
+         ALTER DATABASE shop SET app.title TO '{name}'; ALTER ROLE app IN DATABASE shop SET app.title TO 'x{name}'; \
+         GRANT CONNECT ON DATABASE shop TO \"{name}\" WITH GRANT OPTION; CREATE TABLE t (a int);"
+    );
+    server.sql("shop", &sql).await;
+    let (store, prefix) = backup(&server, "shop", "postgres", PLAIN).await;
+    passed(&drilled(store, &prefix, PLAIN, Vec::new()).await);
+}
+
 /// What a role sets for its sessions must change neither what is dumped nor how it reads.
 #[rstest]
 #[case("client_encoding = 'LATIN1'")]

@@ -235,7 +235,7 @@ async fn p10_a_backup_of_an_extension_in_use_is_worth_what_is_said(
     assert_eq!(tables.collect::<Vec<_>>(), told, "{:?}", made.told);
     let (proof, _) = worth(&made, lost).await;
     for table in &made.told {
-        let left = format!("{table} is not in the backup");
+        let left = format!("not in the backup: {table}");
         let noted = proof.notes.iter().any(|n| n.contains(&left));
         assert!(noted, "{left}: {}", shown(&proof));
     }

@@ -241,12 +241,12 @@ async fn g4_tables_of_an_extension_are_proven_as_far_as_they_are_in_the_dump(
     let noted = |words: &str| proof.notes.iter().any(|note| note.contains(words));
     let newer = version == "1.0";
     assert!(
-        noted("kinds.queue is not in the backup"),
+        noted("not in the backup: kinds.queue"),
         "{}",
         shown(&proof)
     );
     assert!(
-        noted("public.added is not in the backup"),
+        noted("not in the backup: public.added"),
         "{}",
         shown(&proof)
     );

@@ -23,7 +23,7 @@ pub struct Made {
     pub prefix: String,
     major: i32,
     /// What the check said of what no dump holds.
-    told: Vec<String>,
+    pub told: Vec<String>,
 }
 
 /// A backup of a database in which these statements were run.

@@ -57,6 +57,84 @@ use crate::pg::Server;
     "table constraint known on public.one",
     "is validated"
 )]
+#[case::comment_on_a_multirange(
+    17,
+    "CREATE TYPE r AS RANGE (subtype = int, multirange_type_name = rs); COMMENT ON TYPE rs IS 'mine';",
+    "type public.rs",
+    "its comment"
+)]
+#[case::comment_on_a_constraint_trigger(
+    15,
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TABLE p (a int); \
+     CREATE CONSTRAINT TRIGGER t AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION f(); COMMENT ON CONSTRAINT t ON p IS 'mine';",
+    "table constraint t on public.p",
+    "its comment"
+)]
+#[case::privileges_of_a_row_type(
+    17,
+    "CREATE ROLE r; CREATE TABLE p (a int); REVOKE USAGE ON TYPE p FROM PUBLIC; GRANT USAGE ON TYPE p TO r;",
+    "type public.p",
+    "its privileges"
+)]
+#[case::name_of_a_partitions_key(
+    17,
+    "CREATE TABLE there (b int PRIMARY KEY); CREATE TABLE p (b int CONSTRAINT known REFERENCES there) PARTITION BY LIST (b); \
+     CREATE TABLE one (b int CONSTRAINT own REFERENCES there); ALTER TABLE p ATTACH PARTITION one FOR VALUES IN (1);",
+    "table constraint own on public.one",
+    "another name"
+)]
+#[case::depends_on_an_extension(
+    17,
+    "CREATE EXTENSION lifeboat_config; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+     CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE one PARTITION OF p FOR VALUES IN (1); \
+     CREATE TRIGGER t AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION f(); ALTER TRIGGER t ON one DEPENDS ON EXTENSION lifeboat_config;",
+    "trigger t on public.one",
+    "DEPENDS ON"
+)]
+#[case::usage_of_information_schema(
+    17,
+    "REVOKE USAGE ON SCHEMA information_schema FROM PUBLIC;",
+    "schema information_schema",
+    "was changed"
+)]
+#[case::privileges_in_information_schema(
+    13,
+    "CREATE ROLE r; GRANT UPDATE ON information_schema.sql_parts TO r; GRANT SELECT ON information_schema.tables TO r; REVOKE SELECT ON information_schema.tables FROM r;",
+    "table information_schema.sql_parts",
+    "was changed"
+)]
+#[case::a_column_in_information_schema(
+    18,
+    "CREATE ROLE r; GRANT SELECT (feature_id) ON information_schema.sql_parts TO r;",
+    "table information_schema.sql_parts",
+    "was changed"
+)]
+#[case::columns_of_a_parent_that_came_later(
+    17,
+    "CREATE TABLE p (id int); CREATE TABLE c (note text) INHERITS (p); ALTER TABLE p ADD title text; \
+     CREATE TABLE hist (old c); INSERT INTO hist VALUES (ROW(1, 'note', 'title'));",
+    "row type public.c",
+    "another meaning"
+)]
+#[case::inherits_later_and_a_function_makes_rows(
+    15,
+    "CREATE TABLE p (id int); CREATE TABLE c (note text, id int); ALTER TABLE c INHERIT p; CREATE FUNCTION f() RETURNS SETOF c LANGUAGE sql AS 'SELECT NULL::text, 2';",
+    "row type public.c",
+    "another meaning"
+)]
+#[case::two_parents_in_another_order(
+    17,
+    "CREATE TABLE g (a int); CREATE TABLE p (b int); CREATE TABLE q (c int); CREATE TABLE c (x int) INHERITS (p, q); \
+     ALTER TABLE c NO INHERIT p; ALTER TABLE c INHERIT p; CREATE DOMAIN d AS c;",
+    "row type public.c",
+    "another meaning"
+)]
+#[case::nothing_hangs_on_the_order(
+    17,
+    "CREATE TABLE p (id int); CREATE TABLE c (note text) INHERITS (p); ALTER TABLE p ADD title text; INSERT INTO c VALUES (1, 'note', 'title');",
+    "column order public.c",
+    "another order"
+)]
 #[case::renamed_trigger(
     13,
     "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TABLE p (a int) PARTITION BY LIST (a); \
@@ -74,6 +152,33 @@ async fn g3_what_was_changed_where_it_was_inherited_is_left_out_with_its_reason(
 ) {
     let made = backup(major, &[], sql).await;
     left_out(&made, &[name], why).await;
+}
+
+/// What is inherited in the order of a new table loses nothing, and neither do partitions, whose columns a dump writes as they stand.
+#[tokio::test(flavor = "multi_thread")]
+async fn g3_columns_that_a_restore_has_in_the_same_order_are_not_left_out() {
+    let sql = "CREATE TABLE g (a int, b int); CREATE TABLE h (z int, b int); CREATE TABLE p (c int) INHERITS (g); CREATE TABLE q (d int, a int, e int) INHERITS (h, p); \
+        ALTER TABLE q DROP COLUMN e; CREATE TABLE uses (q q, qs q[]); \
+        CREATE TABLE m (a int, b int) PARTITION BY LIST (a); CREATE TABLE n (b int, a int); ALTER TABLE m ATTACH PARTITION n FOR VALUES IN (1); CREATE TABLE un (n n); \
+        ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM PUBLIC; CREATE ROLE r; ALTER DEFAULT PRIVILEGES GRANT USAGE ON TYPES TO r; CREATE TABLE o (a int); \
+        CREATE TYPE span AS RANGE (subtype = int); \
+        CREATE TABLE there (b int PRIMARY KEY) PARTITION BY LIST (b); CREATE TABLE there1 PARTITION OF there FOR VALUES IN (1); \
+        CREATE TABLE v (b int REFERENCES there) PARTITION BY LIST (b); CREATE TABLE w PARTITION OF v FOR VALUES IN (1); \
+        CREATE TABLE k (a int PRIMARY KEY) PARTITION BY LIST (a); CREATE TABLE k1 PARTITION OF k FOR VALUES IN (1); COMMENT ON CONSTRAINT k1_pkey ON k1 IS 'mine';";
+    for major in [13, 17, 18] {
+        let made = backup(major, &[], sql).await;
+        assert_eq!(made.told, Vec::<String>::new(), "{major}");
+        proven(&drilled(&made, &[]).await);
+    }
+}
+
+/// A schema of that name takes the rights of the system to make, and no dump holds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn g3_a_schema_that_is_named_as_the_systems_are_is_left_out_with_what_is_in_it() {
+    let sql = "SET allow_system_table_mods = on; CREATE SCHEMA pg_mine; CREATE FUNCTION pg_mine.f() RETURNS int RETURN 1; CREATE TABLE pg_mine.kept (a int); INSERT INTO pg_mine.kept VALUES (1); CREATE TABLE public.t (a int);";
+    let made = backup(17, &[], sql).await;
+    let names = ["schema pg_mine", "function pg_mine.f()", "table pg_mine.kept"];
+    left_out(&made, &names, "own schemas").await;
 }
 
 /// A partition that is detached by half is none for queries at the source, and one after a restore.
