@@ -6,6 +6,7 @@ use super::database::{DatabaseArgs, DeadlineArgs, Scratch, explain, random_hex};
 use super::store::StoreArg;
 use super::{CommandError, out};
 use crate::api::backup::BackupReason;
+use crate::api::name;
 use crate::codec::{Limits, ObjectWriter, Recipients};
 use crate::manifest::Manifest;
 use crate::objects::probe;
@@ -30,7 +31,7 @@ pub struct Args {
     /// Store plain bytes. Must be written out: a backup is as secret as its database.
     #[arg(long, conflicts_with = "recipient")]
     unencrypted: bool,
-    /// Folder in the location. Default: `local.<database>`.
+    /// Folder in the location. Default: `local.<database>`, with a hash where the name holds more than letters, digits, - and _.
     #[arg(long, value_name = "NAME")]
     directory: Option<String>,
     /// Count the rows only, and do not hash their content: quicker, and a restore can be compared by number only.
@@ -141,15 +142,15 @@ async fn plan(args: &Args, scratch: &Scratch) -> Result<Plan, CommandError> {
     })
 }
 
+/// `local.shop`; a name that is no folder's, or too long for one, gets a hash, so that no two databases share a folder.
 fn default_directory(database: &str) -> String {
-    let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') {
-            c
-        } else {
-            '-'
-        }
-    };
-    format!("local.{}", database.chars().map(safe).collect::<String>())
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if database.chars().all(safe) {
+        return format!("local.{database}");
+    }
+    let readable = database.chars().map(|c| if safe(c) { c } else { '-' });
+    let readable: String = readable.collect();
+    format!("local.{readable}-{}", name::hash_hex(&[database], 8))
 }
 
 fn summary(manifest: &Manifest, place: &str, to: &StoreArg, seconds: u64) -> String {
@@ -198,6 +199,15 @@ fn summary(manifest: &Manifest, place: &str, to: &StoreArg, seconds: u64) -> Str
 mod tests {
     use super::*;
     use crate::cli::inspect::tests::manifest;
+
+    #[test]
+    fn no_two_databases_share_a_folder() {
+        assert_eq!(default_directory("shop_2-x"), "local.shop_2-x");
+        let odd = ["..", "üñ", "a'b", "a\\b", "a-b"].map(default_directory);
+        let all: std::collections::BTreeSet<&String> = odd.iter().collect();
+        assert_eq!(all.len(), odd.len(), "{odd:?}");
+        assert!(odd[2].starts_with("local.a-b-"), "{odd:?}");
+    }
 
     #[test]
     fn the_command_that_is_printed_names_the_store_as_it_was_named_and_can_be_pasted() {
