@@ -71,8 +71,9 @@ fn session(pid: i32, application: &str, user: &str) -> String {
     format!("pid {pid} ({application}{role})")
 }
 
-/// All who wait for a table that a session of this run holds: sessions of our role and application_name.
-pub(super) async fn waiters(monitor: &Client, coordinator: i32) -> Result<Vec<Waiter>, PgError> {
+/// All who wait for a table that a session of this run holds: sessions of our role and application_name. `holders` are those that
+/// are not pg_dump's.
+pub(super) async fn waiters(monitor: &Client, holders: &[i32]) -> Result<Vec<Waiter>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("look who waits for our locks", &e);
     let sql = format!(
         "WITH locks AS MATERIALIZED (SELECT l.pid, l.relation, l.mode, l.granted FROM pg_catalog.pg_locks AS l \
@@ -83,14 +84,14 @@ pub(super) async fn waiters(monitor: &Client, coordinator: i32) -> Result<Vec<Wa
          SELECT w.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), {NAME_BYTES}, w.mode, \
            NOT EXISTS (SELECT FROM locks AS o WHERE o.relation = w.relation AND o.granted AND o.pid IS DISTINCT FROM w.pid \
              AND (o.pid IS NULL OR o.pid NOT IN (SELECT pid FROM ours))), \
-           NOT EXISTS (SELECT FROM locks AS d WHERE d.relation = w.relation AND d.granted AND d.pid <> $1 \
+           NOT EXISTS (SELECT FROM locks AS d WHERE d.relation = w.relation AND d.granted AND d.pid <> ALL ($1) \
              AND d.pid IN (SELECT pid FROM ours)) \
          FROM locks AS w JOIN pg_catalog.pg_class AS c ON c.oid = w.relation JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
            LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = w.pid \
          WHERE NOT w.granted AND w.pid NOT IN (SELECT pid FROM ours) AND w.relation IN (SELECT relation FROM held) \
          ORDER BY w.pid LIMIT {MOST}"
     );
-    let rows = monitor.query(&sql, &[&coordinator]).await.map_err(failed)?;
+    let rows = monitor.query(&sql, &[&holders]).await.map_err(failed)?;
     rows.iter().map(|row| read(row).map_err(failed)).collect()
 }
 
@@ -169,6 +170,11 @@ pub async fn watch(
     observer: &dyn Observer,
 ) -> Waiter {
     let began = Instant::now();
+    let busy = coordinator.busy().map(|busy| busy.pid);
+    let holders: Vec<i32> = busy
+        .into_iter()
+        .chain([coordinator.backend_pid()])
+        .collect();
     let mut since: BTreeMap<(i32, String), Instant> = BTreeMap::new();
     let mut told = BTreeSet::new();
     let mut last = began;
@@ -176,7 +182,7 @@ pub async fn watch(
         let look = Instant::now();
         // Known before the look: what it shows may be older than the dump's locks.
         let locking = !dump_is_locked();
-        let found = waiters(coordinator.monitor(), coordinator.backend_pid()).await;
+        let found = waiters(coordinator.monitor(), &holders).await;
         let found = found.unwrap_or_default();
         let allowed = contention.allowed(began.elapsed());
         since.retain(|(pid, table), _| found.iter().any(|w| w.pid == *pid && w.table == *table));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 
 use futures::TryStreamExt;
+use tokio_postgres::Client;
 
 use super::content::{self, Content, LineKey, Rows};
 use super::coordinator::Coordinator;
@@ -155,7 +156,8 @@ impl Census {
     /// Reads every row and large object again and writes their hashes down (G21, G22). On the
     /// coordinator's own connection: who holds the locks waits for nobody who queues behind them (G9).
     /// With `like`, which a backup recorded, rows are read as they were read then: in its encoding,
-    /// with its order of columns; a table that has no hash there is not read.
+    /// with its order of columns; a table that has no hash there is not read. Where there are busy tables, they are read first, then
+    /// `released` is awaited: it lets go of their locks.
     ///
     /// # Errors
     /// Those of a query; `QueryFailed` if a table gave another number of rows than were counted (G3).
@@ -164,6 +166,7 @@ impl Census {
         coordinator: &Coordinator,
         key: LineKey,
         like: Option<&Contents>,
+        released: impl Future<Output = Result<(), PgError>>,
         observer: &dyn Observer,
     ) -> Result<Contents, PgError> {
         let client = coordinator.client();
@@ -177,9 +180,15 @@ impl Census {
         if let Some(like) = like {
             money::speak(client, like).await?;
         }
-        let total = rows_of(&contents);
-        let mut done = 0_u64;
-        let (mut read, mut all) = (Vec::new(), Vec::new());
+        let (mut done, total) = (0_u64, rows_of(&contents));
+        // Beside a dump it is the dump's own rows that are shown.
+        let mut shown = |rows: u64| {
+            done = done.saturating_add(rows);
+            if like.is_some() {
+                observer.rows(done, total);
+            }
+        };
+        let mut all = Vec::new();
         for table in self.tables {
             let mut columns = columns_of.remove(&table.oid).unwrap_or_default();
             let relation = contents.relations.get(table.at);
@@ -208,60 +217,28 @@ impl Census {
                 generated: table.planned && !content::generated(&columns).is_empty(),
                 columns,
             };
-            // Of a filtered one all rows are read too, right after it.
-            let unfiltered = (!rows.filter.is_empty()).then(|| Rows {
-                filter: String::new(),
-                keep: 0,
-                generated: false,
-                ..rows.clone()
-            });
-            all.push(rows);
-            all.extend(unfiltered);
-            read.push(table);
+            all.push((table, rows));
         }
-        let mut streams = pin!(content::streams(client, all));
-        let mut next = async || {
-            let (rows, stream) = streams.try_next().await?.ok_or_else(none_left)?;
-            let read = content::hash(stream, &rows, key).await?;
-            coordinator.quiet()?;
-            Ok((rows, read))
-        };
-        for table in read {
-            let (rows, found) = next().await?;
-            let beyond = match table.filter.is_empty() {
-                true if table.dumped => None,
-                true => Some(found.content),
-                false => Some(next().await?.1.content.without(found.content)),
-            };
-            let Some(relation) = contents.relations.get_mut(table.at) else {
-                continue;
-            };
-            witness(relation.rows, found.content, &rows.table)?;
-            let mut filtered = contents.beyond.iter_mut();
-            let filtered =
-                filtered.find(|b| (&b.schema, &b.name) == (&relation.schema, &relation.name));
-            if let Some((recorded, beyond)) = filtered.zip(beyond) {
-                witness(Some(recorded.rows), beyond, &rows.table)?;
-                recorded.hash = Some(beyond.to_hex());
+        let busy = coordinator.busy();
+        let is_busy = |(table, _): &(Table, Rows)| busy.is_some_and(|busy| busy.holds(table.oid));
+        let (first, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_busy);
+        if let Some(busy) = busy {
+            let client = busy.client();
+            content::speak(client, &encoding).await?;
+            if let Some(like) = like {
+                money::speak(client, like).await?;
             }
-            if !table.dumped {
-                continue;
-            }
-            relation.columns = Some(content::dumped(&rows.columns));
-            relation.bytes = i64::try_from(found.content.bytes).ok();
-            relation.hash = Some(found.content.to_hex());
-            relation.lines = found.lines;
-            let generated = content::generated(&rows.columns);
-            relation.generated = (!generated.is_empty()).then(|| Generated {
-                columns: generated,
-                hash: found.whole.map(Content::to_hex),
-            });
-            done = done.saturating_add(found.content.rows);
-            // Beside a dump it is the dump's own rows that are shown.
-            if like.is_some() {
-                observer.rows(done, total);
-            }
+            hash_those(client, coordinator, (key, first), &mut contents, &mut shown).await?;
+            released.await?;
         }
+        hash_those(
+            client,
+            coordinator,
+            (key, others),
+            &mut contents,
+            &mut shown,
+        )
+        .await?;
         for (at, oid) in self.empty {
             if let Some(relation) = contents.relations.get_mut(at) {
                 let none = Content::default();
@@ -286,6 +263,68 @@ impl Census {
         observer.reached(Step::Hashed).await;
         Ok(contents)
     }
+}
+
+/// Reads these tables and writes their hashes down. Of a filtered one all rows are read too, right after it.
+async fn hash_those(
+    client: &Client,
+    coordinator: &Coordinator,
+    (key, tables): (LineKey, Vec<(Table, Rows)>),
+    contents: &mut Contents,
+    shown: &mut impl FnMut(u64),
+) -> Result<(), PgError> {
+    let (mut read, mut all) = (Vec::new(), Vec::new());
+    for (table, rows) in tables {
+        let unfiltered = (!rows.filter.is_empty()).then(|| Rows {
+            filter: String::new(),
+            keep: 0,
+            generated: false,
+            ..rows.clone()
+        });
+        all.push(rows);
+        all.extend(unfiltered);
+        read.push(table);
+    }
+    let mut streams = pin!(content::streams(client, all));
+    let mut next = async || {
+        let (rows, stream) = streams.try_next().await?.ok_or_else(none_left)?;
+        let read = content::hash(stream, &rows, key).await?;
+        coordinator.quiet()?;
+        Ok((rows, read))
+    };
+    for table in read {
+        let (rows, found) = next().await?;
+        let beyond = match table.filter.is_empty() {
+            true if table.dumped => None,
+            true => Some(found.content),
+            false => Some(next().await?.1.content.without(found.content)),
+        };
+        let Some(relation) = contents.relations.get_mut(table.at) else {
+            continue;
+        };
+        witness(relation.rows, found.content, &rows.table)?;
+        let mut filtered = contents.beyond.iter_mut();
+        let filtered =
+            filtered.find(|b| (&b.schema, &b.name) == (&relation.schema, &relation.name));
+        if let Some((recorded, beyond)) = filtered.zip(beyond) {
+            witness(Some(recorded.rows), beyond, &rows.table)?;
+            recorded.hash = Some(beyond.to_hex());
+        }
+        if !table.dumped {
+            continue;
+        }
+        relation.columns = Some(content::dumped(&rows.columns));
+        relation.bytes = i64::try_from(found.content.bytes).ok();
+        relation.hash = Some(found.content.to_hex());
+        relation.lines = found.lines;
+        let generated = content::generated(&rows.columns);
+        relation.generated = (!generated.is_empty()).then(|| Generated {
+            columns: generated,
+            hash: found.whole.map(Content::to_hex),
+        });
+        shown(found.content.rows);
+    }
+    Ok(())
 }
 
 fn none_left() -> PgError {

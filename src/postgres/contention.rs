@@ -11,11 +11,13 @@ use crate::api::Reason;
 /// Tries in which nobody waits longer for us than [`GENTLE`].
 const GENTLE_TRIES: u32 = 5;
 /// How long somebody may wait for us in them.
-const GENTLE: Duration = Duration::from_millis(300);
+const GENTLE: Duration = Duration::from_millis(400);
 /// Or this part of the time that would be lost.
 const PART: u32 = 10;
 /// Most tables that are kept in mind.
 const MOST: usize = 1_000;
+/// Most busy tables.
+const BUSY: usize = 16;
 /// Most that a message names.
 const NAMED: usize = 3;
 
@@ -30,6 +32,8 @@ pub struct Contention {
     tables: BTreeMap<String, u32>,
     last: Option<String>,
     patience: LockPatience,
+    /// Nothing is held apart: a session more that keeps a place is one that a small pool has not.
+    pooled: bool,
 }
 
 impl Contention {
@@ -40,6 +44,21 @@ impl Contention {
             patience,
             ..Self::default()
         }
+    }
+
+    /// As it is behind a pooler.
+    #[must_use]
+    pub fn pooled(self, pooled: bool) -> Self {
+        Self { pooled, ..self }
+    }
+
+    /// Tables that are held apart, for as short as can be.
+    pub(super) fn busy(&self) -> Vec<String> {
+        if self.pooled {
+            return Vec::new();
+        }
+        let busiest = self.busiest(BUSY).into_iter();
+        busiest.map(|(table, _)| table.to_owned()).collect()
     }
 
     pub(super) fn patience(&self) -> LockPatience {
@@ -149,7 +168,7 @@ mod tests {
         assert_eq!(
             allowed,
             [
-                300, 300, 300, 300, 300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 38_400
+                400, 400, 400, 400, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200
             ]
         );
         let young = Contention::new(met.patience);

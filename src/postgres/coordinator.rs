@@ -9,8 +9,10 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::blocking;
+use super::busy::{Apart, Busy};
 use super::connect::{Connection, connect};
 use super::contention::Contention;
+use super::coordinator_server::Server;
 use super::error::PgError;
 pub use super::locks::LockPatience;
 use super::locks::{self, Locked};
@@ -19,21 +21,10 @@ use super::standby;
 use super::step::{Observer, Step};
 use super::target::Target;
 use crate::api::Reason;
-use crate::manifest::{Base, MAX_XIP, Position, SnapshotIds};
+use crate::manifest::{Base, MAX_XIP, SnapshotIds};
 
 /// How often the idle transaction is spoken to (G10): the server ends it after 180 s of silence.
 const PING: Duration = Duration::from_secs(30);
-
-/// Settings of the coordinator's transaction: reading (G14) and a dead man's switch (G10). All are
-/// SET LOCAL: through a pooler nothing would stay behind (G12). SET takes no snapshot.
-const SETTINGS: &str = "\
-    SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL DateStyle = 'ISO'; \
-    SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = 'hex'; \
-    SET LOCAL client_min_messages = 'warning'; SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = 0; \
-    SET LOCAL standard_conforming_strings = on; SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off; \
-    SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL idle_in_transaction_session_timeout = '180s'; \
-    SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3; \
-    SET LOCAL tcp_user_timeout = '60s'";
 
 /// Holds the locks and the snapshot. Dropping it releases both.
 #[derive(Debug)]
@@ -41,6 +32,8 @@ pub struct Coordinator {
     connection: Connection,
     /// For looks from outside the transaction, while that is at work.
     monitor: Connection,
+    /// Tables that others lock again and again.
+    busy: Option<Busy>,
     pinger: JoinHandle<()>,
     identity: Identity,
     snapshot: String,
@@ -84,7 +77,10 @@ impl Coordinator {
         let (mut changed, begin) = (String::new(), server.begin_sql());
         for _ in 0..patience.relists.max(1) {
             base.position = server.position(&monitor.client).await?;
-            match locks::lock_all(&connection, &monitor.client, &begin, contention).await? {
+            let mut apart = Apart::new(target, application_name, known);
+            let locked =
+                locks::lock_all(&connection, &monitor.client, &mut apart, &begin, contention);
+            match locked.await? {
                 Locked::All => {}
                 Locked::Changed(what) => {
                     changed = what;
@@ -100,7 +96,8 @@ impl Coordinator {
             let (identity, snapshot, now) = export(&connection.client, &mut base).await?;
             let data_at = replayed.map_or(now, |replayed| replayed.min(now));
             observer.reached(Step::Exported).await;
-            let unlocked = locks::unlocked(&connection.client).await?;
+            let busy = apart.under(&snapshot, &monitor.client).await?;
+            let unlocked = locks::unlocked(&connection.client, busy.as_ref()).await?;
             if let Some(what) = unlocked.first() {
                 changed.clone_from(what);
                 contention.met(what);
@@ -115,6 +112,7 @@ impl Coordinator {
             return Ok(Self {
                 connection,
                 monitor,
+                busy,
                 pinger,
                 identity,
                 snapshot,
@@ -237,6 +235,22 @@ impl Coordinator {
         self.connection.quiet()
     }
 
+    /// Tables that others lock again and again, if there are any: read them there, and then [`Coordinator::release_busy`].
+    pub(crate) fn busy(&self) -> Option<&Busy> {
+        self.busy.as_ref()
+    }
+
+    /// Releases the locks of the busy tables. Not before pg_dump has its own, and their rows were read.
+    ///
+    /// # Errors
+    /// `LostLocks` where they did not last until now: what was read of these tables counts for nothing.
+    pub async fn release_busy(&self) -> Result<(), PgError> {
+        match &self.busy {
+            Some(busy) => busy.release().await,
+            None => Ok(()),
+        }
+    }
+
     /// Ends every session of this run at once, pg_dump's too, so that nobody waits for us any longer.
     pub async fn let_go(self) {
         blocking::end_ours(&self.monitor.client).await;
@@ -312,88 +326,4 @@ async fn export(
         row.try_get(2).map_err(failed)?,
         row.try_get(3).map_err(failed)?,
     ))
-}
-
-/// What must be known of the server before the locks.
-struct Server {
-    major: i32,
-    in_recovery: bool,
-    /// Half of deadlock_timeout, in milliseconds (G8).
-    lock_timeout: i32,
-}
-
-impl Server {
-    async fn read(client: &Client) -> Result<Self, PgError> {
-        let failed =
-            |e: tokio_postgres::Error| PgError::query("ask the server for its settings", &e);
-        let row = client
-            .query_one(
-                "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.pg_is_in_recovery(), \
-                        (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout')",
-                &[],
-            )
-            .await
-            .map_err(failed)?;
-        let version: i32 = row.try_get(0).map_err(failed)?;
-        let deadlock: i32 = row.try_get(2).map_err(failed)?;
-        Ok(Self {
-            major: version / 10_000,
-            in_recovery: row.try_get(1).map_err(failed)?,
-            lock_timeout: (deadlock / 2).max(1),
-        })
-    }
-
-    fn begin_sql(&self) -> String {
-        let mut sql = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {SETTINGS}; SET LOCAL lock_timeout = {}",
-            self.lock_timeout
-        );
-        if self.major >= 14 {
-            sql.push_str("; SET LOCAL client_connection_check_interval = '10s'");
-        }
-        if self.major >= 17 {
-            sql.push_str("; SET LOCAL transaction_timeout = 0");
-        }
-        sql
-    }
-
-    async fn position(&self, client: &Client) -> Result<Position, PgError> {
-        let failed =
-            |e: tokio_postgres::Error| PgError::query("ask for the position in the log", &e);
-        let sql = if self.in_recovery {
-            "SELECT pg_catalog.pg_last_wal_replay_lsn()::text, NULL::text"
-        } else {
-            "SELECT pg_catalog.pg_current_wal_lsn()::text, \
-                    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text"
-        };
-        let row = client.query_one(sql, &[]).await.map_err(failed)?;
-        let lsn: Option<String> = row.try_get(0).map_err(failed)?;
-        Ok(Position {
-            lsn: lsn.unwrap_or_else(|| "0/0".to_owned()),
-            next_xid: row.try_get(1).map_err(failed)?,
-        })
-    }
-
-    /// The control functions may be denied on managed services: then these stay open.
-    async fn base(&self, client: &Client) -> Base {
-        let ask = |sql: &'static str| async move {
-            let row = client.query_one(sql, &[]).await.ok()?;
-            row.try_get::<_, String>(0).ok()
-        };
-        let system =
-            ask("SELECT system_identifier::text FROM pg_catalog.pg_control_system()").await;
-        let timeline =
-            ask("SELECT timeline_id::text FROM pg_catalog.pg_control_checkpoint()").await;
-        Base {
-            snapshot: None,
-            not_a_base: false,
-            in_recovery: self.in_recovery,
-            system_identifier: system,
-            timeline: timeline.and_then(|t| t.parse().ok()),
-            position: Position {
-                lsn: String::new(),
-                next_xid: None,
-            },
-        }
-    }
 }

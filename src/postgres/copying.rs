@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::coordinator::Coordinator;
 use super::error::PgError;
 use super::step::Observer;
@@ -25,6 +27,26 @@ pub struct Underway {
     pub toc: OnceLock<Toc>,
     /// The census, as soon as everything is counted; hashed or not.
     pub contents: OnceLock<Contents>,
+    /// pg_dump has locked every table.
+    pub locked: Event,
+    /// pg_dump's output is at its end.
+    pub ended: Event,
+}
+
+/// Something that happens once.
+#[derive(Debug, Default)]
+pub struct Event(CancellationToken);
+
+impl Event {
+    /// It has happened.
+    pub fn set(&self) {
+        self.0.cancel();
+    }
+
+    /// Until it has.
+    pub async fn wait(&self) {
+        self.0.cancelled().await;
+    }
 }
 
 /// Tells the observer of rows, from when contents and census are known. Returns only when the

@@ -196,7 +196,9 @@ fn bytewise(bytes: &[u8]) -> String {
 
 /// The other way round.
 fn bytes_of(text: &str) -> Vec<u8> {
-    text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect()
+    text.chars()
+        .map(|c| u8::try_from(c).unwrap_or(b'?'))
+        .collect()
 }
 
 /// A statement of bytes in which the first `DATABASE shop` becomes `DATABASE "target"`. What is neither ASCII nor UTF-8 the server
@@ -300,7 +302,12 @@ mod tests {
             "COMMENT ON DATABASE \"new\" IS 'für Ä';"
         );
         assert_eq!(
-            renamed("COMMENT ON DATABASE shop IS '\u{e4}'", "shop", "new", "LATIN1"),
+            renamed(
+                "COMMENT ON DATABASE shop IS '\u{e4}'",
+                "shop",
+                "new",
+                "LATIN1"
+            ),
             "DO $$ BEGIN EXECUTE pg_catalog.convert_from(pg_catalog.decode('434f4d4d454e54204f4e20444154414241534520', 'hex'), 'LATIN1') \
              || pg_catalog.quote_ident(pg_catalog.current_database()) \
              || pg_catalog.convert_from(pg_catalog.decode('2049532027e427', 'hex'), 'LATIN1'); END $$"

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::blocking::{self, Waiter};
+use super::busy::{Apart, Busy};
 use super::connect::Connection;
 use super::contention::Contention;
 use super::coordinator::rollback;
@@ -63,11 +64,12 @@ enum Refused {
     Said(tokio_postgres::Error),
 }
 
-/// Lists the tables outside the transaction, begins it, and locks them: those that are busy last. On a timeout, and as soon as
-/// anybody waits for us, everything is released before the next try: we are the victim, never the customer's migration (G8).
+/// Lists the tables outside the transaction, begins it, and locks them: those that are busy apart and first, when their turn has
+/// come; of the others those that are used most last. On a timeout, and as soon as anybody waits for us, everything is released before the next try: we are the victim, never the customer's migration (G8).
 pub(super) async fn lock_all(
     connection: &Connection,
     monitor: &Client,
+    apart: &mut Apart<'_>,
     begin: &str,
     contention: &mut Contention,
 ) -> Result<Locked, PgError> {
@@ -88,21 +90,22 @@ pub(super) async fn lock_all(
         let mut tables = list(monitor).await?;
         // In the order of the list where nothing is known.
         tables.sort_by_key(|table| contention.times(table));
-        client
-            .batch_execute(begin)
-            .await
-            .map_err(|e| PgError::query("begin a transaction", &e))?;
-        let mut refused = None;
-        for batch in tables.chunks(BATCH) {
-            if let Err(why) = watch.lock(client, batch).await {
-                refused = Some(why);
-                break;
-            }
+        let mut known = contention.busy();
+        if !known.is_empty() && !apart.is_there().await {
+            known.clear();
         }
+        let (busy, tables): (Vec<String>, Vec<String>) = tables
+            .into_iter()
+            .partition(|table| known.iter().any(|busy| busy == table));
+        let refused = match apart.hold(begin, &busy).await {
+            // Now is the moment for these.
+            Ok(()) => lock_rest(client, begin, &tables, &mut watch).await?,
+            Err(error) => Some(Refused::Said(error)),
+        };
         let Some(refused) = refused else {
             return Ok(Locked::All);
         };
-        rollback(client).await?;
+        apart.let_go().await?;
         let error = match refused {
             Refused::Wanted(waiter) if contention.let_go(&waiter) => continue,
             Refused::Wanted(_) => return Err(contention.error()),
@@ -139,6 +142,26 @@ pub(super) async fn lock_all(
     }
 }
 
+/// Begins the transaction and locks these. Where one is refused, it is over.
+async fn lock_rest(
+    client: &Client,
+    begin: &str,
+    tables: &[String],
+    watch: &mut Watch<'_>,
+) -> Result<Option<Refused>, PgError> {
+    client
+        .batch_execute(begin)
+        .await
+        .map_err(|e| PgError::query("begin a transaction", &e))?;
+    for batch in tables.chunks(BATCH) {
+        if let Err(why) = watch.lock(client, batch).await {
+            rollback(client).await?;
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
+}
+
 /// Waits in the queues of the tables that others locked before, one by one and holding nothing: who waited for us is let through,
 /// and the moment after somebody's lock is the farthest from the next.
 async fn await_turn(monitor: &Client, contention: &Contention) -> Result<(), PgError> {
@@ -171,16 +194,17 @@ async fn list(monitor: &Client) -> Result<Vec<String>, PgError> {
         .collect()
 }
 
-/// Tables under the snapshot that this transaction has not locked, by OID, at most five.
-pub(super) async fn unlocked(client: &Client) -> Result<Vec<String>, PgError> {
+/// Tables under the snapshot that neither this transaction nor that of busy tables has locked, by OID, at most five.
+pub(super) async fn unlocked(client: &Client, busy: Option<&Busy>) -> Result<Vec<String>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the list of tables again", &e);
     let sql = format!(
         "WITH held AS MATERIALIZED (SELECT relation FROM pg_catalog.pg_locks \
            WHERE locktype = 'relation' AND pid = pg_catalog.pg_backend_pid() AND granted AND mode = 'AccessShareLock' \
              AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) \
-         SELECT {NAME_BYTES} {TABLES_WHERE} AND c.oid NOT IN (SELECT relation FROM held) ORDER BY c.oid LIMIT 5"
+         SELECT {NAME_BYTES} {TABLES_WHERE} AND c.oid NOT IN (SELECT relation FROM held) AND c.oid <> ALL ($1) ORDER BY c.oid LIMIT 5"
     );
-    let rows = client.query(&sql, &[]).await.map_err(failed)?;
+    let busy = busy.map(Busy::tables).unwrap_or_default();
+    let rows = client.query(&sql, &[&busy]).await.map_err(failed)?;
     rows.iter()
         .map(|row| {
             let bytes: Vec<u8> = row.try_get(0).map_err(failed)?;
@@ -212,7 +236,7 @@ impl Watch<'_> {
                 done = &mut lock => return done.map_err(Refused::Said),
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let waits = blocking::waiters(self.monitor, self.pid).await;
+            let waits = blocking::waiters(self.monitor, &[self.pid]).await;
             let wanted = waits
                 .ok()
                 .and_then(|all| all.into_iter().find(|w| w.only_us));

@@ -19,6 +19,7 @@
 mod at_once;
 pub mod blocking;
 pub mod break_glass;
+mod busy;
 pub mod census;
 pub mod checks;
 pub mod compare;
@@ -33,6 +34,7 @@ mod connect_error;
 pub mod content;
 pub mod contention;
 pub mod coordinator;
+mod coordinator_server;
 pub mod copying;
 mod counts;
 pub mod definition;

@@ -5,6 +5,7 @@ use std::pin::pin;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio_postgres::{Client, Row};
 
+use super::busy::Busy;
 use super::coordinator::Coordinator;
 use super::error::PgError;
 use super::names::{NAME_BYTES, statement_bytes, text_of};
@@ -48,23 +49,52 @@ pub(super) async fn count(
     coordinator: &Coordinator,
     found: &[Found],
 ) -> Result<Vec<Counted>, PgError> {
-    let none: Counted = (None, true);
-    let at_once = async |one: &Found| {
-        let Asked::AtOnce = one.asked() else {
-            return Ok(none);
-        };
-        let rows = one.count_where(coordinator, &one.filter).await?;
-        Ok::<_, PgError>((Some(rows), true))
-    };
-    let counted = stream::iter(found).map(at_once).buffered(ASKED);
-    let mut counted: Vec<Counted> = counted.try_collect().await?;
-    for (one, counted) in found.iter().zip(&mut counted) {
-        if let Asked::Alone = one.asked() {
-            *counted = one.count_or_read(coordinator).await?;
-        }
+    let mut counted = vec![(None, true); found.len()];
+    let busy = coordinator.busy();
+    let is_busy = |one: &Found| busy.is_some_and(|busy| busy.holds(one.oid));
+    if let Some(busy) = busy {
+        count_those(busy.client(), found, is_busy, &mut counted).await?;
     }
+    count_those(
+        coordinator.client(),
+        found,
+        |one| !is_busy(one),
+        &mut counted,
+    )
+    .await?;
     coordinator.quiet()?;
     Ok(counted)
+}
+
+/// Those of which this holds.
+async fn count_those(
+    client: &Client,
+    found: &[Found],
+    of: impl Fn(&Found) -> bool,
+    counted: &mut [Counted],
+) -> Result<(), PgError> {
+    let places: Vec<(usize, &Found)> = found.iter().enumerate().filter(|(_, o)| of(o)).collect();
+    let at_once = async |(at, one): &(usize, &Found)| {
+        let Asked::AtOnce = one.asked() else {
+            return Ok(None);
+        };
+        let rows = one.count_where(client, &one.filter).await?;
+        Ok::<_, PgError>(Some((*at, rows)))
+    };
+    let rows = stream::iter(&places).map(at_once).buffered(ASKED);
+    let mut rows = pin!(rows);
+    while let Some(one) = rows.try_next().await? {
+        let place = one.and_then(|(at, rows)| Some((counted.get_mut(at)?, rows)));
+        if let Some((counted, rows)) = place {
+            *counted = (Some(rows), true);
+        }
+    }
+    for (at, one) in &places {
+        if let (Asked::Alone, Some(counted)) = (one.asked(), counted.get_mut(*at)) {
+            *counted = one.count_or_read(client).await?;
+        }
+    }
+    Ok(())
 }
 
 /// How a relation is counted.
@@ -91,17 +121,18 @@ impl Found {
 
     /// All of its rows, whatever the extension's filter.
     pub(super) async fn count_all(&self, coordinator: &Coordinator) -> Result<i64, PgError> {
-        self.count_where(coordinator, "").await
+        let busy = coordinator.busy().filter(|busy| busy.holds(self.oid));
+        let client = busy.map_or(coordinator.client(), Busy::client);
+        self.count_where(client, "").await
     }
 
-    async fn count_where(&self, coordinator: &Coordinator, filter: &str) -> Result<i64, PgError> {
+    async fn count_where(&self, client: &Client, filter: &str) -> Result<i64, PgError> {
         let quoted = text_of(&self.quoted)?;
-        let counted = count_rows(coordinator.client(), &quoted, filter).await;
+        let counted = count_rows(client, &quoted, filter).await;
         counted.map_err(|e| count_failed(&quoted, &e))
     }
 
-    async fn count_or_read(&self, coordinator: &Coordinator) -> Result<Counted, PgError> {
-        let client = coordinator.client();
+    async fn count_or_read(&self, client: &Client) -> Result<Counted, PgError> {
         let quoted = text_of(&self.quoted)?;
         let failed = |e: tokio_postgres::Error| count_failed(&quoted, &e);
         let savepoint = "SAVEPOINT lifeboat_count";

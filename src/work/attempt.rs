@@ -13,6 +13,7 @@ use crate::codec::{Codec, ObjectWriter};
 use crate::manifest::{Base, Contents, ObjectRole};
 use crate::postgres::blocking::{self, Waiter};
 use crate::postgres::copying::{self, Underway};
+use crate::postgres::error::PgError;
 use crate::postgres::globals::Globals;
 use crate::postgres::pooler::Pooler;
 use crate::postgres::{
@@ -22,6 +23,8 @@ use crate::postgres::{
 
 /// Bytes read from pg_dump at once.
 const READ: usize = 256 * 1024;
+/// How long pg_dump is let alone while others may wait for it.
+const ALONE: Duration = Duration::from_secs(2);
 /// How long a failed run asks whether its locks were lost.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -90,9 +93,15 @@ pub(super) async fn read(
     let counting = async {
         let census = census::take(&coordinator, observer).await?;
         let _ = underway.contents.set(census.contents.clone());
+        let released = apart(&coordinator, &underway);
         match plan.line_key {
-            Some(key) => Ok(census.hash(&coordinator, key, None, observer).await?),
-            None => Ok::<_, Failure>(census.contents),
+            Some(key) => Ok(census
+                .hash(&coordinator, key, None, released, observer)
+                .await?),
+            None => {
+                released.await?;
+                Ok::<_, Failure>(census.contents)
+            }
         }
     };
     let both = async { tokio::try_join!(stream(dump, &underway, open, observer), counting) };
@@ -144,6 +153,18 @@ pub(super) async fn read(
     })))
 }
 
+/// Lets go of busy tables as soon as pg_dump has them. Then whoever wants them waits for it alone: it gets the machine for itself
+/// for a moment, before the other tables are read.
+async fn apart(coordinator: &Coordinator, underway: &Underway) -> Result<(), PgError> {
+    if coordinator.busy().is_none() {
+        return Ok(());
+    }
+    underway.locked.wait().await;
+    coordinator.release_busy().await?;
+    let _ = tokio::time::timeout(ALONE, underway.ended.wait()).await;
+    Ok(())
+}
+
 /// pg_dump's output through the reader of its table of contents into the store, until pg_dump has
 /// ended well. What it said is judged when our own session has read everything too.
 async fn stream(
@@ -153,6 +174,7 @@ async fn stream(
     observer: &dyn Observer,
 ) -> Result<Ended, Failure> {
     let copied = copy(&mut dump, underway, open, observer).await;
+    underway.ended.set();
     if let Err(failure @ (Failure::Codec(_) | Failure::Store(_))) = copied {
         // The store's fault: pg_dump would only tell of a broken pipe.
         dump.kill().await;
@@ -193,6 +215,7 @@ async fn copy(
         }
         if let Some(whole) = parser.take_if(|toc| toc.is_complete()) {
             let _ = underway.toc.set(whole.finish()?);
+            underway.locked.set();
         }
         let Some(writer) = open.as_mut() else {
             return Err(Failure::Internal("the dump's upload is gone".to_owned()));

@@ -26,6 +26,7 @@ use crate::manifest::{
 };
 use crate::objects::{ObjectStore, join, put_new};
 use crate::postgres::content::LineKey;
+use crate::postgres::pooler::Pooler;
 use crate::postgres::{
     Contention, LockPatience, Observer, Preflight, Programs, Step, Target, preflight,
 };
@@ -118,7 +119,7 @@ pub async fn run(
     let started_at = clock::now();
     let found = preflight(&plan.target, &plan.application_name).await?;
     let tool = Programs::find(found.major(), &plan.postgres_folders).await?;
-    let mut contention = Contention::new(plan.patience);
+    let mut contention = Contention::new(plan.patience).pooled(found.pooler != Pooler::None);
     let read = loop {
         match read(plan, &found, &tool, &mut contention, observer, open).await? {
             Attempt::Read(read) => break *read,

@@ -85,7 +85,13 @@ pub async fn observe(
                 Failure::Postgres(PgError::never(Reason::StoreFailed, text))
             })?;
             census
-                .hash(&coordinator, key, Some(recorded), observer)
+                .hash(
+                    &coordinator,
+                    key,
+                    Some(recorded),
+                    async { Ok(()) },
+                    observer,
+                )
                 .await?
         }
     };
@@ -93,6 +99,7 @@ pub async fn observe(
     // What belonged to a role because it made an extension belongs to whoever restored: the role is there, and nothing names it.
     let names: Vec<String> = recorded.roles.iter().map(|r| r.name.clone()).collect();
     contents.roles = roles_called(&subject.target, &subject.application_name, &names).await?;
+    coordinator.release_busy().await?;
     coordinator.prove().await?;
     coordinator.finish().await?;
     Ok(contents)

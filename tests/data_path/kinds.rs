@@ -240,11 +240,7 @@ async fn g4_tables_of_an_extension_are_proven_as_far_as_they_are_in_the_dump(
     passed(&proof);
     let noted = |words: &str| proof.notes.iter().any(|note| note.contains(words));
     let newer = version == "1.0";
-    assert!(
-        noted("not in the backup: kinds.queue"),
-        "{}",
-        shown(&proof)
-    );
+    assert!(noted("not in the backup: kinds.queue"), "{}", shown(&proof));
     assert!(
         noted("not in the backup: public.added"),
         "{}",

@@ -177,7 +177,11 @@ async fn g3_columns_that_a_restore_has_in_the_same_order_are_not_left_out() {
 async fn g3_a_schema_that_is_named_as_the_systems_are_is_left_out_with_what_is_in_it() {
     let sql = "SET allow_system_table_mods = on; CREATE SCHEMA pg_mine; CREATE FUNCTION pg_mine.f() RETURNS int RETURN 1; CREATE TABLE pg_mine.kept (a int); INSERT INTO pg_mine.kept VALUES (1); CREATE TABLE public.t (a int);";
     let made = backup(17, &[], sql).await;
-    let names = ["schema pg_mine", "function pg_mine.f()", "table pg_mine.kept"];
+    let names = [
+        "schema pg_mine",
+        "function pg_mine.f()",
+        "table pg_mine.kept",
+    ];
     left_out(&made, &names, "own schemas").await;
 }
 

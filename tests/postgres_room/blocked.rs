@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 
 use lifeboat::api::Reason;
+use lifeboat::manifest::Contents;
+use lifeboat::postgres::blocking::Waiter;
+use lifeboat::postgres::content::LineKey;
 use lifeboat::postgres::{
     Contention, Coordinator, DumpOrder, DumpProcess, LockPatience, Print, Programs, Silent, census,
 };
@@ -173,4 +176,100 @@ async fn g9_an_alter_queued_behind_our_locks_is_let_through_after_pg_dumps_lock_
         .unwrap()
         .unwrap()
         .unwrap();
+}
+
+/// What an earlier try met.
+fn met_the_ledger() -> Contention {
+    let mut contention = Contention::new(LockPatience::default());
+    assert!(contention.let_go(&Waiter {
+        pid: 1,
+        application: String::new(),
+        user: String::new(),
+        table: "public.ledger".to_owned(),
+        mode: "AccessExclusiveLock".to_owned(),
+        only_us: true,
+        before_dump: false,
+    }));
+    contention
+}
+
+/// A table that others locked in an earlier try is held apart: it goes as soon as pg_dump would have it, while the snapshot, the
+/// other locks and what was read stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn g9_a_busy_table_is_let_go_before_the_others() {
+    let server = Server::start(17, &[]);
+    let sql =
+        "CREATE TABLE ledger AS SELECT generate_series(1, 7) AS a; CREATE TABLE t AS SELECT 1 AS a";
+    server.sql("postgres", sql).await;
+    let target = server.target("postgres");
+    let key = LineKey::new([7; 32]);
+    let begun = async |contention: &mut Contention| {
+        Coordinator::begin(&target, "x", contention, &Silent)
+            .await
+            .unwrap()
+    };
+    let quiet = begun(&mut Contention::new(LockPatience::default())).await;
+    let census = census::take(&quiet, &Silent).await.unwrap();
+    let never = async { unreachable!("no table is busy") };
+    let plain = census
+        .hash(&quiet, key, None, never, &Silent)
+        .await
+        .unwrap();
+    quiet.finish().await.unwrap();
+
+    let coordinator = begun(&mut met_the_ledger()).await;
+    let session = server.session("postgres").await;
+    let truncate = tokio::spawn(async move {
+        session
+            .client
+            .batch_execute("TRUNCATE ledger")
+            .await
+            .unwrap();
+        session
+    });
+    someone_waits(&server, "postgres").await;
+    let census = census::take(&coordinator, &Silent).await.unwrap();
+    let released = async {
+        assert!(!truncate.is_finished(), "before it may");
+        coordinator.release_busy().await
+    };
+    let contents = census
+        .hash(&coordinator, key, None, released, &Silent)
+        .await
+        .unwrap();
+    let session = truncate.await.unwrap();
+    assert_eq!(rows(&contents, "ledger"), Some(7));
+    let hashes = |c: &Contents| {
+        c.relations
+            .iter()
+            .map(|r| r.hash.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(hashes(&contents), hashes(&plain));
+    coordinator.prove().await.unwrap();
+    let other = "SET lock_timeout = '100ms'; TRUNCATE t";
+    let refused = session.client.batch_execute(other).await.unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "55P03", "{refused}");
+    coordinator.finish().await.unwrap();
+}
+
+/// Locks of busy tables that were lost are found.
+#[tokio::test(flavor = "multi_thread")]
+async fn g2_a_busy_tables_lock_that_did_not_last_is_found() {
+    let server = Server::start(17, &[]);
+    server.sql("postgres", "CREATE TABLE ledger (a int)").await;
+    let target = server.target("postgres");
+    let mut contention = met_the_ledger();
+    let begun = Coordinator::begin(&target, "x", &mut contention, &Silent);
+    let coordinator = begun.await.unwrap();
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'x' AND pid <> {}",
+        coordinator.backend_pid()
+    );
+    server.sql("postgres", &sql).await;
+    let error = coordinator.release_busy().await.unwrap_err();
+    assert_eq!(
+        (error.reason(), error.retry()),
+        (Reason::LostLocks, Retry::Later)
+    );
 }
