@@ -374,7 +374,8 @@ impl LeftOut {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         let name = self.name.display();
-        !NO_LOSS.iter().any(|kind| name.starts_with(kind))
+        let comment = self.why.starts_with("its comment");
+        comment || !NO_LOSS.iter().any(|kind| name.starts_with(kind))
     }
 
     /// `schema.name`, or what it is called where it has no schema of its own.

@@ -240,6 +240,12 @@ impl Coordinator {
         self.busy.as_ref()
     }
 
+    /// Whether a table, by oid, is one of these.
+    pub(crate) fn holds_apart(&self, table: u32) -> bool {
+        let busy = self.busy.as_ref();
+        busy.is_some_and(|busy| busy.holds(table))
+    }
+
     /// Releases the locks of the busy tables. Not before pg_dump has its own, and their rows were read.
     ///
     /// # Errors

@@ -40,15 +40,21 @@ fn reason(why: &str, relations: i64) -> String {
         "keyNamed" => {
             "it has another name than the foreign key of the partitioned table: a dump does not say so, and a restore gives it that name".to_owned()
         }
+        "identityType" => {
+            "its type is not that of its identity column: a dump does not say so, and a restore gives it the column's, with the bounds of that type where it has those of its own".to_owned()
+        }
+        "identityLost" => {
+            "the index that is its REPLICA IDENTITY was dropped, so it has none: a dump does not say so, and a restore gives it the default, its primary key; ALTER TABLE … REPLICA IDENTITY NOTHING says it".to_owned()
+        }
         "depends" => {
             "it DEPENDS ON an EXTENSION: pg_dump says nothing of it for a partition's copy of a trigger, and DROP EXTENSION will be refused".to_owned()
         }
         "rowType" => {
-            "a restore puts the columns that the table inherits before its own, and its row type is used (in columns, functions or views): values there would get another meaning; \
+            "a restore puts the columns that the table inherits before its own, and its row type or a whole row of it is used (in columns, functions, views, policies, triggers or checks): values there would get another meaning; \
              make the table anew in that order, and copy its rows, or use a composite type instead".to_owned()
         }
         "columnOrder" => {
-            "a restore puts the columns that the table inherits before its own: SELECT * and INSERT without a list of columns would see another order".to_owned()
+            "a restore puts the columns that the table inherits before its own: SELECT *, INSERT without a list of columns, and bodies of functions that make a row of it would see another order".to_owned()
         }
         "detached" => {
             "DETACH PARTITION CONCURRENTLY was stopped halfway: a dump does not say so, and a restore has its rows in the partitioned table again; ALTER TABLE … DETACH PARTITION … FINALIZE ends it".to_owned()

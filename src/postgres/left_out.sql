@@ -60,6 +60,8 @@ WITH RECURSIVE s AS (
  -- Comments on the system's own, but for that on public, which a dump holds.
   SELECT x.classoid, x.objoid FROM i, pg_catalog.pg_description x WHERE x.objoid < 16384 AND x.xmin::text::bigint > i.xid
     AND (x.classoid, x.objoid) <> ('pg_catalog.pg_namespace'::regclass, 2200) AND x.classoid NOT IN ('pg_catalog.pg_extension'::regclass, 'pg_catalog.pg_largeobject'::regclass)
+ UNION SELECT x.classoid, x.objoid FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_description x ON x.objoid = e.oid AND x.classoid = 'pg_catalog.pg_extension'::regclass
+    WHERE e.extname = 'plpgsql' AND e.oid < 16384 AND x.description <> 'PL/pgSQL procedural language'
 ), inherits (inhrelid, inhparent, inhseqno) AS (
   SELECT i.inhrelid, i.inhparent, i.inhseqno FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
     WHERE c.relkind IN ('r', 'f') AND NOT c.relispartition AND c.oid >= 16384 AND ('pg_catalog.pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM told)
@@ -73,6 +75,15 @@ WITH RECURSIVE s AS (
 ), ordered (relid, used) AS (
   SELECT o.relid, EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t ON t.oid = d.refobjid
       WHERE d.refclassid = 'pg_catalog.pg_type'::regclass AND d.deptype <> 'i' AND o.relid IN (t.typrelid, (SELECT e.typrelid FROM pg_catalog.pg_type e WHERE e.oid = t.typelem)))
+    -- Or an expression that reads a whole row.
+    OR EXISTS (SELECT FROM (
+      SELECT concat(x.polqual, x.polwithcheck) FROM pg_catalog.pg_policy x WHERE x.polrelid = o.relid
+     UNION ALL SELECT x.tgqual::text FROM pg_catalog.pg_trigger x WHERE x.tgrelid = o.relid
+     UNION ALL SELECT x.conbin::text FROM pg_catalog.pg_constraint x WHERE x.conrelid = o.relid
+     UNION ALL SELECT concat(x.indexprs, x.indpred) FROM pg_catalog.pg_index x WHERE x.indrelid = o.relid
+     UNION ALL SELECT x.ev_action::text FROM pg_catalog.pg_rewrite x JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = x.oid
+        AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = o.relid
+    ) AS e(tree) WHERE e.tree ~ ':varattno 0 ')
   FROM (
     SELECT p.relid, p.attnum, row_number() OVER (PARTITION BY p.relid ORDER BY p.path || 2147483647 || b.attnum::int) AS restored,
       row_number() OVER (PARTITION BY p.relid ORDER BY p.attnum) AS now
@@ -124,6 +135,17 @@ WITH RECURSIVE s AS (
   -- partitions of the one that it names is the server's own.
   SELECT 'pg_catalog.pg_constraint'::regclass::oid, x.oid, 'keyNamed', 0 FROM pg_catalog.pg_constraint x
     JOIN pg_catalog.pg_constraint u ON u.oid = x.conparentid WHERE x.contype = 'f' AND x.conrelid <> u.conrelid AND x.conname <> u.conname
+ UNION ALL
+  -- A dump writes no type of an identity's sequence, and leaves out bounds that are its type's own.
+  SELECT 'pg_catalog.pg_class'::regclass::oid, q.seqrelid, 'identityType', 0 FROM pg_catalog.pg_sequence q
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = q.seqrelid AND d.refobjsubid > 0 AND d.deptype = 'i'
+      AND d.refclassid = 'pg_catalog.pg_class'::regclass
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE a.attidentity <> '' AND a.atttypid <> q.seqtypid AND ('pg_catalog.pg_class'::regclass, d.refobjid) NOT IN (SELECT classid, objid FROM told)
+ UNION ALL
+  SELECT 'pg_catalog.pg_class'::regclass::oid, c.oid, 'identityLost', 0 FROM pg_catalog.pg_class c
+    WHERE c.relreplident = 'i' AND c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
+      AND ('pg_catalog.pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
   SELECT 'pg_catalog.pg_trigger'::regclass::oid, g.oid, 'depends', 0 FROM pg_catalog.pg_trigger g WHERE g.tgparentid <> 0
     AND EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_trigger'::regclass AND d.objid = g.oid AND d.deptype = 'x')

@@ -1,6 +1,7 @@
 //! Locking every table without ever being in anybody's way for longer than half the server's
 //! deadlock_timeout (G8), and seeing whether a table escaped (G1).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio_postgres::Client;
@@ -87,7 +88,7 @@ pub(super) async fn lock_all(
     };
     loop {
         await_turn(monitor, contention).await?;
-        let mut tables = list(monitor).await?;
+        let (mut tables, of_extensions) = list(monitor).await?;
         // In the order of the list where nothing is known.
         tables.sort_by_key(|table| contention.times(table));
         let mut known = contention.busy();
@@ -96,7 +97,7 @@ pub(super) async fn lock_all(
         }
         let (busy, tables): (Vec<String>, Vec<String>) = tables
             .into_iter()
-            .partition(|table| known.iter().any(|busy| busy == table));
+            .partition(|table| known.contains(table) && !of_extensions.contains(table));
         let refused = match apart.hold(begin, &busy).await {
             // Now is the moment for these.
             Ok(()) => lock_rest(client, begin, &tables, &mut watch).await?,
@@ -176,22 +177,25 @@ async fn await_turn(monitor: &Client, contention: &Contention) -> Result<(), PgE
     Ok(())
 }
 
-/// Every table that must be locked, quoted; those that are used most last.
-async fn list(monitor: &Client) -> Result<Vec<String>, PgError> {
+/// Every table that must be locked, quoted, those that are used most last; and which of them are an extension's.
+async fn list(monitor: &Client) -> Result<(Vec<String>, BTreeSet<String>), PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("list the tables", &e);
     let sql = format!(
-        "SELECT {NAME_BYTES} {TABLES_WHERE} \
+        "SELECT {NAME_BYTES}, EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+           AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e') {TABLES_WHERE} \
          ORDER BY pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid) \
            + pg_catalog.pg_stat_get_tuples_deleted(c.oid) + pg_catalog.pg_stat_get_numscans(c.oid), c.oid"
     );
     let rows = monitor.query(&sql, &[]).await.map_err(failed)?;
-    rows.iter()
-        .map(|row| {
-            row.try_get::<_, Vec<u8>>(0)
-                .map_err(failed)
-                .and_then(|bytes| text_of(&bytes))
-        })
-        .collect()
+    let (mut tables, mut of_extensions) = (Vec::with_capacity(rows.len()), BTreeSet::new());
+    for row in &rows {
+        let name = text_of(&row.try_get::<_, Vec<u8>>(0).map_err(failed)?)?;
+        if row.try_get(1).map_err(failed)? {
+            of_extensions.insert(name.clone());
+        }
+        tables.push(name);
+    }
+    Ok((tables, of_extensions))
 }
 
 /// Tables under the snapshot that neither this transaction nor that of busy tables has locked, by OID, at most five.

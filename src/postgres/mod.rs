@@ -21,6 +21,7 @@ pub mod blocking;
 pub mod break_glass;
 mod busy;
 pub mod census;
+mod census_hash;
 pub mod checks;
 pub mod compare;
 mod compare_majors;

@@ -43,31 +43,9 @@ pub(super) type Counted = (Option<i64>, bool);
 /// Tables that are counted before the first answer has come.
 const ASKED: usize = 32;
 
-/// Rows of each that the dump holds, or would hold; `None` where they cannot be read, and of what is no table. Nobody waits for the
-/// way to the server and back, which with many small tables is most of the time in which their locks are held (G9).
+/// Rows of each of which `of` holds and that the dump holds, or would hold; `None` where they cannot be read, and of what is no table.
+/// Nobody waits for the way to the server and back, which with many small tables is most of the time in which their locks are held (G9).
 pub(super) async fn count(
-    coordinator: &Coordinator,
-    found: &[Found],
-) -> Result<Vec<Counted>, PgError> {
-    let mut counted = vec![(None, true); found.len()];
-    let busy = coordinator.busy();
-    let is_busy = |one: &Found| busy.is_some_and(|busy| busy.holds(one.oid));
-    if let Some(busy) = busy {
-        count_those(busy.client(), found, is_busy, &mut counted).await?;
-    }
-    count_those(
-        coordinator.client(),
-        found,
-        |one| !is_busy(one),
-        &mut counted,
-    )
-    .await?;
-    coordinator.quiet()?;
-    Ok(counted)
-}
-
-/// Those of which this holds.
-async fn count_those(
     client: &Client,
     found: &[Found],
     of: impl Fn(&Found) -> bool,

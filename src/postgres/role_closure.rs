@@ -18,6 +18,12 @@ const ROLES_IN_ROWS: &str = "\
     WHERE a.atttypid = ANY ('{regrole,_regrole,aclitem,_aclitem}'::pg_catalog.regtype[]) AND NOT a.attisdropped AND a.attnum > 0 \
       AND c.relkind IN ('r', 'm') AND c.oid >= 16384";
 
+/// Whether a role's name can be read here. Names of roles are the server's, not the database's: a session writes them in its own
+/// database's encoding, and another gets those bytes.
+const READABLE: &str = "\
+    CASE WHEN pg_catalog.getdatabaseencoding() <> 'UTF8' THEN true ELSE pg_catalog.encode(pg_catalog.textsend(r.rolname::text), 'hex') ~ \
+      '^([0-7][0-9a-f]|[cd][0-9a-f][89ab][0-9a-f]|e[0-9a-f]([89ab][0-9a-f]){2}|f[0-4]([89ab][0-9a-f]){3})*$' END";
+
 /// Owners, grantees, default privileges and policies of this database, owner and grantees of the database itself,
 /// roles with settings in it, and every role where columns hold roles, since rows may name any (`named`); with their members, and the members of those (`reached`). Not through
 /// superusers: whoever is a member of one is one in effect. Nor through what PostgreSQL or a provider brings along, which
@@ -49,8 +55,13 @@ fn reached() -> String {
     )
 }
 
-/// What is taken of it, the nearest first, and what that is a member of.
+/// What is taken of it, the nearest first, and what that is a member of, as far as names can be read.
 pub(super) fn closure() -> String {
+    format!("{} AND {READABLE}", all())
+}
+
+/// That, whatever the names.
+fn all() -> String {
     format!(
         "{}, taken AS ( \
            SELECT role FROM named UNION ALL \
@@ -95,8 +106,9 @@ pub(super) async fn lacking(
     let sql = format!(
         "{} SELECT DISTINCT m.rolname::text FROM reached JOIN pg_catalog.pg_auth_members a ON a.roleid = reached.role \
          JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member \
-         WHERE m.rolsuper AND NOT g.rolsuper AND m.oid NOT IN (SELECT role FROM reached) ORDER BY 1",
-        reached()
+         WHERE m.rolsuper AND NOT g.rolsuper AND m.oid NOT IN (SELECT role FROM reached) AND {} ORDER BY 1",
+        reached(),
+        READABLE.replace("r.rolname", "m.rolname")
     );
     let rows = client.query(&sql, &[]).await.map_err(failed)?;
     let superusers: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
@@ -105,6 +117,18 @@ pub(super) async fn lacking(
         found.push(format!(
             "superusers that are members of the database's roles are not in the backup: {}",
             told(&superusers)
+        ));
+    }
+    let sql = format!(
+        "SELECT count(*) FROM pg_catalog.pg_roles r WHERE r.oid IN ({}) AND NOT {READABLE}",
+        all()
+    );
+    let row = client.query_one(&sql, &[]).await.map_err(failed)?;
+    let unreadable: i64 = row.try_get(0).map_err(failed)?;
+    if unreadable > 0 {
+        found.push(format!(
+            "{unreadable} roles whose names are not UTF-8 (a session in a database of another encoding made them) are not in the backup; \
+             rename them from there with ALTER ROLE … RENAME TO"
         ));
     }
     Ok(found)

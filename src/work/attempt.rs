@@ -91,17 +91,18 @@ pub(super) async fn read(
     // Counting and dumping read under one snapshot, so they may go side by side.
     let underway = Underway::default();
     let counting = async {
-        let census = census::take(&coordinator, observer).await?;
+        let census = census::take_beside(
+            &coordinator,
+            plan.line_key,
+            apart(&coordinator, &underway),
+            alone(&underway),
+            observer,
+        )
+        .await?;
         let _ = underway.contents.set(census.contents.clone());
-        let released = apart(&coordinator, &underway);
         match plan.line_key {
-            Some(key) => Ok(census
-                .hash(&coordinator, key, None, released, observer)
-                .await?),
-            None => {
-                released.await?;
-                Ok::<_, Failure>(census.contents)
-            }
+            Some(key) => Ok(census.hash(&coordinator, key, None, observer).await?),
+            None => Ok::<_, Failure>(census.contents),
         }
     };
     let both = async { tokio::try_join!(stream(dump, &underway, open, observer), counting) };
@@ -153,16 +154,16 @@ pub(super) async fn read(
     })))
 }
 
-/// Lets go of busy tables as soon as pg_dump has them. Then whoever wants them waits for it alone: it gets the machine for itself
-/// for a moment, before the other tables are read.
-async fn apart(coordinator: &Coordinator, underway: &Underway) -> Result<(), PgError> {
-    if coordinator.busy().is_none() {
-        return Ok(());
-    }
-    underway.locked.wait().await;
-    coordinator.release_busy().await?;
+/// Whoever wants a busy table waits for pg_dump: it gets the machine for itself, for a moment, before other tables are read.
+async fn alone(underway: &Underway) {
+    // If it takes longer, both go on beside each other.
     let _ = tokio::time::timeout(ALONE, underway.ended.wait()).await;
-    Ok(())
+}
+
+/// Lets go of busy tables as soon as pg_dump has them too.
+async fn apart(coordinator: &Coordinator, underway: &Underway) -> Result<(), PgError> {
+    underway.locked.wait().await;
+    coordinator.release_busy().await
 }
 
 /// pg_dump's output through the reader of its table of contents into the store, until pg_dump has

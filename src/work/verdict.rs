@@ -120,7 +120,8 @@ pub fn judge(findings: &Findings<'_>) -> Judgement {
                 "the scratch server could not hold the backup",
                 first,
                 findings.errors.len(),
-            ) + remedy(first.reason),
+            ) + remedy(first.reason)
+                + own_setting(first),
             proves: false,
             score: None,
             // Nothing was compared.
@@ -261,6 +262,20 @@ fn anew(first: &Printed) -> &'static str {
             "; where a table that it reads rows of has got columns since, CREATE OR REPLACE VIEW with the text that the server shows of it mends it at the source"
         }
         _ => "",
+    }
+}
+
+/// No image has a setting that somebody made up.
+fn own_setting(first: &Judged) -> &'static str {
+    match first
+        .error
+        .message
+        .contains("unrecognized configuration parameter")
+    {
+        true => {
+            ", or, if it is a setting of your own, set it with ALTER DATABASE … SET: a backup holds that, and settings of roles come after the data"
+        }
+        false => "",
     }
 }
 

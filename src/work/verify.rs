@@ -85,13 +85,7 @@ pub async fn observe(
                 Failure::Postgres(PgError::never(Reason::StoreFailed, text))
             })?;
             census
-                .hash(
-                    &coordinator,
-                    key,
-                    Some(recorded),
-                    async { Ok(()) },
-                    observer,
-                )
+                .hash(&coordinator, key, Some(recorded), observer)
                 .await?
         }
     };
