@@ -83,7 +83,10 @@ pub(super) fn members(expected: &Contents, found: &Contents, result: &mut Compar
             (None, _) if privileges => ("the default", "as CREATE EXTENSION gives them"),
             (Some(_), Some(_)) => ("one that was changed", "as CREATE EXTENSION makes it"),
             (Some(_), None) => ("there", "not made by CREATE EXTENSION"),
-            (None, _) => ("dropped", "made by CREATE EXTENSION"),
+            (None, _) => (
+                "dropped, renamed, or taken out of the extension",
+                "made by CREATE EXTENSION",
+            ),
         };
         let expected = format!("{expected} ({by})");
         result

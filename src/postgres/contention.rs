@@ -9,7 +9,7 @@ use super::error::PgError;
 use crate::api::Reason;
 
 /// Tries in which nobody waits longer for us than [`GENTLE`].
-const GENTLE_TRIES: u32 = 5;
+const GENTLE_TRIES: u32 = 8;
 /// How long somebody may wait for us in them.
 const GENTLE: Duration = Duration::from_millis(400);
 /// Or this part of the time that would be lost.
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(
             allowed,
             [
-                400, 400, 400, 400, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200
+                400, 400, 400, 400, 400, 400, 400, 400, 800, 1_600, 3_200, 6_400
             ]
         );
         let young = Contention::new(met.patience);

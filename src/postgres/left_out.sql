@@ -155,7 +155,9 @@ WITH RECURSIVE s AS (
   SELECT 'pg_catalog.pg_constraint'::regclass::oid, x.oid, 'validated', 0 FROM pg_catalog.pg_constraint x
     JOIN pg_catalog.pg_inherits i ON i.inhrelid = x.conrelid
     JOIN pg_catalog.pg_constraint u ON u.conrelid = i.inhparent AND u.contype = x.contype AND (u.conname = x.conname AND u.contype = 'c' OR u.contype = 'n' AND u.conkey = x.conkey OR u.oid = x.conparentid)
-    WHERE x.contype IN ('c', 'n', 'f') AND x.coninhcount > 0 AND x.convalidated AND NOT u.convalidated AND ('pg_catalog.pg_class'::regclass, x.conrelid) NOT IN (SELECT classid, objid FROM told)
+    WHERE x.contype IN ('c', 'n', 'f') AND x.coninhcount > 0 AND x.convalidated AND NOT u.convalidated
+      -- A dump writes those of a partition with its columns.
+      AND NOT (x.contype = 'n' AND EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = x.conrelid AND c.relispartition)) AND ('pg_catalog.pg_class'::regclass, x.conrelid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
   SELECT classid, objid, 'system', 0::bigint FROM own WHERE objid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
     WHERE d.classid = own.classid AND d.objid = own.objid AND d.deptype IN ('e', 'i'))

@@ -25,6 +25,7 @@ pub mod progress;
 pub mod proof;
 pub mod random;
 mod reference;
+mod remedies;
 pub mod restore;
 mod restored;
 mod sample;

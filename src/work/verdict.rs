@@ -2,10 +2,11 @@
 
 use super::expected::CHANGED_BY_EXTENSION;
 use super::human;
+use super::remedies::{anew, own_setting, remedy};
 use crate::api::Reason;
 use crate::api::restore_drill::{Compare, CompareContent, CompareRows, Verdict};
 use crate::manifest::{CheckProof, ProofDifference, ScorePart, accepted};
-use crate::postgres::compare::{Comparison, Difference, Printed};
+use crate::postgres::compare::{Comparison, Difference};
 use crate::postgres::judge::Judged;
 
 /// The score of a drill in which something differs is at most this, whatever else passed.
@@ -253,45 +254,6 @@ fn by_an_extension(first: &Difference) -> (Reason, String) {
         remedy(Reason::ExtensionVersion)
     );
     (Reason::ExtensionVersion, text)
-}
-
-/// What makes a definition print alike that was made before a table got more columns.
-fn anew(first: &Printed) -> &'static str {
-    match first.difference.what.as_str() {
-        "VIEW" => {
-            "; where a table that it reads rows of has got columns since, CREATE OR REPLACE VIEW with the text that the server shows of it mends it at the source"
-        }
-        _ => "",
-    }
-}
-
-/// No image has a setting that somebody made up.
-fn own_setting(first: &Judged) -> &'static str {
-    match first
-        .error
-        .message
-        .contains("unrecognized configuration parameter")
-    {
-        true => {
-            ", or, if it is a setting of your own, set it with ALTER DATABASE … SET: a backup holds that, and settings of roles come after the data"
-        }
-        false => "",
-    }
-}
-
-fn remedy(reason: Reason) -> &'static str {
-    match reason {
-        Reason::ExtensionMissing | Reason::LocaleMissing => {
-            "; name an image that has it as the source does in spec.postgres.image"
-        }
-        Reason::ExtensionVersion => {
-            "; name an image with the source's version in spec.postgres.image, or bring the source to this version (ALTER EXTENSION … UPDATE)"
-        }
-        Reason::NotIsolated => {
-            "; drill where this user may have namespaces, or with --network=host"
-        }
-        _ => "",
-    }
 }
 
 fn sentence(head: &str, first: &Judged, all: usize) -> String {

@@ -204,6 +204,16 @@ async fn g3_columns_that_a_restore_has_in_the_same_order_are_not_left_out() {
     }
 }
 
+/// From 18 on a dump writes a partition's NOT NULL with its columns, validated, whatever the parent's is.
+#[tokio::test(flavor = "multi_thread")]
+async fn g3_a_partitions_not_null_that_is_validated_comes_back() {
+    let sql = "CREATE TABLE p (x int) PARTITION BY LIST (x); CREATE TABLE p2 (x int CONSTRAINT pp2 NOT NULL); \
+        ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2); ALTER TABLE p ADD CONSTRAINT yy NOT NULL x NOT VALID;";
+    let made = backup(18, &[], sql).await;
+    assert_eq!(made.told, Vec::<String>::new());
+    proven(&drilled(&made, &[]).await);
+}
+
 /// A role's name is in the encoding of the database that made it. Another database's backup goes without it, and says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn g15_a_role_whose_name_cannot_be_read_here_stops_no_backup() {
