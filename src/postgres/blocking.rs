@@ -170,11 +170,7 @@ pub async fn watch(
     observer: &dyn Observer,
 ) -> Waiter {
     let began = Instant::now();
-    let busy = coordinator.busy().map(|busy| busy.pid);
-    let holders: Vec<i32> = busy
-        .into_iter()
-        .chain([coordinator.backend_pid()])
-        .collect();
+    let holders = coordinator.holders();
     let mut since: BTreeMap<(i32, String), Instant> = BTreeMap::new();
     let mut told = BTreeSet::new();
     let mut last = began;

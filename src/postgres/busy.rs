@@ -4,6 +4,8 @@
 //! under the coordinator's snapshot, and only until pg_dump has locked it too and its rows are read.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::{Client, Row};
 
@@ -14,13 +16,16 @@ use super::servers::{self, Who};
 use super::target::Target;
 use crate::api::Reason;
 
+/// How long a session more may take.
+const PLACE: Duration = Duration::from_secs(10);
+
 /// That session: made when the first busy table is known, and not at all where the server has no place for it beside pg_dump's.
 #[derive(Debug)]
 pub(super) struct Apart<'a> {
     target: &'a Target,
     application_name: &'a str,
     known: Option<&'a Who>,
-    connection: Option<Connection>,
+    connection: Option<(Connection, i32)>,
     /// There was no place.
     refused: bool,
     /// It is in a transaction.
@@ -46,48 +51,44 @@ impl<'a> Apart<'a> {
     /// Whether busy tables can be held apart.
     pub(super) async fn is_there(&mut self) -> bool {
         if self.connection.is_none() && !self.refused {
-            match self.connected().await {
-                Ok(connection) => self.connection = Some(connection),
-                Err(error) => {
-                    tracing::info!("busy tables are not held apart: {error}");
-                    self.refused = true;
-                }
+            let connected = tokio::time::timeout(PLACE, self.connected()).await;
+            match connected {
+                Ok(Ok(connection)) => self.connection = Some(connection),
+                Ok(Err(error)) => self.refuse(&error.to_string()),
+                Err(_) => self.refuse("there was no answer"),
             }
         }
         self.connection.is_some()
     }
 
-    async fn connected(&self) -> Result<Connection, PgError> {
+    fn refuse(&mut self, why: &str) {
+        tracing::info!("busy tables are not held apart: {why}");
+        self.refused = true;
+    }
+
+    async fn connected(&self) -> Result<(Connection, i32), PgError> {
         let connection = connect(self.target, self.application_name).await?;
         // pg_dump's place.
         let place = connect(self.target, self.application_name).await?;
         servers::one(self.target, self.known, &[&connection, &place]).await?;
-        Ok(connection)
+        let sql = "SELECT pg_catalog.pg_backend_pid()";
+        let row = connection.client.query_one(sql, &[]).await;
+        let pid = row.and_then(|row| row.try_get(0));
+        let pid = pid.map_err(|e| PgError::query("ask for the server process", &e))?;
+        Ok((connection, pid))
     }
 
-    /// Begins a transaction and locks these in it, for nobody longer than anybody may wait for us.
-    pub(super) async fn hold(
-        &mut self,
-        begin: &str,
-        tables: &[String],
-    ) -> Result<(), tokio_postgres::Error> {
-        let (Some(connection), false) = (&self.connection, tables.is_empty()) else {
-            return Ok(());
-        };
-        // ONLY: partitions stand in the list themselves.
-        let names: Vec<String> = tables.iter().map(|name| format!("ONLY {name}")).collect();
-        let sql = format!(
-            "{begin}; SET LOCAL lock_timeout = '250ms'; LOCK TABLE {} IN ACCESS SHARE MODE",
-            names.join(", ")
-        );
+    /// The session in which a transaction begins, and the process that serves it.
+    pub(super) fn begin(&mut self) -> Option<(&Client, i32)> {
+        let (connection, pid) = self.connection.as_ref()?;
         self.begun = true;
-        connection.client.batch_execute(&sql).await
+        Some((&connection.client, *pid))
     }
 
     /// Ends the transaction, if there is one.
     pub(super) async fn let_go(&mut self) -> Result<(), PgError> {
         match (&self.connection, std::mem::take(&mut self.begun)) {
-            (Some(connection), true) => rollback(&connection.client).await,
+            (Some((connection, _)), true) => rollback(&connection.client).await,
             _ => Ok(()),
         }
     }
@@ -100,7 +101,7 @@ impl<'a> Apart<'a> {
     ) -> Result<Option<Busy>, PgError> {
         let failed =
             |e: tokio_postgres::Error| PgError::query("look at the locks of busy tables", &e);
-        let Some(connection) = self.connection.take().filter(|_| self.begun) else {
+        let Some((connection, pid)) = self.connection.take().filter(|_| self.begun) else {
             return Ok(None);
         };
         let set = format!("SET TRANSACTION SNAPSHOT '{snapshot}'");
@@ -109,13 +110,6 @@ impl<'a> Apart<'a> {
             .batch_execute(&set)
             .await
             .map_err(failed)?;
-        let sql = "SELECT pg_catalog.pg_backend_pid()";
-        let row = connection
-            .client
-            .query_one(sql, &[])
-            .await
-            .map_err(failed)?;
-        let pid: i32 = row.try_get(0).map_err(failed)?;
         let sql = "SELECT relation FROM pg_catalog.pg_locks WHERE locktype = 'relation' AND pid = $1 AND granted \
             AND mode = 'AccessShareLock' AND relation >= 16384 \
             AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
@@ -148,6 +142,16 @@ impl Busy {
     /// Their oids.
     pub(super) fn tables(&self) -> Vec<u32> {
         self.tables.iter().copied().collect()
+    }
+
+    /// For whoever keeps it from falling asleep.
+    pub(super) fn session(&self) -> Arc<Client> {
+        Arc::clone(&self.connection.client)
+    }
+
+    /// As [`super::Coordinator::heard`].
+    pub(super) fn heard(&self) -> Vec<String> {
+        self.connection.heard()
     }
 
     /// For statements under the snapshot.

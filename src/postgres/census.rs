@@ -80,6 +80,12 @@ pub async fn take_beside(
         members: Some(members(client).await?),
         ..Contents::default()
     };
+    // While all is locked: names are read as they are now, not as they were in the snapshot.
+    let mut others = facts::hidden_options(client).await?;
+    // Somebody's own tables in information_schema are told with their rows.
+    let told = "table information_schema.";
+    let kept = |l: &LeftOut| l.why != OF_SYSTEM || !l.name.display().starts_with(told);
+    others.extend(left_out(client).await?.into_iter().filter(kept));
     let mut counted = vec![(None, true); found.len()];
     let is_busy = |one: &Found| coordinator.holds_apart(one.oid);
     let mut read = HashMap::new();
@@ -154,13 +160,6 @@ pub async fn take_beside(
             types_of: types_of.remove(&one.oid).unwrap_or_default(),
         });
     }
-    contents
-        .left_out
-        .extend(facts::hidden_options(client).await?);
-    let others = left_out(client).await?.into_iter();
-    // Somebody's own tables in information_schema are told with their rows.
-    let told = "table information_schema.";
-    let others = others.filter(|l| l.why != OF_SYSTEM || !l.name.display().starts_with(told));
     contents.left_out.extend(others);
     observer.reached(Step::Counted).await;
     Ok(Census {

@@ -33,7 +33,7 @@ pub(super) async fn read_busy(
     let mut columns_of = content::columns(client, encoding).await?;
     content::speak(client, encoding).await?;
     let (mut oids, mut all) = (Vec::new(), Vec::new());
-    for (one, (_, planned)) in tables.filter(|(one, _)| one.kind == 'r') {
+    for (one, (_, planned)) in tables.filter(|(one, _)| one.kind == 'r' && one.left_out.is_none()) {
         let columns = columns_of.remove(&one.oid).unwrap_or_default();
         let (schema, name) = &one.in_statement;
         oids.push(one.oid);

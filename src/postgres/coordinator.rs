@@ -107,7 +107,9 @@ impl Coordinator {
             observer.reached(Step::Relisted).await;
             // Of the catalogue, too, nothing may be missing (G3).
             connection.quiet()?;
-            let pinger = tokio::spawn(ping(Arc::clone(&connection.client)));
+            let apart = busy.as_ref().map(Busy::session);
+            let spoken_to = apart.into_iter().chain([Arc::clone(&connection.client)]);
+            let pinger = tokio::spawn(ping(spoken_to.collect()));
             let major = server.major;
             return Ok(Self {
                 connection,
@@ -158,13 +160,20 @@ impl Coordinator {
     /// soon), an extension's remarks. pg_dump, which logs in as the same role and reads the same, hears it too.
     #[must_use]
     pub fn heard(&self) -> Vec<String> {
-        self.connection.heard()
+        let apart = self.busy.iter().flat_map(Busy::heard);
+        self.connection.heard().into_iter().chain(apart).collect()
     }
 
     /// Pid of the server process that holds the locks.
     #[must_use]
     pub fn backend_pid(&self) -> i32 {
         self.identity.pid
+    }
+
+    /// Pids of all that hold locks and are not pg_dump.
+    pub(crate) fn holders(&self) -> Vec<i32> {
+        let apart = self.busy.iter().map(|busy| busy.pid);
+        apart.chain([self.identity.pid]).collect()
     }
 
     /// For statements under the snapshot. Never end the transaction with it.
@@ -274,11 +283,14 @@ impl Coordinator {
     }
 }
 
-async fn ping(client: Arc<Client>) {
+async fn ping(clients: Vec<Arc<Client>>) {
     loop {
         tokio::time::sleep(PING).await;
-        // A lost connection shows in `prove`; here there is nobody to tell.
-        if client.simple_query("SELECT 1").await.is_err() {
+        for client in &clients {
+            // A lost connection shows in `prove`; here there is nobody to tell.
+            let _ = client.simple_query("SELECT 1").await;
+        }
+        if clients.iter().all(|client| client.is_closed()) {
             return;
         }
     }

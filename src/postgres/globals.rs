@@ -8,21 +8,27 @@ use tokio_postgres::{Client, Row};
 use super::connect::connect;
 use super::error::PgError;
 use super::names::{quote_ident, quote_literal};
-use super::role_closure::{closure, lacking};
+use super::role_closure::{closure, lacking, readable};
 use super::role_grants::grants;
 use super::target::Target;
 use crate::manifest::Role;
 
-/// What is read of a role.
-const ROLE: &str = "\
-    r.oid, r.rolname::text, r.rolinherit, r.rolcanlogin, r.rolcreatedb, r.rolcreaterole, r.rolsuper, \
-    r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, \
-    (SELECT t.setconfig FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0), \
-    pg_catalog.shobj_description(r.oid, 'pg_authid'), \
-    (SELECT pg_catalog.array_agg(l.provider ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
-      WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass), \
-    (SELECT pg_catalog.array_agg(l.label ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
-      WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass)";
+/// What is read of a role, as far as it can be read here.
+fn role_columns() -> String {
+    let comment = "pg_catalog.shobj_description(r.oid, 'pg_authid')";
+    format!(
+        "r.oid, r.rolname::text, r.rolinherit, r.rolcanlogin, r.rolcreatedb, r.rolcreaterole, r.rolsuper, \
+         r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, \
+         (SELECT t.setconfig FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0 \
+            AND {}), CASE WHEN {} THEN {comment} END, \
+         (SELECT pg_catalog.array_agg(l.provider ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
+           WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass), \
+         (SELECT pg_catalog.array_agg(l.label ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
+           WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass)",
+        readable("pg_catalog.array_to_string(t.setconfig, ',')"),
+        readable(comment)
+    )
+}
 
 /// Settings whose value is a list of quoted names: each must be quoted for itself.
 const LISTS: [&str; 7] = [
@@ -37,7 +43,10 @@ const LISTS: [&str; 7] = [
 
 fn asked() -> String {
     let closure = closure();
-    format!("SELECT {ROLE} FROM pg_catalog.pg_roles r WHERE r.oid IN ({closure}) ORDER BY 2")
+    format!(
+        "SELECT {} FROM pg_catalog.pg_roles r WHERE r.oid IN ({closure}) ORDER BY 2",
+        role_columns()
+    )
 }
 
 /// The roles of a database.
@@ -113,8 +122,10 @@ pub async fn roles_called(
     let settings = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET search_path = ''";
     let client = &session.client;
     client.batch_execute(settings).await.map_err(failed)?;
-    let sql =
-        format!("SELECT {ROLE} FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1) ORDER BY 2");
+    let sql = format!(
+        "SELECT {} FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1) ORDER BY 2",
+        role_columns()
+    );
     let rows = client.query(&sql, &[&names]).await.map_err(failed)?;
     described(client, &rows).await
 }

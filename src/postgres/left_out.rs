@@ -41,7 +41,7 @@ fn reason(why: &str, relations: i64) -> String {
             "it has another name than the foreign key of the partitioned table: a dump does not say so, and a restore gives it that name".to_owned()
         }
         "identityType" => {
-            "its type is not that of its identity column: a dump does not say so, and a restore gives it the column's, with the bounds of that type where it has those of its own".to_owned()
+            "its type is not that of its identity column, and its bound is that type's: a dump does not say so, and a restore gives it type and bound of the column".to_owned()
         }
         "identityLost" => {
             "the index that is its REPLICA IDENTITY was dropped, so it has none: a dump does not say so, and a restore gives it the default, its primary key; ALTER TABLE … REPLICA IDENTITY NOTHING says it".to_owned()

@@ -65,16 +65,22 @@ WITH RECURSIVE s AS (
 ), inherits (inhrelid, inhparent, inhseqno) AS (
   SELECT i.inhrelid, i.inhparent, i.inhseqno FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
     WHERE c.relkind IN ('r', 'f') AND NOT c.relispartition AND c.oid >= 16384 AND ('pg_catalog.pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM told)
+), mixed (relid) AS (
+  -- Those that may be in another order: with columns of their own, several parents, or a parent that is a child.
+  SELECT i.inhrelid FROM inherits i GROUP BY 1 HAVING count(*) > 1 OR bool_or(EXISTS (SELECT FROM pg_catalog.pg_inherits u WHERE u.inhrelid = i.inhparent))
+    OR bool_or(EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.inhrelid AND a.attnum > 0 AND a.attislocal AND NOT a.attisdropped))
+), used (relid) AS (
+  SELECT DISTINCT coalesce(nullif(e.typrelid, 0), t.typrelid) FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t ON t.oid = d.refobjid
+    LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem WHERE d.refclassid = 'pg_catalog.pg_type'::regclass AND d.deptype <> 'i' AND (t.typrelid <> 0 OR e.typrelid <> 0)
 ), placed (relid, attnum, attname, path, at) AS (
   -- Where a restore puts each column: with the first parent that has it, in that one's order; its own come last, in theirs.
   SELECT a.attrelid, a.attnum, a.attname, ARRAY[]::int[], a.attrelid FROM pg_catalog.pg_attribute a
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (SELECT inhrelid FROM inherits)
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (SELECT relid FROM mixed)
  UNION ALL SELECT p.relid, p.attnum, p.attname, p.path || u.inhseqno, u.inhparent FROM placed p CROSS JOIN LATERAL (
     SELECT i.inhseqno, i.inhparent FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_attribute b ON b.attrelid = i.inhparent AND b.attname = p.attname
       WHERE i.inhrelid = p.at AND b.attnum > 0 AND NOT b.attisdropped ORDER BY i.inhseqno LIMIT 1) AS u
 ), ordered (relid, used) AS (
-  SELECT o.relid, EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t ON t.oid = d.refobjid
-      WHERE d.refclassid = 'pg_catalog.pg_type'::regclass AND d.deptype <> 'i' AND o.relid IN (t.typrelid, (SELECT e.typrelid FROM pg_catalog.pg_type e WHERE e.oid = t.typelem)))
+  SELECT o.relid, o.relid IN (SELECT relid FROM used)
     -- Or an expression that reads a whole row.
     OR EXISTS (SELECT FROM (
       SELECT concat(x.polqual, x.polwithcheck) FROM pg_catalog.pg_policy x WHERE x.polrelid = o.relid
@@ -136,12 +142,14 @@ WITH RECURSIVE s AS (
   SELECT 'pg_catalog.pg_constraint'::regclass::oid, x.oid, 'keyNamed', 0 FROM pg_catalog.pg_constraint x
     JOIN pg_catalog.pg_constraint u ON u.oid = x.conparentid WHERE x.contype = 'f' AND x.conrelid <> u.conrelid AND x.conname <> u.conname
  UNION ALL
-  -- A dump writes no type of an identity's sequence, and leaves out bounds that are its type's own.
+  -- A dump writes no type of an identity's sequence, and leaves out the bound that is its type's own. A copy (LIKE) has others.
   SELECT 'pg_catalog.pg_class'::regclass::oid, q.seqrelid, 'identityType', 0 FROM pg_catalog.pg_sequence q
     JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = q.seqrelid AND d.refobjsubid > 0 AND d.deptype = 'i'
       AND d.refclassid = 'pg_catalog.pg_class'::regclass
     JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-    WHERE a.attidentity <> '' AND a.atttypid <> q.seqtypid AND ('pg_catalog.pg_class'::regclass, d.refobjid) NOT IN (SELECT classid, objid FROM told)
+    WHERE a.attidentity <> '' AND a.atttypid <> q.seqtypid
+      AND CASE WHEN q.seqincrement > 0 THEN q.seqmax ELSE -1 - q.seqmin END
+        = CASE q.seqtypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 ELSE 9223372036854775807 END AND ('pg_catalog.pg_class'::regclass, d.refobjid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
   SELECT 'pg_catalog.pg_class'::regclass::oid, c.oid, 'identityLost', 0 FROM pg_catalog.pg_class c
     WHERE c.relreplident = 'i' AND c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
@@ -192,7 +200,7 @@ WITH RECURSIVE s AS (
 SELECT i.type, convert_to(i.identity, getdatabaseencoding()), f.why, f.relations,
   CASE f.why WHEN 'commented' THEN (SELECT left(encode(sha256(convert_to(string_agg(d.objsubid || ' ' || d.description, E'\n' ORDER BY d.objsubid), getdatabaseencoding())), 'hex'), 16)
     FROM pg_catalog.pg_description d WHERE d.classoid = f.classid AND d.objoid = f.objid) END
-FROM f CROSS JOIN LATERAL pg_catalog.pg_identify_object(f.classid, f.objid, 0) AS i
+FROM f CROSS JOIN LATERAL pg_catalog.pg_identify_object(f.classid, f.objid, 0) AS i WHERE i.identity IS NOT NULL
 -- A child's column may be empty that its parent's may not: before 18 a dump does not say so.
 UNION ALL SELECT 'table column', convert_to(a.attrelid::regclass::text || '.' || a.attname::text, getdatabaseencoding()), 'nullable', 0, NULL
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_inherits h ON h.inhrelid = a.attrelid JOIN pg_catalog.pg_attribute u ON u.attrelid = h.inhparent AND u.attname = a.attname

@@ -205,11 +205,13 @@ fn bytes_of(text: &str) -> Vec<u8> {
 /// reads itself, in the target.
 fn renamed(statement: &str, source: &str, target: &str, encoding: &str) -> String {
     let named = [quote_ident(source), source.to_owned()];
-    let cut = named.iter().find_map(|name| {
+    let cuts = named.iter().filter_map(|name| {
         let (head, tail) = statement.split_once(&format!("DATABASE {name}"))?;
         let ends = tail.chars().next().is_none_or(char::is_whitespace);
         ends.then_some((head, tail))
     });
+    // What comes later is a text that speaks of it.
+    let cut = cuts.min_by_key(|(head, _)| head.len());
     let (head, tail) = match cut {
         Some((head, tail)) => (format!("{head}DATABASE "), Some(tail)),
         None => (statement.to_owned(), None),
@@ -295,6 +297,13 @@ mod tests {
         assert_eq!(
             utf8("GRANT ALL ON DATABASE \"sh\"\"op\" TO a", "sh\"op"),
             "GRANT ALL ON DATABASE \"new\" TO a"
+        );
+        assert_eq!(
+            utf8(
+                "COMMENT ON DATABASE shop IS 'copy of DATABASE \"shop\" of May'",
+                "shop"
+            ),
+            "COMMENT ON DATABASE \"new\" IS 'copy of DATABASE \"shop\" of May'"
         );
         let comment = bytewise("COMMENT ON DATABASE \"straße\" IS 'für Ä';".as_bytes());
         assert_eq!(

@@ -88,7 +88,7 @@ pub(super) async fn lock_all(
     };
     loop {
         await_turn(monitor, contention).await?;
-        let (mut tables, of_extensions) = list(monitor).await?;
+        let (mut tables, together) = list(monitor).await?;
         // In the order of the list where nothing is known.
         tables.sort_by_key(|table| contention.times(table));
         let mut known = contention.busy();
@@ -97,12 +97,19 @@ pub(super) async fn lock_all(
         }
         let (busy, tables): (Vec<String>, Vec<String>) = tables
             .into_iter()
-            .partition(|table| known.contains(table) && !of_extensions.contains(table));
-        let refused = match apart.hold(begin, &busy).await {
-            // Now is the moment for these.
-            Ok(()) => lock_rest(client, begin, &tables, &mut watch).await?,
-            Err(error) => Some(Refused::Said(error)),
-        };
+            .partition(|table| known.contains(table) && !together.contains(table));
+        let mut refused = None;
+        // Now is the moment for these.
+        if !busy.is_empty()
+            && let Some((apart, pid)) = apart.begin()
+        {
+            watch.pid = pid;
+            refused = lock_those(apart, begin, &busy, &mut watch).await?;
+        }
+        if refused.is_none() {
+            watch.pid = pid;
+            refused = lock_those(client, begin, &tables, &mut watch).await?;
+        }
         let Some(refused) = refused else {
             return Ok(Locked::All);
         };
@@ -144,7 +151,7 @@ pub(super) async fn lock_all(
 }
 
 /// Begins the transaction and locks these. Where one is refused, it is over.
-async fn lock_rest(
+async fn lock_those(
     client: &Client,
     begin: &str,
     tables: &[String],
@@ -177,25 +184,27 @@ async fn await_turn(monitor: &Client, contention: &Contention) -> Result<(), PgE
     Ok(())
 }
 
-/// Every table that must be locked, quoted, those that are used most last; and which of them are an extension's.
+/// Every table that must be locked, quoted, those that are used most last; and which of them are not held apart: an
+/// extension's, and those of a tree, which are truncated as one.
 async fn list(monitor: &Client) -> Result<(Vec<String>, BTreeSet<String>), PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("list the tables", &e);
     let sql = format!(
         "SELECT {NAME_BYTES}, EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-           AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e') {TABLES_WHERE} \
+           AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e') \
+           OR c.relkind = 'p' OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) {TABLES_WHERE} \
          ORDER BY pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid) \
            + pg_catalog.pg_stat_get_tuples_deleted(c.oid) + pg_catalog.pg_stat_get_numscans(c.oid), c.oid"
     );
     let rows = monitor.query(&sql, &[]).await.map_err(failed)?;
-    let (mut tables, mut of_extensions) = (Vec::with_capacity(rows.len()), BTreeSet::new());
+    let (mut tables, mut together) = (Vec::with_capacity(rows.len()), BTreeSet::new());
     for row in &rows {
         let name = text_of(&row.try_get::<_, Vec<u8>>(0).map_err(failed)?)?;
         if row.try_get(1).map_err(failed)? {
-            of_extensions.insert(name.clone());
+            together.insert(name.clone());
         }
         tables.push(name);
     }
-    Ok((tables, of_extensions))
+    Ok((tables, together))
 }
 
 /// Tables under the snapshot that neither this transaction nor that of busy tables has locked, by OID, at most five.

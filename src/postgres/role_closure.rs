@@ -18,11 +18,14 @@ const ROLES_IN_ROWS: &str = "\
     WHERE a.atttypid = ANY ('{regrole,_regrole,aclitem,_aclitem}'::pg_catalog.regtype[]) AND NOT a.attisdropped AND a.attnum > 0 \
       AND c.relkind IN ('r', 'm') AND c.oid >= 16384";
 
-/// Whether a role's name can be read here. Names of roles are the server's, not the database's: a session writes them in its own
-/// database's encoding, and another gets those bytes.
-const READABLE: &str = "\
-    CASE WHEN pg_catalog.getdatabaseencoding() <> 'UTF8' THEN true ELSE pg_catalog.encode(pg_catalog.textsend(r.rolname::text), 'hex') ~ \
-      '^([0-7][0-9a-f]|[cd][0-9a-f][89ab][0-9a-f]|e[0-9a-f]([89ab][0-9a-f]){2}|f[0-4]([89ab][0-9a-f]){3})*$' END";
+/// Whether a text of a role can be read here: its name, for example. They are the server's, not the database's: a session writes them
+/// in its own database's encoding, and another gets those bytes.
+pub(super) fn readable(text: &str) -> String {
+    format!(
+        "CASE WHEN pg_catalog.getdatabaseencoding() <> 'UTF8' THEN true ELSE pg_catalog.encode(pg_catalog.textsend({text}::text), 'hex') ~ \
+         '^([0-7][0-9a-f]|[cd][0-9a-f][89ab][0-9a-f]|e[0-9a-f]([89ab][0-9a-f]){{2}}|f[0-4]([89ab][0-9a-f]){{3}})*$' END"
+    )
+}
 
 /// Owners, grantees, default privileges and policies of this database, owner and grantees of the database itself,
 /// roles with settings in it, and every role where columns hold roles, since rows may name any (`named`); with their members, and the members of those (`reached`). Not through
@@ -57,7 +60,7 @@ fn reached() -> String {
 
 /// What is taken of it, the nearest first, and what that is a member of, as far as names can be read.
 pub(super) fn closure() -> String {
-    format!("{} AND {READABLE}", all())
+    format!("{} AND {}", all(), readable("r.rolname"))
 }
 
 /// That, whatever the names.
@@ -78,12 +81,12 @@ fn all() -> String {
 pub(super) async fn lacking(
     client: &Client,
     logins: &[String],
-    readable: bool,
+    may_read: bool,
 ) -> Result<Vec<String>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the members of roles", &e);
     let mut found = Vec::new();
     if !logins.is_empty() {
-        let why = match readable {
+        let why = match may_read {
             true => "they have none",
             false => "the backup's role may not read them",
         };
@@ -108,7 +111,7 @@ pub(super) async fn lacking(
          JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member \
          WHERE m.rolsuper AND NOT g.rolsuper AND m.oid NOT IN (SELECT role FROM reached) AND {} ORDER BY 1",
         reached(),
-        READABLE.replace("r.rolname", "m.rolname")
+        readable("m.rolname")
     );
     let rows = client.query(&sql, &[]).await.map_err(failed)?;
     let superusers: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
@@ -119,16 +122,24 @@ pub(super) async fn lacking(
             told(&superusers)
         ));
     }
+    let texts = [
+        "r.rolname",
+        "pg_catalog.shobj_description(r.oid, 'pg_authid')",
+        "(SELECT pg_catalog.array_to_string(t.setconfig, ',') FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0)",
+    ];
     let sql = format!(
-        "SELECT count(*) FROM pg_catalog.pg_roles r WHERE r.oid IN ({}) AND NOT {READABLE}",
-        all()
+        "SELECT count(*) FROM pg_catalog.pg_roles r WHERE r.oid IN ({}) AND NOT ({})",
+        all(),
+        texts
+            .map(|text| format!("coalesce({}, true)", readable(text)))
+            .join(" AND ")
     );
     let row = client.query_one(&sql, &[]).await.map_err(failed)?;
     let unreadable: i64 = row.try_get(0).map_err(failed)?;
     if unreadable > 0 {
         found.push(format!(
-            "{unreadable} roles whose names are not UTF-8 (a session in a database of another encoding made them) are not in the backup; \
-             rename them from there with ALTER ROLE … RENAME TO"
+            "{unreadable} roles have names, comments or settings that are not UTF-8 (a session in a database of another encoding wrote them): what cannot be read \
+             here is not in the backup; write it again from there in ASCII"
         ));
     }
     Ok(found)

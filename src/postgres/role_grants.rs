@@ -4,17 +4,19 @@ use tokio_postgres::Client;
 
 use super::globals::quote_setting;
 use super::names::quote_ident;
+use super::role_closure::readable;
 
-const MEMBERSHIPS: &str = "\
-    SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option) \
-    FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid \
-    JOIN pg_catalog.pg_roles m ON m.oid = a.member WHERE m.oid = ANY ($1) GROUP BY 1, 2 ORDER BY 1, 2";
+/// Memberships of these roles, but in groups whose names cannot be read here. `options` are those that the server has from 16 on.
+fn asked(options: &str) -> String {
+    format!(
+        "SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option) {options} \
+         FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid \
+         JOIN pg_catalog.pg_roles m ON m.oid = a.member WHERE m.oid = ANY ($1) AND {} GROUP BY 1, 2 ORDER BY 1, 2",
+        readable("g.rolname")
+    )
+}
 
-const MEMBERSHIPS_16: &str = "\
-    SELECT g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option), \
-           pg_catalog.bool_or(a.inherit_option), pg_catalog.bool_or(a.set_option) \
-    FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid \
-    JOIN pg_catalog.pg_roles m ON m.oid = a.member WHERE m.oid = ANY ($1) GROUP BY 1, 2 ORDER BY 1, 2";
+const OPTIONS: &str = ", pg_catalog.bool_or(a.inherit_option), pg_catalog.bool_or(a.set_option)";
 
 /// From 15 on a setting has privileges, which belong to the server as roles do.
 const PARAMETERS: &str = "\
@@ -56,12 +58,8 @@ async fn memberships(
     since_16: bool,
     sql: &mut String,
 ) -> Result<(), tokio_postgres::Error> {
-    let asked = if since_16 {
-        MEMBERSHIPS_16
-    } else {
-        MEMBERSHIPS
-    };
-    for row in client.query(asked, &[&oids]).await? {
+    let asked = asked(if since_16 { OPTIONS } else { "" });
+    for row in client.query(&asked, &[&oids]).await? {
         let (group, member): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let admin: bool = row.try_get(2)?;
         let with = if since_16 {

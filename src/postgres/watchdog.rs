@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Whether a session of this run beside the coordinator is in a transaction that holds locks: pg_dump.
 const THERE: &str = "\
     SELECT FROM pg_catalog.pg_stat_activity a WHERE a.application_name = pg_catalog.current_setting('application_name') \
-      AND a.datname = pg_catalog.current_database() AND a.pid <> $1 AND a.pid <> pg_catalog.pg_backend_pid() AND EXISTS \
+      AND a.datname = pg_catalog.current_database() AND a.pid <> ALL ($1) AND a.pid <> pg_catalog.pg_backend_pid() AND EXISTS \
       (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.mode = 'AccessShareLock' AND l.relation >= 16384) LIMIT 1";
 
 /// Stands by until it is dropped. Before a socket there is nothing to do: the kernel tells who is gone.
@@ -43,8 +43,8 @@ pub async fn stand_by(
 }
 
 async fn is_there(coordinator: &Coordinator) -> bool {
-    let held = coordinator.backend_pid();
-    let rows = coordinator.monitor().query(THERE, &[&held]).await;
+    let holders = coordinator.holders();
+    let rows = coordinator.monitor().query(THERE, &[&holders]).await;
     rows.is_ok_and(|rows| !rows.is_empty())
 }
 

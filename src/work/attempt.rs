@@ -206,10 +206,11 @@ async fn copy(
             .map_err(|e| Failure::Internal(format!("failed to read from pg_dump: {e}")))?;
         let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else {
             // The stream is over: a table of contents that is not complete now never will be.
-            return match parser {
-                Some(cut) => Ok(cut.finish().map(|_| ())?),
-                None => Ok(()),
-            };
+            if let Some(cut) = parser {
+                let _ = underway.toc.set(cut.finish()?);
+                underway.locked.set();
+            }
+            return Ok(());
         };
         if let Some(toc) = &mut parser {
             toc.push(chunk)?;

@@ -107,7 +107,7 @@ async fn begin(
 ) -> Result<(Coordinator, Toc), Failure> {
     let found = preflight(&subject.target, &subject.application_name).await?;
     let tool = Programs::find(found.major(), &subject.postgres_folders).await?;
-    let mut contention = Contention::new(subject.patience);
+    let mut contention = Contention::new(subject.patience).pooled(found.pooler != Pooler::None);
     let coordinator = Coordinator::begin_on(
         Some(&found.server),
         &subject.target,
