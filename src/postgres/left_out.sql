@@ -79,17 +79,8 @@ WITH RECURSIVE s AS (
  UNION ALL SELECT p.relid, p.attnum, p.attname, p.path || u.inhseqno, u.inhparent FROM placed p CROSS JOIN LATERAL (
     SELECT i.inhseqno, i.inhparent FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_attribute b ON b.attrelid = i.inhparent AND b.attname = p.attname
       WHERE i.inhrelid = p.at AND b.attnum > 0 AND NOT b.attisdropped ORDER BY i.inhseqno LIMIT 1) AS u
-), ordered (relid, used) AS (
-  SELECT o.relid, o.relid IN (SELECT relid FROM used)
-    -- Or an expression that reads a whole row.
-    OR EXISTS (SELECT FROM (
-      SELECT concat(x.polqual, x.polwithcheck) FROM pg_catalog.pg_policy x WHERE x.polrelid = o.relid
-     UNION ALL SELECT x.tgqual::text FROM pg_catalog.pg_trigger x WHERE x.tgrelid = o.relid
-     UNION ALL SELECT x.conbin::text FROM pg_catalog.pg_constraint x WHERE x.conrelid = o.relid
-     UNION ALL SELECT concat(x.indexprs, x.indpred) FROM pg_catalog.pg_index x WHERE x.indrelid = o.relid
-     UNION ALL SELECT x.ev_action::text FROM pg_catalog.pg_rewrite x JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = x.oid
-        AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = o.relid
-    ) AS e(tree) WHERE e.tree ~ ':varattno 0 ')
+), misplaced (relid) AS MATERIALIZED (
+  SELECT o.relid
   FROM (
     SELECT p.relid, p.attnum, row_number() OVER (PARTITION BY p.relid ORDER BY p.path || 2147483647 || b.attnum::int) AS restored,
       row_number() OVER (PARTITION BY p.relid ORDER BY p.attnum) AS now
@@ -97,6 +88,18 @@ WITH RECURSIVE s AS (
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_attribute c ON c.attrelid = i.inhparent AND c.attname = p.attname
       WHERE i.inhrelid = p.at AND c.attnum > 0 AND NOT c.attisdropped)
   ) AS o GROUP BY o.relid HAVING bool_or(o.restored <> o.now)
+), whole (relid) AS MATERIALIZED (
+  -- What an expression reads a whole row of: asked once, and only where it matters.
+  SELECT e.relid FROM (
+    SELECT x.polrelid, concat(x.polqual, x.polwithcheck) FROM pg_catalog.pg_policy x
+   UNION ALL SELECT x.tgrelid, x.tgqual::text FROM pg_catalog.pg_trigger x WHERE x.tgqual IS NOT NULL
+   UNION ALL SELECT x.conrelid, x.conbin::text FROM pg_catalog.pg_constraint x WHERE x.conbin IS NOT NULL
+   UNION ALL SELECT x.indrelid, concat(x.indexprs, x.indpred) FROM pg_catalog.pg_index x WHERE x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
+   UNION ALL SELECT d.refobjid, x.ev_action::text FROM pg_catalog.pg_rewrite x JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = x.oid
+      AND d.refclassid = 'pg_catalog.pg_class'::regclass WHERE x.oid >= 16384
+  ) AS e(relid, tree) WHERE e.relid IN (SELECT relid FROM misplaced) AND e.tree ~ ':varattno 0 '
+), ordered (relid, used) AS (
+  SELECT relid, relid IN (SELECT relid FROM used) OR relid IN (SELECT relid FROM whole) FROM misplaced
 ), f (classid, objid, why, relations) AS (
   SELECT classid, objid, 'changed', 0::bigint FROM changed WHERE (classid, objid) NOT IN (SELECT classid, objid FROM told)
  UNION ALL
