@@ -48,6 +48,10 @@ for setting in client_min_messages=warning default_transaction_read_only=off sta
 while read -r setting; do try "$setting" || echo "this server does not take $setting" >&2; done < <(
   opened contents.json* | from_json "select key || '=' || value from it, json_each_text(doc->'settings') where key in ('TimeZone', 'DateStyle',
     'IntervalStyle', 'default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')")
+while read -r setting; do try "$setting" || echo "this server does not take $setting" >&2; done < <( # an application's, of the role that restores
+  opened globals.sql* | PGCLIENTENCODING=UTF8 psql -XAtq -d "$database" -f <(with_lines "
+    select replace(parts[1], '\"', '') || '=' || replace(parts[2], repeat(chr(39), 2), chr(39)) from (select n, regexp_match(substr(line, length(role)), '^ SET (\"[^\"]+\"[.]\"[^\"]+\") TO ''(.*)'';\$') as parts
+      from line, (select 'ALTER ROLE \"' || replace(current_user, '\"', '\"\"') || '\" ' as role) as own where starts_with(line, role)) as found where parts is not null order by n;"))
 quiet=; try event_triggers=off || quiet=session_replication_role=replica # before 17
 
 # Roles. One that exists stays as it is: password, settings, memberships.
@@ -62,7 +66,7 @@ from_dump --section=pre-data --enable-row-security -d "$database" || failed=1
 old=$(sed -n 's/^CREATE DATABASE \(.*\) WITH TEMPLATE = .*/\1/p' <<<"$own") new=$(ask 'select quote_ident(current_database())')
 own=$(sed -E -e '/^SET statement_timeout = 0;$/,/^SET row_security = /d' -e '/^(--|\\(connect|restrict|unrestrict) |CREATE DATABASE )/d' <<<"$own" |
   while IFS= read -r line; do [[ $line =~ ^[A-Z]+\  ]] && line=${line/"DATABASE $old "/"DATABASE $new "}; printf '%s\n' "$line"; done)
-early=$(grep -E '^ALTER DATABASE .* SET .*;$' <<<"$own" | grep -vE '_timeout|default_transaction_read_only|preload_libraries|[ "]role[ "]|session_replication_role' || :)
+early=$(grep -E '^ALTER DATABASE .* SET .*;$|^ALTER ROLE .* IN DATABASE .* SET "[^ ]*\.[^ ]*" TO .*;$' <<<"$own" | grep -vE '_timeout|default_transaction_read_only|preload_libraries|[ "]role[ "]|session_replication_role' || :)
 run -f - <<<"$early"
 
 ! from_dump --list | grep ' EXTENSION - timescaledb ' >/dev/null || try timescaledb.restoring=on || : # its own switch for restores

@@ -8,6 +8,7 @@ use super::error::PgError;
 use super::extension_settings::extension_settings;
 use super::names::{NAME_BYTES, statement_bytes, text_of};
 use super::relations::letter;
+use super::role_closure::readable;
 use crate::manifest::{Collation, LeftOut, Name};
 
 pub(super) async fn extensions(client: &Client) -> Result<Vec<(String, String)>, PgError> {
@@ -102,9 +103,11 @@ pub(super) async fn collations(client: &Client) -> Result<Vec<Collation>, PgErro
 /// Settings that give values their meaning; as the session began with them, not as we set them.
 pub(super) async fn settings(client: &Client) -> Result<BTreeMap<String, String>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("read the settings", &e);
-    let rows = client
-        .query(
-            "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('lc_monetary', 'lc_numeric', 'lc_time', \
+    // Roles whose names cannot be read here are told with the roles.
+    let [grantee, grantor] =
+        ["x.grantee", "x.grantor"].map(|role| readable(&format!("{role}::regrole")));
+    let sql = format!(
+        "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('lc_monetary', 'lc_numeric', 'lc_time', \
                'server_encoding', 'server_version', 'TimeZone', 'DateStyle', 'IntervalStyle', 'xmloption', \
                'default_text_search_config', 'shared_preload_libraries', 'session_preload_libraries', 'data_checksums', 'block_size', \
                'max_locks_per_transaction', 'standard_conforming_strings') AND reset_val IS NOT NULL \
@@ -112,18 +115,16 @@ pub(super) async fn settings(client: &Client) -> Result<BTreeMap<String, String>
              UNION ALL SELECT 'public_privileges', coalesce((SELECT jsonb_agg(t.said ORDER BY t.said::text COLLATE \"C\") FROM ( \
                  SELECT jsonb_build_array(CASE WHEN x.grantee = n.nspowner THEN '' ELSE x.grantee::regrole::text END, \
                    CASE WHEN x.grantor = n.nspowner THEN '' ELSE x.grantor::regrole::text END, x.privilege_type, x.is_grantable) AS said \
-                 FROM aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS x) AS t)::text, '[]') \
+                 FROM aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS x WHERE {grantee} AND {grantor}) AS t)::text, '[]') \
                FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public' \
              UNION ALL SELECT k, v FROM pg_catalog.pg_database d, \
                LATERAL (VALUES ('lc_collate', d.datcollate::text), ('lc_ctype', d.datctype::text), \
                  ('locale_provider', pg_catalog.to_jsonb(d) ->> 'datlocprovider'), \
                  ('locale', coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale')), \
                  ('collation_version', pg_catalog.to_jsonb(d) ->> 'datcollversion')) AS x(k, v) \
-               WHERE d.datname = pg_catalog.current_database() AND v IS NOT NULL",
-            &[],
-        )
-        .await
-        .map_err(failed)?;
+               WHERE d.datname = pg_catalog.current_database() AND v IS NOT NULL"
+    );
+    let rows = client.query(&sql, &[]).await.map_err(failed)?;
     let pairs: Result<HashMap<String, String>, PgError> = rows
         .iter()
         .map(|row| {

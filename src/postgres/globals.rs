@@ -22,11 +22,12 @@ fn role_columns() -> String {
          (SELECT t.setconfig FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0 \
             AND {}), CASE WHEN {} THEN {comment} END, \
          (SELECT pg_catalog.array_agg(l.provider ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
-           WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass), \
+           WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND {label}), \
          (SELECT pg_catalog.array_agg(l.label ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l \
-           WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass)",
+           WHERE l.objoid = r.oid AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND {label})",
         readable("pg_catalog.array_to_string(t.setconfig, ',')"),
-        readable(comment)
+        readable(comment),
+        label = readable("l.label")
     )
 }
 

@@ -26,7 +26,7 @@ fn reason(why: &str, relations: i64) -> String {
             "the index is not valid, as one is that CREATE INDEX CONCURRENTLY could not finish: pg_dump leaves it out".to_owned()
         }
         "changed" => {
-            "it is the system's own and was changed: pg_dump dumps nothing of it, and a restore has it as a new server has it".to_owned()
+            "it is the system's own and was changed, be it the definition, the owner or the privileges: pg_dump dumps nothing of it, and a restore has it as a new server has it".to_owned()
         }
         "commented" => {
             "its comment: it is the system's own, and pg_dump dumps nothing of it; a restore has it as a new server has it, unless the script of an extension writes it again".to_owned()

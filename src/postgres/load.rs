@@ -12,7 +12,9 @@ use super::load_parts::Parts;
 use super::load_statements::{Statements, properties, role_statements};
 use super::names::quote_ident;
 use super::restore_words::ToolError;
+use super::role_settings;
 use super::step::{Observer, Step};
+use super::taken_out::taken_out;
 use super::target::Target;
 use super::toc::Toc;
 use crate::manifest::{Contents, Name, Phase, Relation};
@@ -82,6 +84,8 @@ pub struct Loaded {
     /// How many rows came into an extension's table out of the dump, by schema and name; without those that a trigger may have had a
     /// hand in.
     pub came: BTreeMap<(Name, Name), i64>,
+    /// Kind, schema and name of what was taken out of an extension, which has made it again as its own.
+    pub taken_out: Vec<(String, Name, Name)>,
     /// Roles that the server had before.
     pub there: BTreeSet<String>,
 }
@@ -104,7 +108,9 @@ pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Load
     let session = session(order).await?;
     // Beside the dump: the folder for passwords is small. It goes, however the load ends.
     let list = order.dump.with_file_name("entries.list");
-    let parts = Parts::new(order, &list, is_superuser(&session).await?);
+    let superuser = is_superuser(&session).await?;
+    let own = role_settings::startup_options(&session, order.contents, &order.target.user).await;
+    let parts = Parts::new(order, &list, superuser, own);
     let loaded = in_parts(order, &session, &parts, observer).await;
     let _ = std::fs::remove_file(&list);
     loaded
@@ -150,6 +156,7 @@ async fn in_parts(
         .into_iter()
         .map(|error| by_extension(order, parts, &versions, error))
         .collect();
+    loaded.taken_out = taken_out(session, &order.toc.entries, &mut loaded.errors).await?;
     loaded.triggered = triggered(session).await?;
     if !loaded.triggered.is_empty() {
         loaded.came.clear();

@@ -36,16 +36,24 @@ pub(super) struct Parts<'a> {
     list: &'a Path,
     /// Our sessions are a superuser's.
     superuser: bool,
+    /// Startup options for settings of its role.
+    own: String,
     /// Relations that extensions own and fill (G4).
     of_extensions: BTreeSet<(&'a Name, &'a Name)>,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(order: &'a LoadOrder<'a>, list: &'a Path, superuser: bool) -> Self {
+    pub(super) fn new(
+        order: &'a LoadOrder<'a>,
+        list: &'a Path,
+        superuser: bool,
+        own: String,
+    ) -> Self {
         Self {
             order,
             list,
             superuser,
+            own,
             of_extensions: order.contents.of_extensions(),
         }
     }
@@ -258,6 +266,7 @@ impl<'a> Parts<'a> {
             scratch: order.scratch,
             application_name: order.application_name,
             superuser: self.superuser,
+            own: &self.own,
             logged: order.log.is_some(),
         })
         .await?;

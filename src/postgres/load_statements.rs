@@ -112,6 +112,14 @@ pub(super) fn role_statements(
     made
 }
 
+/// Whether a statement sets what only extensions and applications know, which a check may hang on:
+/// `ALTER ROLE r IN DATABASE shop SET "app.region" TO '7'`.
+fn is_custom_setting(statement: &str) -> bool {
+    let name = statement.split_once(" SET ");
+    let name = name.and_then(|(_, rest)| rest.split_once(" TO "));
+    name.is_some_and(|(name, _)| name.contains('.'))
+}
+
 /// `GRANT "group" TO "member" WITH ADMIN OPTION` → `"group"` and `"member"`
 fn membership(line: &str) -> Option<(&str, &str)> {
     let (group, rest) = quoted(line.strip_prefix("GRANT ")?)?;
@@ -166,8 +174,8 @@ pub(super) fn properties(order: &LoadOrder<'_>) -> (Statements, Statements) {
         }
         for statement in split(&bytewise(&entry.definition.to_bytes())) {
             let setting = entry.desc == "DATABASE PROPERTIES"
-                && statement.starts_with("ALTER DATABASE ")
-                && statement.contains(" SET ");
+                && statement.contains(" SET ")
+                && (statement.starts_with("ALTER DATABASE ") || is_custom_setting(&statement));
             let hinders = LATE.iter().any(|word| statement.contains(word));
             let sql = renamed(&statement, &source, target, &encoding);
             if setting && !hinders {

@@ -58,6 +58,8 @@ pub struct RestoreOrder<'a> {
     pub application_name: &'a str,
     /// Its sessions are a superuser's.
     pub superuser: bool,
+    /// Startup options more, each with a blank before it.
+    pub own: &'a str,
     /// The server's log is read: it must be in words that are known.
     pub logged: bool,
 }
@@ -124,6 +126,7 @@ fn options(order: &RestoreOrder<'_>) -> String {
     }
     // From the rows of its catalogue on timescaledb would make on each chunk what the dump makes there too: indexes, triggers. This
     // is its own switch for restores.
+    options.push_str(order.own);
     let entries = &order.toc.entries;
     let has =
         |name: &str| (entries.iter()).any(|e| e.desc == "EXTENSION" && e.tag.display() == name);
@@ -183,6 +186,7 @@ mod tests {
                 scratch: Path::new("/x"),
                 application_name: "test",
                 superuser,
+                own: "",
                 logged: true,
             })
             .contains("timescaledb.restoring=on")
@@ -212,6 +216,7 @@ mod tests {
                 scratch: Path::new("/x"),
                 application_name: "test",
                 superuser,
+                own: "",
                 logged,
             })
         };

@@ -22,13 +22,13 @@ const ROLES_IN_ROWS: &str = "\
 /// in its own database's encoding, and another gets those bytes.
 pub(super) fn readable(text: &str) -> String {
     format!(
-        "CASE WHEN pg_catalog.getdatabaseencoding() <> 'UTF8' THEN true ELSE pg_catalog.encode(pg_catalog.textsend({text}::text), 'hex') ~ \
+        "CASE WHEN pg_catalog.getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') THEN true ELSE pg_catalog.encode(pg_catalog.textsend({text}::text), 'hex') ~ \
          '^([0-7][0-9a-f]|[cd][0-9a-f][89ab][0-9a-f]|e[0-9a-f]([89ab][0-9a-f]){{2}}|f[0-4]([89ab][0-9a-f]){{3}})*$' END"
     )
 }
 
 /// Owners, grantees, default privileges and policies of this database, owner and grantees of the database itself,
-/// roles with settings in it, and every role where columns hold roles, since rows may name any (`named`); with their members, and the members of those (`reached`). Not through
+/// roles with settings in it, the bootstrap superuser where an application's settings are its own (who restores may need them), and every role where columns hold roles, since rows may name any (`named`); with their members, and the members of those (`reached`). Not through
 /// superusers: whoever is a member of one is one in effect. Nor through what PostgreSQL or a provider brings along, which
 /// says nothing of this database.
 fn reached() -> String {
@@ -44,6 +44,9 @@ fn reached() -> String {
                AND (s.dbid = db.oid OR (s.dbid = 0 AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND s.objid = db.oid)) \
            UNION SELECT datdba FROM db \
            UNION SELECT setrole FROM pg_catalog.pg_db_role_setting t, db WHERE t.setdatabase = db.oid AND t.setrole <> 0 \
+           UNION SELECT setrole FROM pg_catalog.pg_db_role_setting t WHERE t.setdatabase = 0 AND t.setrole = 10 \
+             AND EXISTS (SELECT FROM pg_catalog.unnest(t.setconfig) AS c WHERE pg_catalog.split_part(c, '=', 1) LIKE '%.%') \
+             AND pg_catalog.pg_get_userbyid(10) !~ '{PROVIDERS}' \
            UNION (SELECT r.oid FROM pg_catalog.pg_roles r WHERE NOT ({}) AND EXISTS ({ROLES_IN_ROWS}) \
              ORDER BY r.rolname LIMIT {MOST_MEMBERS})), \
          walked AS ( \
@@ -122,7 +125,10 @@ pub(super) async fn lacking(
             told(&superusers)
         ));
     }
+    let labels = "(SELECT pg_catalog.string_agg(l.label, ',') FROM pg_catalog.pg_shseclabel l WHERE l.objoid = r.oid \
+        AND l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass)";
     let texts = [
+        labels,
         "r.rolname",
         "pg_catalog.shobj_description(r.oid, 'pg_authid')",
         "(SELECT pg_catalog.array_to_string(t.setconfig, ',') FROM pg_catalog.pg_db_role_setting t WHERE t.setrole = r.oid AND t.setdatabase = 0)",
@@ -138,7 +144,7 @@ pub(super) async fn lacking(
     let unreadable: i64 = row.try_get(0).map_err(failed)?;
     if unreadable > 0 {
         found.push(format!(
-            "{unreadable} roles have names, comments or settings that are not UTF-8 (a session in a database of another encoding wrote them): what cannot be read \
+            "{unreadable} roles have names, comments, settings or labels that are not UTF-8 (a session in a database of another encoding wrote them): what cannot be read \
              here is not in the backup; write it again from there in ASCII"
         ));
     }

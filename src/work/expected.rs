@@ -23,12 +23,12 @@ pub(super) fn lies(fetched: &Fetched) -> impl Iterator<Item = Difference> {
 /// Takes out of what is expected what a drill does not restore: the dump's text of it was compared already (G30), and
 /// what only a foreign server could fill (G26).
 pub(super) fn not_restored(expected: &mut Contents, loaded: &Loaded, notes: &mut Vec<String>) {
-    let before = expected.entries.len();
+    let elsewhere = |e: &&SchemaEntry| matches!(e.desc.as_str(), "SUBSCRIPTION" | "USER MAPPING");
+    let left = expected.entries.iter().filter(elsewhere).count();
     expected.entries.retain(|e| !reaches_out(&e.desc, &e.tag));
-    if expected.entries.len() < before {
+    if left > 0 {
         notes.push(format!(
-            "{} subscriptions and user mappings are compared as text and not restored: they would reach other servers",
-            before - expected.entries.len()
+            "{left} subscriptions and user mappings are compared as text and not restored: they would reach other servers"
         ));
     }
     for error in loaded
@@ -50,6 +50,45 @@ pub(super) fn not_restored(expected: &mut Contents, loaded: &Loaded, notes: &mut
             ));
         }
     }
+}
+
+/// Takes out what was taken out of an extension, which has made it again as its own: that is told with the objects of extensions.
+pub(super) fn taken_out(expected: &mut Contents, found: &mut Contents, loaded: &Loaded) {
+    for (desc, schema, name) in &loaded.taken_out {
+        // With it go its comment and its privileges.
+        for entries in [&mut expected.entries, &mut found.entries] {
+            entries.retain(|e| {
+                let it = e.desc == *desc && e.tag == *name
+                    || speaks_of(&e.tag.display(), desc, &name.display());
+                e.namespace != *schema || !it
+            });
+        }
+        let kind = match desc.as_str() {
+            "FUNCTION" | "PROCEDURE" | "AGGREGATE" => "functions",
+            "TYPE" | "DOMAIN" => "types",
+            _ => continue,
+        };
+        if let Some(count) = expected.census.get_mut(kind) {
+            *count -= 1;
+        }
+    }
+}
+
+/// Whether the tag of a comment or of privileges is of this object: there its arguments have names too.
+/// `FUNCTION twice(n integer)`, `FUNCTION`, `twice(integer)` → true
+fn speaks_of(tag: &str, desc: &str, object: &str) -> bool {
+    let tag = tag.strip_prefix(desc).and_then(|t| t.strip_prefix(' '));
+    let Some(tag) = tag.filter(|tag| *tag != object) else {
+        return tag.is_some();
+    };
+    let (Some((left, named)), Some((right, types))) = (tag.split_once('('), object.split_once('('))
+    else {
+        return false;
+    };
+    let (named, types): (Vec<_>, Vec<_>) =
+        (named.split(", ").collect(), types.split(", ").collect());
+    let mut both = named.iter().zip(&types);
+    left == right && named.len() == types.len() && both.all(|(named, of)| named.ends_with(of))
 }
 
 /// Rows of an extension's tables that its own triggers change while they are loaded, in every restore: whether the backup has

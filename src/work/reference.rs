@@ -103,6 +103,7 @@ impl Scratch {
                 scratch,
                 application_name: NAME,
                 superuser: true,
+                own: "",
                 logged: false,
             })
             .await?;

@@ -22,7 +22,7 @@ pub(super) fn own_setting(first: &Judged) -> &'static str {
         .contains("unrecognized configuration parameter")
     {
         true => {
-            ", or, if it is a setting of your own, set it with ALTER DATABASE … SET: a backup holds that, and settings of roles come after the data"
+            ", or, if it is a setting of your own, set it with ALTER DATABASE … SET: a backup holds that, and those of the bootstrap superuser; other roles' come after the data"
         }
         false => "",
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::archive::{Archive, agree};
-use super::expected::more_by_somebody;
+use super::expected::{more_by_somebody, taken_out};
 use super::failure::Failure;
 use super::verify::{Accepted, Subject, observe};
 use crate::api::Reason;
@@ -98,15 +98,17 @@ pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failu
     .await?;
     phases.append(&mut loaded.phases);
     let began = Instant::now();
-    let now = observe(subject, &archive.contents, observer).await?;
+    let mut now = observe(subject, &archive.contents, observer).await?;
+    let mut expected = archive.contents.clone();
+    taken_out(&mut expected, &mut now, &loaded);
     let reference = Reference {
         entries: None,
         accepted: &plan.accepted.definitions,
     };
-    let mut comparison = compare_with(&archive.contents, &now, Some(&reference));
-    more_by_somebody(&mut comparison, &archive.contents, &loaded);
+    let mut comparison = compare_with(&expected, &now, Some(&reference));
+    more_by_somebody(&mut comparison, &expected, &loaded);
     keep(&mut comparison, &loaded.there);
-    mend(&mut comparison, &archive.contents, &now);
+    mend(&mut comparison, &expected, &now);
     comparison.settle(&plan.accepted.lost);
     comparison.notes.extend(loaded.notes);
     phases.push(phase("verify", began));

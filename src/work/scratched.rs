@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::archive::{Archive, Fetched};
 use super::drill::{Phases, Plan};
-use super::expected::{changed_by_triggers, lies, not_restored, superuser_logs_in};
+use super::expected::{changed_by_triggers, lies, not_restored, superuser_logs_in, taken_out};
 use super::failure::Failure;
 use super::kept_away::KeptAway;
 use super::proof::Facts;
@@ -168,6 +168,7 @@ impl Scratch {
         match loaded {
             Some(loaded) => {
                 not_restored(&mut expected, loaded, &mut notes);
+                taken_out(&mut expected, &mut found, loaded);
                 superuser_logs_in(&mut expected, &self.superuser);
             }
             None => {

@@ -105,6 +105,9 @@ async fn p1_break_glass_restores_what_a_drill_does(#[case] major: i32) {
     server.database("shop", "TEMPLATE template0").await;
     let output = copied.restored(&server, "shop");
     assert!(output.status.success(), "{}", said(&output));
+    // A role that exists stays as it is.
+    let own = r#"ALTER ROLE postgres SET "app.least" = 'it''s 7'"#;
+    server.sql("postgres", own).await;
     let whole = copied.compared(&server, "shop").await;
     assert!(whole.proves(), "{whole:#?}");
     // Into a database of another name, on a server where the roles are.

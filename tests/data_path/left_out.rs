@@ -166,6 +166,7 @@ async fn g4_a_row_of_the_extensions_own_that_was_changed_is_never_proven_in_sile
 #[case::view("CREATE OR REPLACE VIEW config.named_places AS SELECT id, what FROM config.places", &["view config.named_places"])]
 #[case::label("ALTER TYPE config.state ADD VALUE 'mine'", &["type config.state"])]
 #[case::member("CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER EXTENSION lifeboat_config ADD FUNCTION mine()", &["function public.mine()"])]
+#[case::taken_out("ALTER EXTENSION lifeboat_config DROP FUNCTION config.twice(int); COMMENT ON FUNCTION config.twice(int) IS 'mine'; GRANT EXECUTE ON FUNCTION config.twice(int) TO pg_monitor", &["function config.twice(integer)"])]
 #[case::sequence("SELECT nextval('config.steps')", &["sequence config.steps"])]
 #[case::privileges_that_pass_for_the_scripts("REVOKE EXECUTE ON FUNCTION config.twice(int) FROM PUBLIC; ALTER EXTENSION lifeboat_config DROP FUNCTION config.twice(int); ALTER EXTENSION lifeboat_config ADD FUNCTION config.twice(int)", &["privileges of function config.twice(integer)"])]
 #[case::privileges_of_a_script_on_what_is_not_its_own("SET allow_system_table_mods = on; CREATE SCHEMA mine; GRANT USAGE ON SCHEMA mine TO PUBLIC; INSERT INTO pg_init_privs SELECT oid, tableoid, 0, 'e', nspacl FROM pg_namespace WHERE nspname = 'mine'", &["privileges of schema mine"])]
@@ -394,6 +395,19 @@ async fn g3_what_a_server_warns_of_at_login_is_not_damage(#[case] code: &str) {
         CREATE EVENT TRIGGER hello ON login EXECUTE FUNCTION hello(); ALTER EVENT TRIGGER hello ENABLE ALWAYS;"
     );
     let made = backup(17, &[], &sql).await;
+    proven(&drilled(&made, &[]).await);
+}
+
+/// G14: what an application has set for the role that restores, anywhere or in this database, and a check hangs on.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn g14_settings_of_an_application_for_the_restoring_role_are_the_sources(
+    #[values(13, 17)] major: i32,
+) {
+    let sql = r#"ALTER DATABASE shop SET "app.least" = '70'; ALTER ROLE postgres SET "app.least" = '7'; ALTER ROLE postgres IN DATABASE shop SET "app.most" = '9';
+        SET app.least = '7'; SET app.most = '9';
+        CREATE TABLE n (a int, CHECK (a BETWEEN current_setting('app.least')::int AND current_setting('app.most')::int)); INSERT INTO n VALUES (8);"#;
+    let made = backup(major, &[], sql).await;
     proven(&drilled(&made, &[]).await);
 }
 

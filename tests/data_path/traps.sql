@@ -34,6 +34,14 @@ CREATE POLICY one ON s.own USING (a = 1);
 CREATE MATERIALIZED VIEW s.seen AS SELECT * FROM s.own;
 RESET ROLE;
 
+-- What an application has set for the role that restores, and a check hangs on.
+ALTER ROLE postgres SET "app.least" = 'it''s 7';
+ALTER ROLE postgres IN DATABASE shop SET "app.most" = '9 ; 9';
+SET app.least = 'it''s 7';
+SET app.most = '9 ; 9';
+CREATE TABLE s.bound (a int, CHECK (current_setting('app.least') = 'it''s 7' AND current_setting('app.most') = '9 ; 9'));
+INSERT INTO s.bound VALUES (8);
+
 -- Triggers that partitions alone have switched; their names sort before their parents'.
 CREATE FUNCTION s.touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TABLE s.z (a int, b int) PARTITION BY LIST (a);
