@@ -186,6 +186,11 @@ fn k35_who_asks_and_who_approves_is_who_sends_it() {
     shared().kubectl(&args);
     let linus = approval_yaml("linus", "mine", "u", "linus");
     refused(&namespace, "linus", &linus, "the verb `approve`");
+    // Who asked, though he may approve others' runs.
+    let own = approval_yaml("own", "mine", "u", "grace")
+        .replace("requestedBy: ada", "requestedBy: grace");
+    let text = create(&namespace, "grace", &own).unwrap_err();
+    assert!(text.contains("may not approve it"), "{text}");
     create(
         &namespace,
         "grace",

@@ -223,7 +223,7 @@ const POLICY: &str = "{database: {secretRef: {name: d}}, storeRef: {name: s}, di
 const BACKUP: &str = "{policyRef: {name: p}}";
 const DRILL: &str = "{policyRef: {name: p}, schedule: {cron: 0 3 * * SUN, timeZone: UTC}, select: {tier: daily, pick: Random}, identityRef: {name: k}, mode: Disaster, applicationRole: app, checks: [{name: a, sql: select true}], compare: {content: Sample, samplePercent: 10}, postgres: {parameters: {work_mem: 64MB}, locales: [es_CL.UTF-8, de_DE@euro], storage: {size: 50Gi}}}";
 const RUN: &str = "{policyRef: {name: p}, drillRef: {name: d}, credentials: {secretRef: {name: s}}, requestedBy: ada, source: {configMapRef: {name: f}}, target: {version: '7'}, window: {notAfter: '2026-12-01T00:00:00Z'}}";
-const APPROVAL: &str = "{runRef: {name: r}, runUid: u, planHash: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, evidenceHash: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, approver: grace, expires: '2026-12-01T00:00:00Z'}";
+const APPROVAL: &str = "{runRef: {name: r}, runUid: u, planHash: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, evidenceHash: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, approver: grace, requestedBy: ada, expires: '2026-12-01T00:00:00Z'}";
 
 #[rstest]
 #[case("BackupStore", STORE)]
@@ -299,6 +299,11 @@ fn what_is_right_is_accepted(#[case] kind: &str, #[case] spec: &str) {
     "applicationRole is for mode Disaster"
 )]
 #[case(
+    "MigrationApproval",
+    "{runRef: {name: r}, runUid: u, planHash: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, evidenceHash: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, approver: ada, requestedBy: ada, expires: '2026-12-01T00:00:00Z'}",
+    "may not approve it"
+)]
+#[case(
     "RestoreDrill",
     "{policyRef: {name: p}, mode: Verify, applicationRole: app}",
     "applicationRole is for mode Disaster"
@@ -364,7 +369,7 @@ fn what_is_wrong_is_refused_with_the_fix(
 #[case(
     "MigrationApproval",
     APPROVAL,
-    "{runRef: {name: r}, runUid: u, planHash: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, evidenceHash: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, approver: linus, expires: '2026-12-01T00:00:00Z'}"
+    "{runRef: {name: r}, runUid: u, planHash: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, evidenceHash: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, approver: linus, requestedBy: ada, expires: '2026-12-01T00:00:00Z'}"
 )]
 fn k31_where_backups_lie_cannot_change(#[case] kind: &str, #[case] old: &str, #[case] new: &str) {
     let (schema, old, new) = (schema_of(kind), object(kind, old), object(kind, new));

@@ -26,6 +26,7 @@ use super::shared::LocalRef;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self == oldSelf").message("a MigrationApproval cannot change; delete it and create another"),
+    validation = Rule::new("self.approver != self.requestedBy").message("spec.approver: whoever asked for the run (spec.requestedBy) may not approve it; somebody else has to"),
 )]
 pub struct MigrationApprovalSpec {
     /// The `MigrationRun`, in the same namespace.
@@ -42,6 +43,9 @@ pub struct MigrationApprovalSpec {
     /// Who approves: your name as `kubectl auth whoami` prints it. Admission holds it against the request.
     #[schemars(length(min = 1, max = 253))]
     pub approver: String,
+    /// `spec.requestedBy` of the run: whoever asked for it approves nothing.
+    #[schemars(length(min = 1, max = 253))]
+    pub requested_by: String,
     /// It counts until then, and no longer than seven days.
     pub expires: Timestamp,
 }

@@ -138,6 +138,7 @@ fn approval(
             plan_hash: plan.hash,
             evidence_hash: rehearsal.evidence_hash,
             approver: who.to_owned(),
+            requested_by: run.spec.requested_by.clone(),
             expires,
         },
     })

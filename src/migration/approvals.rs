@@ -72,6 +72,10 @@ impl Case<'_> {
                 "it would count for longer than seven days",
             ),
             (
+                spec.requested_by != self.seen.run.spec.requested_by,
+                "it says that somebody else asked for the run",
+            ),
+            (
                 spec.approver == self.seen.run.spec.requested_by,
                 "who asked for the run may not approve it",
             ),

@@ -171,6 +171,7 @@ fn a_rehearsal_that_did_not_go_well_applies_nothing(
 
 #[rstest]
 #[case::requester("ada", |_: &mut MigrationApproval| {}, "who asked for the run")]
+#[case::of_another_requester("grace", |a: &mut MigrationApproval| "linus".clone_into(&mut a.spec.requested_by), "somebody else asked")]
 #[case::robot("system:serviceaccount:ci:deploy", |_: &mut MigrationApproval| {}, "a ServiceAccount")]
 #[case::run("grace", |a: &mut MigrationApproval| a.spec.run_uid = "x".to_owned(), "another run of that name")]
 #[case::plan("grace", |a: &mut MigrationApproval| a.spec.plan_hash = "0".repeat(64), "the plan is another one")]

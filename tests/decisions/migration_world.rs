@@ -248,7 +248,7 @@ impl RunWorld {
 apiVersion: lifeboat.dev/v1alpha1
 kind: MigrationApproval
 metadata: {{name: by-{}, namespace: shop, uid: uid-of-approval}}
-spec: {{runRef: {{name: index}}, runUid: {RUN_UID}, planHash: {plan}, evidenceHash: {evidence}, approver: '{who}', expires: '2026-11-22T02:00:05Z'}}
+spec: {{runRef: {{name: index}}, runUid: {RUN_UID}, planHash: {plan}, evidenceHash: {evidence}, approver: '{who}', requestedBy: ada, expires: '2026-11-22T02:00:05Z'}}
 ",
             who.replace(':', "-")
         ))

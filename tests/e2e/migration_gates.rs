@@ -80,6 +80,7 @@ fn doors(shop: &Shop, waiting: &Value) {
         ),
         ("grace", forged.to_string(), "write your own name"),
         ("mallory", as_said("mallory"), "you may not approve"),
+        ("ada", as_said("ada"), "may not approve it"),
         ("nobody", as_said("nobody"), "cannot create resource"),
     ] {
         let error = shop.create(who, &manifest).unwrap_err();
@@ -106,7 +107,12 @@ fn doors(shop: &Shop, waiting: &Value) {
 fn approvals(shop: &Shop, waiting: &Value) {
     let nil = json!("0".repeat(64));
     let rows = [
-        ("ada", "approver", json!("ada"), "may not approve it"),
+        (
+            "asked",
+            "requestedBy",
+            json!("linus"),
+            "somebody else asked",
+        ),
         ("plan", "planHash", nil.clone(), "the plan is another one"),
         ("evidence", "evidenceHash", nil, "showed something else"),
         ("uid", "runUid", json!("another"), "for another run"),

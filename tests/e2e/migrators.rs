@@ -323,7 +323,7 @@ pub fn approval(run: &Value, who: &str) -> Value {
         "spec": {
             "runRef": {"name": run["metadata"]["name"]}, "runUid": run["metadata"]["uid"],
             "planHash": run["status"]["plan"]["hash"], "evidenceHash": run["status"]["rehearsal"]["evidenceHash"],
-            "approver": who, "expires": in_seconds(86_400),
+            "approver": who, "requestedBy": run["spec"]["requestedBy"], "expires": in_seconds(86_400),
         }
     })
 }

@@ -35,7 +35,7 @@ pub fn approval_yaml(name: &str, run: &str, uid: &str, by: &str) -> String {
         "apiVersion: lifeboat.dev/v1alpha1
 kind: MigrationApproval
 metadata: {{name: {name}}}
-spec: {{runRef: {{name: {run}}}, runUid: '{uid}', planHash: {plan}, evidenceHash: {evidence}, approver: '{by}', expires: '{expires}'}}
+spec: {{runRef: {{name: {run}}}, runUid: '{uid}', planHash: {plan}, evidenceHash: {evidence}, approver: '{by}', requestedBy: ada, expires: '{expires}'}}
 "
     )
 }
