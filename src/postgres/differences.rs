@@ -116,12 +116,15 @@ impl Comparison {
             && self.not_compared.is_empty()
     }
 
-    /// What no dump holds is a note where somebody accepted it by name, with or without its kind in front; else nothing is
-    /// proven.
+    /// What no dump holds is a note where somebody accepted it by name, with its kind in front; of rows without it
+    /// too. Else nothing is proven.
     pub fn settle(&mut self, accepted: &BTreeSet<String>) {
         let lost = std::mem::take(&mut self.lost);
+        // A table's name alone accepts that its rows are gone, not that the table is another.
+        let by_name = |d: &Difference| d.what == "object" || d.what.starts_with("rows ");
         let (known, open): (Vec<_>, Vec<_>) = lost.into_iter().partition(|d| {
-            accepted.contains(&d.object) || accepted.contains(&format!("{} {}", d.what, d.object))
+            by_name(d) && accepted.contains(&d.object)
+                || accepted.contains(&format!("{} {}", d.what, d.object))
         });
         let known = known.iter();
         self.notes
