@@ -26,9 +26,10 @@ opened() { # $1 and its pieces $1.0002, $1.0003 …, decrypted and decompressed 
 opened globals.sql* >/dev/null || { echo "this key does not open the backup, or the copy is damaged: nothing was restored" >&2; exit 1; }
 pieces=(dump.pgc*) dump=${pieces[0]}
 from_dump() { pg_restore "$@" < <(opened "$dump" 2>/dev/null); } # reads no more of it than it needs
-run() { # psql with these arguments; whatever it complains of is a failure
-  local said; said=$(psql -XAtq -d "$database" "$@" 2>&1 >&3) || failed=1
-  [ -z "$said" ] || { echo "$said" >&2; failed=1; }
+run() { # psql with these arguments; what the server refuses is a failure, and what it remarks (SQLSTATE 00, 01, 02) is none
+  local said; said=$(psql -XAtq -v VERBOSITY=verbose -d "$database" "$@" 2>&1 >&3) || failed=1
+  [ -z "$said" ] || sed '/^LOCATION: /d' <<<"$said" >&2
+  ! grep -vE ':  0[012][0-9A-Z]{3}: ' <<<"$said" | grep -qE ':  [0-9A-Z]{5}: |^psql: |: error: ' || failed=1
 } 3>&1
 each() { # runs those lines of standard input that the last query of $1 takes from the table `line`
   run -f <(with_lines "$1 \\gexec")
@@ -45,7 +46,8 @@ here=$(ask "select format('*ENCODING = ''%s''* = ''%s''*', getdatabaseencoding()
 
 # Sessions speak as those of the source did: checks and defaults may hang on it. Nothing of the server hinders them.
 for setting in client_min_messages=warning default_transaction_read_only=off statement_timeout=0 lock_timeout=0 array_nulls=on transform_null_equals=off; do try $setting || :; done
-while read -r setting; do try "$setting" || echo "this server does not take $setting" >&2; done < <(
+later=() # what the definitions make
+while read -r setting; do try "$setting" || later+=("$setting"); done < <(
   opened contents.json* | from_json "select key || '=' || value from it, json_each_text(doc->'settings') where key in ('TimeZone', 'DateStyle',
     'IntervalStyle', 'default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')")
 while read -r setting; do try "$setting" || echo "this server does not take $setting" >&2; done < <( # an application's, of the role that restores
@@ -58,7 +60,7 @@ quiet=; try event_triggers=off || quiet=session_replication_role=replica # befor
 n='"(?:[^"]|"")*"'
 opened globals.sql* | PGCLIENTENCODING=UTF8 each "create temp table there as select '\"' || replace(rolname, '\"', '\"\"') || '\"' as role from pg_roles;
   select 'role ' || role || ' exists, and stays as it is' from there where exists (select from line where line = 'CREATE ROLE ' || role || ';') order by 1;
-  select line from line where line ~ '^[A-Z]' and not (line ~ '^GRANT ' and substring(line from '^GRANT ($n)') in (table there) and substring(line from '^GRANT $n TO ($n)') in (table there))
+  select line from line where line ~ '^[A-Z]' and not coalesce(line ~ '^GRANT ' and substring(line from '^GRANT ($n)') in (table there) and substring(line from '^GRANT $n TO ($n)') in (table there) or substring(line from ' ON PARAMETER .* TO ($n)') in (table there), false)
     and coalesce(substring(line from '^(?:CREATE|ALTER|COMMENT ON) ROLE ($n)'), substring(line from '^SECURITY LABEL FOR .* ON ROLE ($n)'), '') not in (table there) order by n"
 
 # Definitions, and what was set for the database, under the new one's name: what may hinder comes last.
@@ -68,6 +70,7 @@ own=$(sed -E -e '/^SET statement_timeout = 0;$/,/^SET row_security = /d' -e '/^(
   while IFS= read -r line; do [[ $line =~ ^[A-Z]+\  ]] && line=${line/"DATABASE $old "/"DATABASE $new "}; printf '%s\n' "$line"; done)
 early=$(grep -E '^ALTER DATABASE .* SET .*;$|^ALTER ROLE .* IN DATABASE .* SET "[^ ]*\.[^ ]*" TO .*;$' <<<"$own" | grep -vE '_timeout|default_transaction_read_only|preload_libraries|[ "]role[ "]|session_replication_role' || :)
 run -f - <<<"$early"
+for setting in "${later[@]}"; do try "$setting" || echo "this server does not take $setting" >&2; done
 
 ! from_dump --list | grep ' EXTENSION - timescaledb ' >/dev/null || try timescaledb.restoring=on || : # its own switch for restores
 opened "$dump" | pg_restore --section=data --enable-row-security -d "$database" || failed=1

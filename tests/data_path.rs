@@ -66,6 +66,8 @@ mod migrates;
 mod minio;
 #[path = "data_path/mutations.rs"]
 mod mutations;
+#[path = "data_path/order.rs"]
+mod order;
 #[path = "support/pg.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod pg;

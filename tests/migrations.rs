@@ -13,6 +13,8 @@
 mod alone;
 #[path = "migrations/asked.rs"]
 mod asked;
+#[path = "migrations/batches.rs"]
+mod batches;
 #[path = "migrations/bench.rs"]
 mod bench;
 #[path = "migrations/crash.rs"]

@@ -359,13 +359,14 @@ pub struct LeftOut {
     pub fingerprint: Option<String>,
 }
 
-/// What is no loss: a restored index is a valid one, a tablespace is a place, what every new database has is there again, and nothing
-/// that is stored hangs on the order of a table's columns.
-const NO_LOSS: [&str; 5] = [
+/// What is no loss: a restored index is a valid one, a tablespace is a place, what every new database has is there again, a setting of all roles is the
+/// server's, and nothing that is stored hangs on the order of a table's columns.
+const NO_LOSS: [&str; 6] = [
     "column order ",
     "extension plpgsql",
     "index ",
     "schema public",
+    "setting ",
     "tablespace ",
 ];
 

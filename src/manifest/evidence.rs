@@ -105,8 +105,11 @@ pub struct RehearsedFile {
 pub struct RehearsedSegment {
     /// From 0, in the file.
     pub index: usize,
-    /// In one transaction, or alone.
+    /// In one transaction or several, or alone.
     pub transaction: bool,
+    /// Transactions that it was, of one that runs in batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batches: Option<u64>,
     /// What stands once it is through.
     pub then: String,
     /// Its statements.

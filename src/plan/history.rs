@@ -37,6 +37,8 @@ impl Direction {
 pub enum State {
     /// A statement outside transactions was begun; nobody has seen its end yet.
     Started,
+    /// A part of it is applied, in batches, and the rest is to come.
+    Partial,
     /// It is applied.
     Done,
     /// It was begun, failed, and left nothing.
@@ -51,6 +53,7 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             State::Started => "started",
+            State::Partial => "partial",
             State::Done => "done",
             State::Failed => "failed",
             State::Undone => "undone",
@@ -60,7 +63,13 @@ impl State {
     /// Reads what [`as_str`](Self::as_str) wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [State::Started, State::Done, State::Failed, State::Undone];
+        let all = [
+            State::Started,
+            State::Partial,
+            State::Done,
+            State::Failed,
+            State::Undone,
+        ];
         all.into_iter().find(|s| s.as_str() == text)
     }
 }
@@ -100,6 +109,10 @@ pub struct Row {
     pub previous: String,
     /// When it was through, by the server's clock.
     pub finished_at: Option<Timestamp>,
+    /// Value of the key up to which a statement in batches is through, as text.
+    pub position: Option<String>,
+    /// Rows that its batches have written.
+    pub row_count: i64,
 }
 
 impl Row {
@@ -144,15 +157,43 @@ impl History {
         rows
     }
 
+    /// The row of a segment of which only some batches are applied.
+    #[must_use]
+    pub fn part(&self, version: &str, direction: Direction, segment: usize) -> Option<&Row> {
+        let mut rows = self.rows.iter();
+        rows.find(|r| {
+            let same = r.version == version && r.direction == direction && r.segment == segment;
+            same && r.state == State::Partial
+        })
+    }
+
+    /// Segments of a version that stand, those of which a part does too, in their order.
+    #[must_use]
+    pub fn standing<'h>(&'h self, version: &str, direction: Direction) -> Vec<&'h Row> {
+        let mut rows = self.done(version, direction);
+        let part = self.rows.iter().find(|r| {
+            let same = r.version == version && r.direction == direction;
+            same && r.state == State::Partial
+        });
+        rows.extend(part);
+        rows.sort_by_key(|r| r.segment);
+        rows
+    }
+
     /// Versions that stand, whole or in part, with the number of segments that do and that there are.
     #[must_use]
     pub fn versions(&self) -> Vec<(&str, usize, usize)> {
         let mut versions: Vec<(&str, usize, usize)> = Vec::new();
         let up = self.rows.iter().filter(|r| r.direction == Direction::Up);
-        for row in up.filter(|r| r.state == State::Done) {
+        for row in up {
+            let done = match row.state {
+                State::Done => 1,
+                State::Partial => 0,
+                State::Started | State::Failed | State::Undone => continue,
+            };
             match versions.iter_mut().find(|(v, ..)| *v == row.version) {
-                Some((_, done, all)) => (*done, *all) = (*done + 1, row.segments),
-                None => versions.push((&row.version, 1, row.segments)),
+                Some((_, sum, all)) => (*sum, *all) = (*sum + done, row.segments),
+                None => versions.push((&row.version, done, row.segments)),
             }
         }
         versions

@@ -1,6 +1,6 @@
 //! Files against a history: what is to come.
 
-use super::history::{Direction, History, Row};
+use super::history::{Direction, History, Row, State};
 use super::source::{canonical, numbers};
 use super::{Alone, Plan, PlannedFile, PlannedSegment, PlannedStatement, Refusal, sha256};
 use crate::api::Reason;
@@ -68,8 +68,9 @@ pub fn make(files: &[File], history: &History, order: &Order) -> Result<Plan, Re
 
 /// Whether the whole of a version stands, or a part; what its rows are.
 fn standing<'h>(history: &'h History, version: &str, direction: Direction) -> (Vec<&'h Row>, bool) {
-    let rows = history.done(version, direction);
-    let all = rows.last().is_some_and(|r| rows.len() >= r.segments);
+    let rows = history.standing(version, direction);
+    let done = rows.iter().all(|r| r.state == State::Done);
+    let all = done && rows.last().is_some_and(|r| rows.len() >= r.segments);
     (rows, all)
 }
 
@@ -180,8 +181,9 @@ fn back<'f>(
 
 /// What of a file is applied is what the file still says. The rest of it may have been mended since.
 fn as_applied(file: &PlannedFile, direction: Direction, history: &History) -> Result<(), Refusal> {
-    let rows = history.done(&file.version, direction);
-    let (done, all) = (rows.len(), file.segments.len());
+    let rows = history.standing(&file.version, direction);
+    let all = file.segments.len();
+    let done = rows.iter().filter(|r| r.state == State::Done).count();
     let whole = rows.last().is_some_and(|r| done >= r.segments);
     for (at, row) in rows.into_iter().enumerate() {
         let same = file
@@ -250,9 +252,10 @@ fn planned(file: &File) -> PlannedFile {
                 text: s.text.clone(),
                 sha256: s.sha256.clone(),
                 alone: alone(s),
+                batch: s.batch.clone(),
             })
             .collect();
-        let hashes: Vec<&str> = statements.iter().map(|s| s.sha256.as_str()).collect();
+        let hashes: Vec<String> = statements.iter().map(hash).collect();
         PlannedSegment {
             index: segment.index,
             kind: segment.kind,
@@ -267,6 +270,15 @@ fn planned(file: &File) -> PlannedFile {
         sha256: file.sha256.clone(),
         bytes: file.bytes,
         segments: segments.collect(),
+    }
+}
+
+/// What a segment is known by. How many rows a batch goes over may change between two of them, the order in which it goes may not.
+fn hash(statement: &PlannedStatement) -> String {
+    let text = &statement.sha256;
+    match &statement.batch {
+        Some(batch) => format!("{text} by {}", batch.key),
+        None => text.clone(),
     }
 }
 

@@ -23,7 +23,7 @@ pub use make::{Order, make};
 pub use source::read;
 
 use crate::api::Reason;
-use crate::sql::{Lone, Name, SegmentKind};
+use crate::sql::{Batch, Lone, Name, SegmentKind};
 
 /// Why there is no plan: one sentence that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,9 @@ pub struct PlannedStatement {
     pub sha256: String,
     /// Of a statement outside transactions.
     pub alone: Option<Alone>,
+    /// Of a statement that runs in batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
 }
 
 /// What is applied together (M18).

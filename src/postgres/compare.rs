@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::compare_large;
 use super::compare_majors::other_major;
 use super::compare_public::public;
 pub use super::compare_roles::{keep, mend};
@@ -48,9 +49,9 @@ pub fn compare_with(
     let absent = tables(expected, found, &mut result);
     sequences(expected, found, &mut result);
     large_objects(expected, found, &mut result);
-    let both = (expected.entries.as_slice(), found.entries.as_slice());
+    let (was, is) = compare_large::alike(&expected.entries, &found.entries);
     other_major(expected, found, &mut result);
-    entries(both, &absent, reference, &mut result);
+    entries((&was, &is), &absent, reference, &mut result);
     public(expected, found, &mut result);
     census(expected, found, &mut result);
     surroundings(expected, found, &mut result);

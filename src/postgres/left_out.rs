@@ -71,6 +71,9 @@ fn reason(why: &str, relations: i64) -> String {
         "validated" => {
             "it is validated and the constraint that it inherits is not: a dump does not say so, and a restore has it not validated".to_owned()
         }
+        "ofAll" => {
+            "ALTER ROLE ALL has set it for everybody on the server, in no database: neither pg_dump nor pg_dumpall dumps that; set it on the new server too, or with ALTER DATABASE".to_owned()
+        }
         "dropped" => "it was dropped, and a dump does not say so: a restore has it".to_owned(),
         _ => format!(
             "a restore puts the {relations} tables and indexes that lie in it, and what follows the database, into the server's default"

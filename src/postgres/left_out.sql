@@ -212,6 +212,9 @@ UNION ALL SELECT 'table column', convert_to(a.attrelid::regclass::text || '.' ||
     AND ('pg_catalog.pg_class'::regclass, a.attrelid) NOT IN (SELECT classid, objid FROM told)
 UNION ALL SELECT CASE WHEN used THEN 'row type' ELSE 'column order' END, convert_to(relid::regclass::text, getdatabaseencoding()),
     CASE WHEN used THEN 'rowType' ELSE 'columnOrder' END, 0, NULL FROM ordered
+-- It is the server's, for all its databases, and pg_dumpall leaves it out too.
+UNION ALL SELECT 'setting', convert_to(split_part(c, '=', 1), getdatabaseencoding()), 'ofAll', 0, NULL
+  FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) AS c WHERE s.setdatabase = 0 AND s.setrole = 0
 UNION ALL SELECT 'schema', 'public', 'dropped', 0, NULL WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')
 UNION ALL SELECT 'extension', 'plpgsql', 'dropped', 0, NULL WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'plpgsql')
 ORDER BY 3, 1, 2 LIMIT $1

@@ -12,6 +12,7 @@ use super::load_parts::Parts;
 use super::load_statements::{Statements, properties, role_statements};
 use super::names::quote_ident;
 use super::restore_words::ToolError;
+use super::role_closure::readable;
 use super::role_settings;
 use super::step::{Observer, Step};
 use super::taken_out::taken_out;
@@ -282,8 +283,12 @@ async fn roles(
     loaded: &mut Loaded,
 ) -> Result<Statements, PgError> {
     let failed = |e| PgError::query("read the roles", &e);
-    let sql = "SELECT rolname::text FROM pg_catalog.pg_roles";
-    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
+    // One whose name cannot be read here is none of the backup's.
+    let sql = format!(
+        "SELECT rolname::text FROM pg_catalog.pg_roles WHERE {}",
+        readable("rolname")
+    );
+    let rows = session.client.query(&sql, &[]).await.map_err(failed)?;
     let there: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
     loaded.there = there.map_err(failed)?;
     if order.roles == Roles::Skip {

@@ -15,6 +15,7 @@ use super::connect::Connection;
 use super::error::PgError;
 use super::judge::{Judged, judge};
 use super::load::{LoadOrder, Loaded, Roles};
+use super::load_order::{turns, watched};
 use super::load_wrappers::{give_back, in_the_way, note, silence, unreachable};
 use super::names::quote_ident;
 use super::pg_restore::{RestoreOrder, Section, restore};
@@ -115,7 +116,18 @@ impl<'a> Parts<'a> {
                 let came = is - before.get(&name)?;
                 Some((name, came))
             }));
-        self.beside(Section::Data, &rest, loaded).await
+        let wanted: BTreeSet<i64> = rest.into_iter().collect();
+        let entries = self.order.toc.entries.iter();
+        let entries: Vec<&Entry> = entries.filter(|e| wanted.contains(&e.dump_id)).collect();
+        for turn in turns(&entries, &watched(session).await?) {
+            if turn.beside {
+                self.beside(Section::Data, &turn.ids, loaded).await?;
+            } else {
+                let errors = self.one_by_one(Section::Data, &turn.ids).await?;
+                loaded.errors.extend(errors);
+            }
+        }
+        Ok(())
     }
 
     /// Rows of the tables whose data these entries are. Where that cannot be told, it is not.

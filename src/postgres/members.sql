@@ -133,10 +133,12 @@ WITH m AS MATERIALIZED (
   WHERE p.held IS DISTINCT FROM p.usual AND (m.objid IS NOT NULL OR EXISTS (SELECT FROM pg_catalog.pg_init_privs i
     WHERE i.classoid = a.classid AND i.objoid = a.objid AND i.privtype = 'e'))
 )
-SELECT o.extname::text, i.type, convert_to(i.identity, getdatabaseencoding()), convert_to(p.identity, getdatabaseencoding()), left(encode(sha256(convert_to(jsonb_build_array(o.def,
+SELECT o.extname::text, i.type, convert_to(i.identity, getdatabaseencoding()), convert_to(p.identity, getdatabaseencoding()), left(encode(sha256(convert_to((jsonb_build_array(o.def,
     CASE WHEN o.owner IN (0, 10, o.extowner) THEN '' ELSE pg_get_userbyid(o.owner) END,
     CASE WHEN o.classid <> 'pg_catalog.pg_extension'::regclass THEN obj_description(o.objid, o.classid::regclass::name) END,
-    (SELECT jsonb_agg(jsonb_build_array(l.provider, l.objsubid, l.label) ORDER BY l.provider, l.objsubid) FROM pg_catalog.pg_seclabel l WHERE l.classoid = o.classid AND l.objoid = o.objid))::text, getdatabaseencoding())), 'hex'), 16)
+    (SELECT jsonb_agg(jsonb_build_array(l.provider, l.objsubid, l.label) ORDER BY l.provider, l.objsubid) FROM pg_catalog.pg_seclabel l WHERE l.classoid = o.classid AND l.objoid = o.objid))
+    || coalesce((SELECT jsonb_agg(e.extname ORDER BY e.extname) FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+      WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'x' AND d.refclassid = 'pg_catalog.pg_extension'::regclass), '[]'))::text, getdatabaseencoding())), 'hex'), 16)
 FROM o CROSS JOIN LATERAL pg_catalog.pg_identify_object(o.classid, o.objid, 0) AS i
   -- Before 14 it is no answer but an error that there is no such object, and it may be asked before the condition is.
   LEFT JOIN LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_class'::regclass,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::connect::connect;
 use super::error::PgError;
 use super::names::quote_ident;
+use super::role_closure::readable;
 use super::target::Target;
 
 const NAME: &str = "lifeboat/rehearsal";
@@ -16,11 +17,12 @@ const NAME: &str = "lifeboat/rehearsal";
 pub async fn roles(target: &Target) -> Result<BTreeSet<String>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("look at the roles", &e);
     let session = connect(target, NAME).await?;
-    let rows = session
-        .client
-        .query("SELECT rolname::text FROM pg_catalog.pg_roles", &[])
-        .await
-        .map_err(failed)?;
+    // Those whose names cannot be read here are none of the backup's.
+    let sql = format!(
+        "SELECT rolname::text FROM pg_catalog.pg_roles WHERE {}",
+        readable("rolname")
+    );
+    let rows = session.client.query(&sql, &[]).await.map_err(failed)?;
     rows.iter()
         .map(|row| row.try_get(0).map_err(failed))
         .collect()

@@ -22,7 +22,7 @@ const ROLES_IN_ROWS: &str = "\
 /// in its own database's encoding, and another gets those bytes.
 pub(super) fn readable(text: &str) -> String {
     format!(
-        "CASE WHEN pg_catalog.getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') THEN true ELSE pg_catalog.encode(pg_catalog.textsend({text}::text), 'hex') ~ \
+        "CASE WHEN pg_catalog.getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') THEN true ELSE pg_catalog.encode(pg_catalog.convert_to({text}::text, pg_catalog.getdatabaseencoding()), 'hex') ~ \
          '^([0-7][0-9a-f]|[cd][0-9a-f][89ab][0-9a-f]|e[0-9a-f]([89ab][0-9a-f]){{2}}|f[0-4]([89ab][0-9a-f]){{3}})*$' END"
     )
 }

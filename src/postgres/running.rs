@@ -6,7 +6,8 @@ use std::path::Path;
 use super::connect::{Connection, connect};
 use super::error::PgError;
 use super::globals::roles_called;
-use super::names::quote_ident;
+use super::names::{quote_ident, quote_literal};
+use super::role_closure::readable;
 use super::scratch;
 use super::target::Target;
 use crate::api::Reason;
@@ -40,7 +41,7 @@ impl Running {
         let target = scratch::target(socket, superuser, "template1");
         let session = connect(&target, NAME).await?;
         let databases = names(&session, DATABASES).await?;
-        let roles = names(&session, ROLES).await?;
+        let roles = names(&session, &own_roles()).await?;
         let strangers: Vec<&str> = roles
             .iter()
             .map(String::as_str)
@@ -105,20 +106,40 @@ impl Running {
 /// Those of the statements.
 pub(crate) async fn clear(superuser: &Target, databases: &[String]) -> Result<(), PgError> {
     let session = connect(superuser, NAME).await?;
-    let drop =
-        |name: &String| format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_ident(name));
-    let mut statements: Vec<String> = databases.iter().map(drop).collect();
-    let roles = names(&session, ROLES).await?;
-    let roles = roles.iter().filter(|name| **name != superuser.user);
-    let roles: Vec<String> = roles.map(|name| quote_ident(name)).collect();
-    // What they have been given on what is the whole server's, and as whom they gave memberships.
-    statements.extend(roles.iter().map(|role| format!("DROP OWNED BY {role}")));
-    statements.extend(roles.iter().map(|role| format!("DROP ROLE {role}")));
+    let mut statements = Vec::new();
+    for name in databases {
+        // A template cannot be dropped.
+        statements.push(format!(
+            "DO $lifeboat$ BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {text} AND datistemplate) THEN \
+             ALTER DATABASE {name} IS_TEMPLATE false; END IF; END $lifeboat$",
+            text = quote_literal(name),
+            name = quote_ident(name)
+        ));
+        statements.push(format!(
+            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+            quote_ident(name)
+        ));
+    }
+    // What they have been given on what is the whole server's, and as whom they gave memberships. There: a name may be in the encoding of
+    // a database that is gone.
+    for what in ["DROP OWNED BY", "DROP ROLE"] {
+        statements.push(format!(
+            "DO $lifeboat$ DECLARE r record; BEGIN FOR r IN SELECT rolname FROM pg_catalog.pg_roles WHERE oid >= 16384 AND rolname <> current_user LOOP \
+             EXECUTE pg_catalog.format('{what} %I', r.rolname); END LOOP; END $lifeboat$"
+        ));
+    }
     run(&session, &statements).await
 }
 
 const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database";
-const ROLES: &str = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_'";
+
+/// Those that somebody has made, as far as their names can be read here.
+fn own_roles() -> String {
+    format!(
+        "SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid >= 16384 AND {}",
+        readable("rolname")
+    )
+}
 
 async fn names(session: &Connection, sql: &str) -> Result<BTreeSet<String>, PgError> {
     let failed = |e: tokio_postgres::Error| PgError::query("look at the scratch server", &e);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::ahead::{self, Instead};
+use super::batch::{self, Batch, Marked, Parts};
 use super::class::Class;
 use super::fact::Fact;
 use super::guard;
@@ -50,6 +51,9 @@ pub struct Statement {
     pub locks: Vec<Lock>,
     /// Its time grows with a table.
     pub slow: bool,
+    /// It runs in batches, each a transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
     #[serde(skip)]
     pub(super) perhaps: bool,
     #[serde(skip)]
@@ -88,6 +92,7 @@ pub(super) struct Raw {
     pub(super) partitioned: bool,
     pub(super) row_security: bool,
     pub(super) asks: Asks,
+    pub(super) parts: Result<Parts, &'static str>,
     pub(super) text: String,
 }
 
@@ -166,7 +171,11 @@ impl File {
                 hits.extend(ahead);
                 let facts = tree::read(&shown_instead(guarded.text, &instead), down);
                 hits.extend(facts.hits);
-                statements = take(facts.statements, &text, &lines);
+                let (marked, refused) = batch::marks(&text, &part.range);
+                hits.extend(refused);
+                let (taken, refused) = take(facts.statements, &text, &lines, marked);
+                statements = taken;
+                hits.extend(refused);
             }
             if statements.is_empty() && hits.is_empty() {
                 let why =
@@ -260,10 +269,18 @@ fn without_strings(line: &str) -> String {
     before.chars().chain(rest.chars().map(blanked)).collect()
 }
 
-fn take(raw: Vec<Raw>, text: &str, lines: &Lines) -> Vec<Statement> {
+fn take(
+    raw: Vec<Raw>,
+    text: &str,
+    lines: &Lines,
+    mut marked: Vec<Marked>,
+) -> (Vec<Statement>, Vec<Hit>) {
     let numbered = raw.into_iter().enumerate();
-    numbered
+    let mut hits = Vec::new();
+    let statements = numbered
         .map(|(index, raw)| {
+            let (batch, refused) = batch::of(&mut marked, text, &raw.span, &raw.parts);
+            hits.extend(refused);
             // The parser saw blanks where a comment stood; the server is sent what was written.
             let text_of = text.get(raw.span.clone()).map_or(raw.text, str::to_owned);
             Statement {
@@ -278,6 +295,7 @@ fn take(raw: Vec<Raw>, text: &str, lines: &Lines) -> Vec<Statement> {
                 exclusive: raw.exclusive,
                 locks: raw.locks,
                 slow: raw.slow,
+                batch,
                 perhaps: raw.perhaps,
                 temporary: raw.temporary,
                 facts: raw.facts,
@@ -286,7 +304,9 @@ fn take(raw: Vec<Raw>, text: &str, lines: &Lines) -> Vec<Statement> {
                 asks: raw.asks,
             }
         })
-        .collect()
+        .collect();
+    hits.extend(batch::left(marked));
+    (statements, hits)
 }
 
 /// The text with other words in some places, each filled up with blanks: every place stays what it was.

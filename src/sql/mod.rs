@@ -11,6 +11,7 @@
 
 mod ahead;
 mod bare;
+mod batch;
 mod change;
 mod class;
 mod fact;
@@ -32,6 +33,7 @@ mod tree;
 mod value;
 
 pub use bare::{Bare, Use, bare};
+pub use batch::Batch;
 pub use class::{Apart, Class, Lone, Refusal};
 pub use file::{File, MOST_BYTES, Statement};
 pub use lint::{Acknowledgement, Context, Finding, Level, Report, Rule};

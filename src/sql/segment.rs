@@ -15,6 +15,8 @@ pub enum SegmentKind {
     Transaction,
     /// One statement outside any transaction.
     Lone,
+    /// One statement in many transactions, each of which goes over a part of its table.
+    Batches,
 }
 
 /// A part of a file that is applied as a whole, or not at all if it is a transaction.
@@ -40,9 +42,11 @@ pub(super) fn segments(statements: &[Statement], each_alone: bool) -> Vec<Segmen
         let index = statement.index;
         let kind = match statement.class {
             Class::Lone(_) => SegmentKind::Lone,
+            _ if statement.batch.is_some() => SegmentKind::Batches,
             _ => SegmentKind::Transaction,
         };
-        let shares = matches!(statement.class, Class::Transactional | Class::Refused(_));
+        let shares = matches!(statement.class, Class::Transactional | Class::Refused(_))
+            && statement.batch.is_none();
         match cuts.last_mut() {
             Some((_, last)) if joins && shares && !each_alone => last.end = index + 1,
             _ => cuts.push((kind, index..index + 1)),

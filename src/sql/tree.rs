@@ -11,6 +11,7 @@ use std::thread;
 use squawk_syntax::{Parse, SourceFile, SyntaxKind as K, SyntaxNode};
 
 use super::ahead;
+use super::batch;
 use super::class;
 use super::fact;
 use super::file::{Facts, Raw};
@@ -243,6 +244,7 @@ fn raw(text: &str, node: &Node) -> Raw {
         partitioned: node.kind == K::CREATE_TABLE && child(&node.syntax, K::PARTITION_BY).is_some(),
         row_security: node.has(K::ENABLE_RLS),
         asks: need::of(node),
+        parts: batch::apart(node),
         text: text.get(node.span.clone()).unwrap_or_default().to_owned(),
     }
 }

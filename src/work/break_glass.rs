@@ -133,12 +133,16 @@ fn judged(outcome: Result<(ScriptSaid, Comparison), Failure>, seconds: f64) -> B
         .collect();
     let open = comparison.undecided.first().map(Difference::sentence);
     let open = open.or_else(|| comparison.printed_otherwise.first().map(Printed::sentence));
-    let (result, message) = match (said.complaints.first(), differences.first(), open) {
-        (Some(first), _, _) => {
+    // What the server remarks is none of it.
+    let refused = |line: &&String| line.contains("ERROR: ") || line.contains(" error: ");
+    let complaint = said.complaints.iter().find(refused);
+    let complaint = complaint.or(said.complaints.first());
+    let (result, message) = match (complaint, differences.first(), open) {
+        (Some(first), _, _) if !said.success => {
             let text = format!("the script was refused something: {first}");
             (Verdict::Failed, text)
         }
-        (None, Some(first), _) => {
+        (_, Some(first), _) => {
             let text = format!(
                 "what the script restored differs: {} {}: {} instead of {}",
                 first.what, first.object, first.found, first.expected
@@ -149,11 +153,11 @@ fn judged(outcome: Result<(ScriptSaid, Comparison), Failure>, seconds: f64) -> B
             let text = "the script ended with an error and said nothing".to_owned();
             (Verdict::Failed, text)
         }
-        (None, None, Some(open)) => (
+        (_, None, Some(open)) => (
             Verdict::Inconclusive,
             format!("restored by the script, and nobody can tell whether it is equal: {open}"),
         ),
-        (None, None, None) => (
+        (_, None, None) => (
             Verdict::Passed,
             "restored by docs/break-glass.sh; nothing was refused, and what was compared is equal"
                 .to_owned(),

@@ -167,6 +167,7 @@ async fn g4_a_row_of_the_extensions_own_that_was_changed_is_never_proven_in_sile
 #[case::label("ALTER TYPE config.state ADD VALUE 'mine'", &["type config.state"])]
 #[case::member("CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER EXTENSION lifeboat_config ADD FUNCTION mine()", &["function public.mine()"])]
 #[case::taken_out("ALTER EXTENSION lifeboat_config DROP FUNCTION config.twice(int); COMMENT ON FUNCTION config.twice(int) IS 'mine'; GRANT EXECUTE ON FUNCTION config.twice(int) TO pg_monitor", &["function config.twice(integer)"])]
+#[case::depends("CREATE EXTENSION citext; ALTER FUNCTION config.twice(int) DEPENDS ON EXTENSION citext", &["function config.twice(integer)"])]
 #[case::sequence("SELECT nextval('config.steps')", &["sequence config.steps"])]
 #[case::privileges_that_pass_for_the_scripts("REVOKE EXECUTE ON FUNCTION config.twice(int) FROM PUBLIC; ALTER EXTENSION lifeboat_config DROP FUNCTION config.twice(int); ALTER EXTENSION lifeboat_config ADD FUNCTION config.twice(int)", &["privileges of function config.twice(integer)"])]
 #[case::privileges_of_a_script_on_what_is_not_its_own("SET allow_system_table_mods = on; CREATE SCHEMA mine; GRANT USAGE ON SCHEMA mine TO PUBLIC; INSERT INTO pg_init_privs SELECT oid, tableoid, 0, 'e', nspacl FROM pg_namespace WHERE nspname = 'mine'", &["privileges of schema mine"])]
@@ -190,7 +191,10 @@ async fn g4_a_policy_on_an_extensions_table_is_never_proven_in_silence() {
     let names = ["policy mine on config.jobs", "table config.jobs"];
     not_proven(&drilled(&made, &[]).await, &names);
     // A table's name alone accepts that its rows are lost, not that the table is another.
-    not_proven(&drilled(&made, &["mine on config.jobs", "config.jobs"]).await, &names);
+    not_proven(
+        &drilled(&made, &["mine on config.jobs", "config.jobs"]).await,
+        &names,
+    );
     proven(&drilled(&made, &names).await);
 }
 
@@ -263,6 +267,7 @@ async fn p10_many_extensions_that_nobody_touched_are_proven(#[values(15, 17)] ma
     &["table constraint positive on public.c"],
     "is validated"
 )]
+#[case::set_for_everybody("ALTER ROLE ALL SET work_mem = '5MB'; ALTER ROLE ALL SET app.region = '7';", &["setting work_mem", "setting app.region"], "for everybody")]
 #[case::public_dropped("DROP SCHEMA public CASCADE; CREATE SCHEMA app; CREATE TABLE app.t (a int);", &["schema public"], "was dropped")]
 #[case::plpgsql_dropped("DROP EXTENSION plpgsql;", &["extension plpgsql"], "was dropped")]
 #[case::public_renamed("ALTER SCHEMA public RENAME TO app; CREATE SCHEMA public;", &["schema app"], "under another name")]

@@ -42,6 +42,22 @@ SET app.most = '9 ; 9';
 CREATE TABLE s.bound (a int, CHECK (current_setting('app.least') = 'it''s 7' AND current_setting('app.most') = '9 ; 9'));
 INSERT INTO s.bound VALUES (8);
 
+-- What the server remarks is no refusal: a password that it calls old, a function in an index that warns.
+SET password_encryption = 'md5';
+CREATE ROLE shop_old LOGIN PASSWORD 'old';
+GRANT SELECT ON s.bound TO shop_old;
+CREATE FUNCTION s.warns(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RAISE WARNING ''warned''; RETURN $1; END';
+CREATE INDEX ON s.bound (s.warns(a));
+DO $$ BEGIN
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    EXECUTE 'GRANT SET ON PARAMETER work_mem TO shop_old';
+  END IF;
+END $$;
+
+-- A default that the definitions make.
+CREATE TEXT SEARCH CONFIGURATION s.plain (COPY = simple);
+ALTER DATABASE shop SET default_text_search_config = 's.plain';
+
 -- Triggers that partitions alone have switched; their names sort before their parents'.
 CREATE FUNCTION s.touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TABLE s.z (a int, b int) PARTITION BY LIST (a);

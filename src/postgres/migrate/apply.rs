@@ -282,13 +282,17 @@ impl Run<'_> {
         let mut blocked = std::mem::take(&mut self.blocked);
         let part = self.part(sessions, history, next);
         let done = match next.segment.kind {
-            SegmentKind::Transaction => part.run(&mut blocked).await,
+            SegmentKind::Transaction | SegmentKind::Batches => part.run(&mut blocked).await,
             SegmentKind::Lone => part.run_alone(&mut blocked).await,
         };
         self.blocked = blocked;
         let key = (next.file.version.clone(), next.segment.index);
         if let Some(measured) = done? {
-            self.measured.insert(key, measured);
+            let all = match self.measured.remove(&key) {
+                Some(before) => before.and(measured),
+                None => measured,
+            };
+            self.measured.insert(key, all);
         }
         Ok(())
     }
@@ -297,7 +301,7 @@ impl Run<'_> {
     fn locks_readers_out(&self, next: Next<'_>) -> bool {
         let key = (next.file.version.clone(), next.segment.index);
         let seen = self.order.rehearsed.get(&key);
-        next.segment.kind == SegmentKind::Transaction && seen.is_none_or(|r| r.readers_out)
+        next.segment.kind != SegmentKind::Lone && seen.is_none_or(|r| r.readers_out)
     }
 
     /// Who follows has come after us, or somebody has told us to stop waiting for that.

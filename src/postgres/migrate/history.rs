@@ -24,8 +24,8 @@ CREATE TABLE lifeboat.migration_history (
   name text NOT NULL,
   file_sha256 text NOT NULL,
   segment_sha256 text NOT NULL,
-  kind text NOT NULL CHECK (kind IN ('transaction', 'alone', 'baseline')),
-  state text NOT NULL CHECK (state IN ('started', 'done', 'failed', 'undone')),
+  kind text NOT NULL CHECK (kind IN ('transaction', 'alone', 'batches', 'baseline')),
+  state text NOT NULL CHECK (state IN ('started', 'partial', 'done', 'failed', 'undone')),
   attempt text NOT NULL,
   started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   finished_at timestamptz,
@@ -39,10 +39,12 @@ CREATE TABLE lifeboat.migration_history (
   timeline integer,
   database_oid oid NOT NULL,
   object_oid oid,
-  previous text NOT NULL
+  previous text NOT NULL,
+  position text,
+  row_count bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX migration_history_fence ON lifeboat.migration_history (version, direction, segment)
-  WHERE state IN ('started', 'done');
+  WHERE state IN ('started', 'partial', 'done');
 REVOKE ALL ON SCHEMA lifeboat FROM PUBLIC;
 REVOKE ALL ON lifeboat.migration_history FROM PUBLIC;
 COMMENT ON TABLE lifeboat.migration_history IS 'What Lifeboat applied to this database. Written by migration runs; edited by nobody.'";
@@ -52,7 +54,7 @@ pub(super) const HEAD: &str = "\
 SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(\
   pg_catalog.jsonb_build_array(id, version, direction, segment, segments, name, file_sha256, segment_sha256, kind, state, \
     attempt, (extract(epoch FROM started_at) * 1000000)::bigint, (extract(epoch FROM finished_at) * 1000000)::bigint, run_uid, run, plan_hash, approved_by, backup, \
-    lifeboat_version, system_identifier, timeline, database_oid, object_oid, previous)::text, \
+    lifeboat_version, system_identifier, timeline, database_oid, object_oid, previous, position, row_count)::text, \
   E'\\n' ORDER BY id), 'UTF8')), 'hex') FROM lifeboat.migration_history";
 
 /// Which server and database these are.
@@ -95,7 +97,7 @@ pub async fn read(client: &Client) -> Result<History, PgError> {
     }
     let sql = format!(
         "SELECT id, version, direction, segment, segments, name, file_sha256, segment_sha256, state, attempt, run_uid, \
-           system_identifier, database_oid, object_oid, previous, finished_at, ({HEAD}) FROM lifeboat.migration_history ORDER BY id"
+           system_identifier, database_oid, object_oid, previous, finished_at, position, row_count, ({HEAD}) FROM lifeboat.migration_history ORDER BY id"
     );
     let answers = client.query(&sql, &[]).await.map_err(failed)?;
     let mut history = History::default();
@@ -105,7 +107,7 @@ pub async fn read(client: &Client) -> Result<History, PgError> {
             PgError::never(Reason::HistoryTouched, text)
         })?;
         history.rows.push(row);
-        history.head = answer.try_get(16).map_err(failed)?;
+        history.head = answer.try_get(18).map_err(failed)?;
     }
     Ok(history)
 }
@@ -139,6 +141,8 @@ fn row(answer: &Answer) -> Result<Option<Row>, tokio_postgres::Error> {
         object_oid: answer.try_get(13)?,
         previous: answer.try_get(14)?,
         finished_at: answer.try_get(15)?,
+        position: answer.try_get(16)?,
+        row_count: answer.try_get(17)?,
     }))
 }
 
@@ -294,6 +298,7 @@ pub(super) async fn take(
     let (kind, state) = match next.segment.kind {
         SegmentKind::Transaction => ("transaction", State::Done),
         SegmentKind::Lone => ("alone", State::Started),
+        SegmentKind::Batches => ("batches", State::Partial),
     };
     let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
     let taken = Bound::new(order, previous, kind, state)
@@ -353,11 +358,32 @@ pub(super) async fn adopt(
     row: &Row,
     attempt: &str,
 ) -> Result<bool, tokio_postgres::Error> {
-    let sql = "UPDATE lifeboat.migration_history SET attempt = $3 WHERE id = $1 AND attempt = $2 AND state = 'started'";
+    let sql = "UPDATE lifeboat.migration_history SET attempt = $3 WHERE id = $1 AND attempt = $2 AND state IN ('started', 'partial')";
     let rows = client
         .execute(sql, &[&row.id, &row.attempt, &attempt])
         .await?;
     Ok(rows == 1)
+}
+
+/// Writes how far a statement in batches is.
+pub(super) async fn advance(
+    client: &Client,
+    id: i64,
+    position: Option<&str>,
+    rows: i64,
+    to: State,
+) -> Result<(), tokio_postgres::Error> {
+    let sql = "UPDATE lifeboat.migration_history SET position = $2, row_count = $3, state = $4, finished_at = pg_catalog.clock_timestamp() \
+        WHERE id = $1";
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&id, &position, &rows, &to.as_str()];
+    client.execute(sql, values).await.map(|_| ())
+}
+
+/// What another run has done of a statement in batches goes on in a row of ours: its own no longer stands.
+pub(super) async fn leave(client: &Client, row: &Row) -> Result<(), tokio_postgres::Error> {
+    let sql = "UPDATE lifeboat.migration_history SET state = 'failed' WHERE id = $1 AND state = 'partial'";
+    client.execute(sql, &[&row.id]).await.map(|_| ())
 }
 
 /// Rows of a version that no longer stand, because the other direction has been gone.

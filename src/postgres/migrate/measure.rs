@@ -12,6 +12,9 @@ use super::failure::Failure;
 use super::lock::Mode;
 use crate::postgres::connect::Connection;
 
+/// Most warnings that are kept of batches.
+const MOST_WARNINGS: usize = 20;
+
 /// What a segment did on a scratch server. Locks, rewrites and definitions are what it will do elsewhere too; times and bytes
 /// are lower bounds (M22).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,8 +37,44 @@ pub struct Measured {
     pub wal: u64,
     /// Of all statements together.
     pub time: Duration,
+    /// Transactions that it was: several, if it runs in batches.
+    pub batches: u64,
     /// What the server warned of, at most twenty: `SQLSTATE: message`, cut. It may quote rows of the backup: never for a log.
     pub warnings: Vec<String>,
+}
+
+impl Measured {
+    /// With another batch of the same segment: the statement's time is that of the longest, which is for how long it keeps others
+    /// waiting.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        let stronger = |all: &mut BTreeMap<String, Mode>, more: BTreeMap<String, Mode>| {
+            for (name, mode) in more {
+                let strongest = all.entry(name).or_insert(mode);
+                *strongest = mode.max(*strongest);
+            }
+        };
+        stronger(&mut self.locks, other.locks);
+        stronger(&mut self.views, other.views);
+        self.rewritten.extend(other.rewritten);
+        self.indexes.extend(other.indexes);
+        for (rows, more) in self.rows.iter_mut().zip(other.rows) {
+            *rows += more;
+        }
+        for (step, more) in self.statements.iter_mut().zip(other.statements) {
+            stronger(&mut step.locks, more.locks);
+            step.rewritten.extend(more.rewritten);
+            step.rows += more.rows;
+            step.wal += more.wal;
+            step.temporary = step.temporary.zip(more.temporary).map(|(a, b)| a.max(b));
+            step.time = step.time.max(more.time);
+        }
+        self.wal += other.wal;
+        self.time += other.time;
+        self.batches += other.batches;
+        self.warnings.extend(other.warnings);
+        self.warnings.truncate(MOST_WARNINGS);
+        self
+    }
 }
 
 /// What one statement did, of all that its segment did.
@@ -268,6 +307,7 @@ impl Meter {
             rows: self.steps.iter().map(|s| s.rows).collect(),
             wal: self.last.wal.saturating_sub(self.first.wal),
             time: self.steps.iter().map(|s| s.time).sum(),
+            batches: 1,
             statements: self.steps,
             warnings: work.take_warnings(),
         })

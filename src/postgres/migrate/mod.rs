@@ -4,6 +4,7 @@
 //! apply ─► Sessions (work, lock, watch) ─► takeover: earlier sessions end, advisory lock          (M1)
 //!   │                                        └► recover: what was begun and not seen to end        (M3, M4)
 //!   └► next segment ─► transaction: fence ► locks ► statements ► read back ► COMMIT                (M1, M6, M14, M20)
+//!                   ├► batch: a transaction that goes on from the place in its row, again and again (M18)
 //!                   └► alone: started ► statement ► look ► done                                    (M3)
 //!        both under the Watchdog, which cancels us before others wait too long                     (M14, M17)
 //! beside it:  precheck and rights, before anything · ask: the user's checks, before and after                 (M11, M16)
@@ -18,6 +19,7 @@ mod alone;
 mod analyze;
 mod apply;
 mod asked;
+mod batches;
 mod canary;
 mod catalogue;
 mod chain;

@@ -16,6 +16,7 @@ use super::{Order, Point, Rehearsed, history, holders, statement};
 use crate::api::Reason;
 use crate::manifest::same_order;
 use crate::plan::{History, Next};
+use crate::sql::SegmentKind;
 
 /// All that a segment needs beside itself.
 pub(super) struct Segment<'a> {
@@ -62,7 +63,13 @@ impl Segment<'_> {
         let (per_lock, patience) =
             holders::patience(watch, &ours, &locks, sessions.deadlock, limit).await?;
         self.dog.patience = Some(patience);
-        match self.dog.guard(blocked, self.body(per_lock, patience)).await {
+        let work = async {
+            match self.next.segment.kind {
+                SegmentKind::Batches => self.one_batch(per_lock, patience).await,
+                SegmentKind::Transaction | SegmentKind::Lone => self.body(per_lock, patience).await,
+            }
+        };
+        match self.dog.guard(blocked, work).await {
             Ok((measured, head)) => {
                 self.heads.add(head.clone());
                 // Outside the watchdog's reach: one who waits for a standby would be told that it is committed when cancelled. An
@@ -92,6 +99,43 @@ impl Segment<'_> {
         }
     }
 
+    /// Opens the transaction.
+    pub(super) async fn begin(&self, per_lock: Duration) -> Result<(), Failure> {
+        let failed = |e: tokio_postgres::Error| Failure::ours("begin a segment", &e);
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{}ms'",
+            per_lock.as_millis()
+        );
+        let begun = self.client().batch_execute(&begin).await;
+        begun.map_err(failed)?;
+        self.unmoved(&self.history.head).await
+    }
+
+    /// The user's statements have left our settings and the history alone; sets the session back to our role.
+    pub(super) async fn unchanged(
+        &self,
+        settings: &Settings,
+        before: &[String],
+        head: &str,
+    ) -> Result<(), Failure> {
+        let client = self.client();
+        let failed = |e: tokio_postgres::Error| Failure::ours("run a segment", &e);
+        let now = settings.read(client).await.map_err(failed)?;
+        if let Some(which) = settings.changed(before, &now) {
+            // Not to what: that may be data.
+            let what = format!(
+                "{} changed {which}, which Lifeboat sets",
+                self.next.file.name
+            );
+            return Err(Failure::hold(Reason::SettingsChanged, what));
+        }
+        client
+            .batch_execute(Settings::UNSET)
+            .await
+            .map_err(failed)?;
+        self.untouched(head).await
+    }
+
     async fn body(
         &self,
         per_lock: Duration,
@@ -99,12 +143,7 @@ impl Segment<'_> {
     ) -> Result<(Option<Measured>, String), Failure> {
         let client = self.client();
         let failed = |e: tokio_postgres::Error| Failure::ours("run a segment", &e);
-        let begin = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{}ms'",
-            per_lock.as_millis()
-        );
-        client.batch_execute(&begin).await.map_err(failed)?;
-        self.unmoved(&self.history.head).await?;
+        self.begin(per_lock).await?;
         let id = history::take(client, self.order, &self.next, &self.history.head, None).await?;
         history::open(client, self.order, &self.next).await?;
         let head = history::head(client).await.map_err(failed)?;
@@ -118,20 +157,7 @@ impl Segment<'_> {
         let before = settings.read(client).await.map_err(failed)?;
         let mut meter = Meter::of(self.order, &self.dog.sessions.work).await?;
         self.statements(meter.as_mut()).await?;
-        let now = settings.read(client).await.map_err(failed)?;
-        if let Some(which) = settings.changed(&before, &now) {
-            // Not to what: that may be data.
-            let what = format!(
-                "{} changed {which}, which Lifeboat sets",
-                self.next.file.name
-            );
-            return Err(Failure::hold(Reason::SettingsChanged, what));
-        }
-        client
-            .batch_execute(Settings::UNSET)
-            .await
-            .map_err(failed)?;
-        self.untouched(&head).await?;
+        self.unchanged(&settings, &before, &head).await?;
         let measured = match meter {
             Some(meter) => Some(meter.measure(&self.dog.sessions.work).await?),
             None => None,
@@ -209,7 +235,7 @@ impl Segment<'_> {
     }
 
     /// Takes the locks that the rehearsal saw, strongest first, all of them within `patience` (M14).
-    async fn lock(&self, patience: Duration) -> Result<(), Failure> {
+    pub(super) async fn lock(&self, patience: Duration) -> Result<(), Failure> {
         let Some(rehearsed) = self.rehearsed() else {
             return Ok(());
         };

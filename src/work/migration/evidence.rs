@@ -18,7 +18,8 @@ pub(super) fn files(plan: &Plan, seen: &Seen) -> Vec<RehearsedFile> {
             let statements = segment.statements.iter().enumerate();
             Some(RehearsedSegment {
                 index: segment.index,
-                transaction: segment.kind == SegmentKind::Transaction,
+                transaction: segment.kind != SegmentKind::Lone,
+                batches: (segment.kind == SegmentKind::Batches).then_some(measured.batches),
                 then: segment.then.clone(),
                 statements: statements
                     .map(|(at, statement)| RehearsedStatement {
@@ -56,7 +57,7 @@ pub(super) fn files(plan: &Plan, seen: &Seen) -> Vec<RehearsedFile> {
 /// Outside transactions there is nothing to count.
 fn rows(kind: SegmentKind, measured: &Measured, at: usize) -> Option<u64> {
     let rows = measured.rows.get(at).copied();
-    rows.filter(|_| kind == SegmentKind::Transaction)
+    rows.filter(|_| kind != SegmentKind::Lone)
 }
 
 fn seen_of(step: Option<&Step>) -> RehearsedStatement {

@@ -101,15 +101,26 @@ fn locks(files: &[RehearsedFile], max_blocking: Duration) -> Vec<String> {
         .map(|((table, what), seconds)| format!("{table} {what}, {seconds:.1} s in the rehearsal"))
         .collect();
     let bound = max_blocking.as_secs_f64();
-    let inside = segments().filter(|s| s.transaction && s.seconds > bound);
-    for statement in inside.flat_map(|s| &s.statements) {
-        let rows = statement.rows.unwrap_or_default();
-        if ["UPDATE", "DELETE"].contains(&statement.verb.as_str()) && rows >= MANY_ROWS {
-            lines.push(format!(
-                "{} of {rows} rows at line {} took {:.1} s, longer than execution.maxBlocking ({bound} s): whoever writes one of these \
-                 rows makes the run undo it; write them in batches",
-                statement.verb, statement.line, statement.seconds
-            ));
+    for segment in segments().filter(|s| s.transaction) {
+        let long = match segment.batches {
+            // The time of the longest.
+            Some(_) => segment.statements.iter().any(|s| s.seconds > bound),
+            None => segment.seconds > bound,
+        };
+        for statement in segment.statements.iter().filter(|_| long) {
+            let (verb, line, seconds) = (&statement.verb, statement.line, statement.seconds);
+            let rows = statement.rows.unwrap_or_default();
+            if segment.batches.is_some() {
+                lines.push(format!(
+                    "a batch of {verb} at line {line} took {seconds:.1} s, longer than execution.maxBlocking ({bound} s): whoever writes one of \
+                     its rows makes the run undo it; make the batches smaller"
+                ));
+            } else if ["UPDATE", "DELETE"].contains(&verb.as_str()) && rows >= MANY_ROWS {
+                lines.push(format!(
+                    "{verb} of {rows} rows at line {line} took {seconds:.1} s, longer than execution.maxBlocking ({bound} s): whoever writes one \
+                     of these rows makes the run undo it; write them in batches, with a line above it such as -- lifeboat: batch 10000 by id"
+                ));
+            }
         }
     }
     lines.truncate(MOST_LOCKS);
