@@ -219,6 +219,32 @@ async fn p1_a_drill_restores_by_the_script_too(#[case] major: i32) {
     assert!(script.message.contains("deadline"), "{script:#?}");
 }
 
+/// What is odd and comes back whole, by the script too.
+#[rstest]
+#[case::template("ALTER DATABASE shop IS_TEMPLATE true")]
+#[case::role_in_another_encoding("CREATE ROLE \"hélène\"; GRANT SELECT ON t TO \"hélène\"")]
+#[case::foreign_partition(
+    "CREATE EXTENSION postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '10.255.255.1'); CREATE USER MAPPING FOR PUBLIC SERVER s; \
+     CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE FOREIGN TABLE p1 PARTITION OF p FOR VALUES IN (1) SERVER s; \
+     CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2); INSERT INTO p VALUES (2)"
+)]
+#[case::large_objects(
+    "SELECT lo_from_bytea(88, 'abc'), lo_from_bytea(99, 'zz'), lo_from_bytea(77, ''); GRANT SELECT ON LARGE OBJECT 99 TO PUBLIC; REVOKE SELECT ON LARGE OBJECT 99 FROM PUBLIC; \
+     GRANT SELECT ON LARGE OBJECT 77 TO PUBLIC"
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_what_is_odd_comes_back_by_the_script_too(#[case] sql: &str) {
+    let source = Server::start(17, &[]);
+    let of = "TEMPLATE template0 LOCALE 'C' ENCODING 'LATIN1'";
+    source.database("shop", of).await;
+    let sql = format!("SET client_encoding = 'UTF8'; CREATE TABLE t (a int); {sql};");
+    run_file(&source, "shop", &sql);
+    let proof = drilled(&source, 17, None).await;
+    assert!(proof.proves, "{proof:#?}");
+    let script = proof.break_glass.unwrap();
+    assert_eq!(script.result, Verdict::Passed, "{script:#?}");
+}
+
 /// What only our own loader brings back: rows whose CHECK asks a table of an extension. pg_restore loads them in the order of
 /// their names.
 #[tokio::test(flavor = "multi_thread")]
