@@ -1,4 +1,4 @@
-//! Tables whose rows are checked, or made, by functions of somebody's own while they are loaded: such a function may read another table,
+//! What is loaded when. Tables whose rows are checked, or made, by functions of somebody's own while they are loaded: such a function may read another table,
 //! and then it counts which of them is loaded first. Stock tools go by the dump's order, so these do too.
 
 use std::collections::BTreeSet;
@@ -71,6 +71,28 @@ pub(super) fn turns(entries: &[&Entry], watched: &BTreeSet<(String, String)>) ->
         return vec![Turn { ids, beside: false }];
     }
     turns
+}
+
+/// How far partitions are below the table at the top, by schema and name.
+pub(super) type Depths = Vec<(String, String, i32)>;
+
+pub(super) async fn depths(session: &Connection) -> Result<Depths, PgError> {
+    let failed = |e| PgError::query("read how deep partitions lie", &e);
+    let sql = "SELECT n.nspname::text, c.relname::text, (SELECT count(*) FROM pg_catalog.pg_partition_ancestors(c.oid))::int \
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relispartition";
+    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
+    let read = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    rows.iter().map(|row| read(row).map_err(failed)).collect()
+}
+
+/// The tag of a trigger is `<table> <trigger>`.
+pub(super) fn depth_of(entry: &Entry, depths: &Depths) -> i32 {
+    let (schema, tag) = (entry.namespace.display(), entry.tag.display());
+    let of = depths.iter().filter(|(of, table, _)| {
+        let rest = tag.strip_prefix(table.as_str());
+        *of == schema && rest.is_some_and(|rest| rest.starts_with(' '))
+    });
+    of.map(|(_, _, depth)| *depth).max().unwrap_or_default()
 }
 
 #[cfg(test)]

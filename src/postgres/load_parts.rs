@@ -9,13 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use tokio_postgres::Row;
-
 use super::connect::Connection;
 use super::error::PgError;
 use super::judge::{Judged, judge};
 use super::load::{LoadOrder, Loaded, Roles};
-use super::load_order::{turns, watched};
+use super::load_order::{depth_of, depths, turns, watched};
 use super::load_wrappers::{give_back, in_the_way, note, silence, unreachable};
 use super::names::quote_ident;
 use super::pg_restore::{RestoreOrder, Section, restore};
@@ -317,28 +315,6 @@ fn nested(entries: &[Entry]) -> BTreeSet<i64> {
     }
     let inner = pairs.into_iter().filter(|(_, of)| children.contains(of));
     inner.map(|(id, _)| id).collect()
-}
-
-/// How far partitions are below the table at the top, by schema and name.
-type Depths = Vec<(String, String, i32)>;
-
-async fn depths(session: &Connection) -> Result<Depths, PgError> {
-    let failed = |e| PgError::query("read how deep partitions lie", &e);
-    let sql = "SELECT n.nspname::text, c.relname::text, (SELECT count(*) FROM pg_catalog.pg_partition_ancestors(c.oid))::int \
-        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relispartition";
-    let rows = session.client.query(sql, &[]).await.map_err(failed)?;
-    let read = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
-    rows.iter().map(|row| read(row).map_err(failed)).collect()
-}
-
-/// The tag of a trigger is `<table> <trigger>`.
-fn depth_of(entry: &Entry, depths: &Depths) -> i32 {
-    let (schema, tag) = (entry.namespace.display(), entry.tag.display());
-    let of = depths.iter().filter(|(of, table, _)| {
-        let rest = tag.strip_prefix(table.as_str());
-        *of == schema && rest.is_some_and(|rest| rest.starts_with(' '))
-    });
-    of.map(|(_, _, depth)| *depth).max().unwrap_or_default()
 }
 
 /// Of the indexes that mark their table all but the last of each table. A table is clustered by one index and identified by

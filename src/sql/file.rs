@@ -176,6 +176,12 @@ impl File {
                 let (taken, refused) = take(facts.statements, &text, &lines, marked);
                 statements = taken;
                 hits.extend(refused);
+                // It is not one transaction.
+                let apart = |h: &Hit| {
+                    let mut of = statements.iter().filter(|s| s.span == h.span);
+                    h.rule == Rule::Lb126 && of.any(|s| s.batch.is_some())
+                };
+                hits.retain(|h| !apart(h));
             }
             if statements.is_empty() && hits.is_empty() {
                 let why =

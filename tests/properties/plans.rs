@@ -57,6 +57,8 @@ fn step(plan: &Plan, history: &mut History) -> Option<(u32, usize)> {
         object_oid: None,
         previous: history.head.clone(),
         finished_at: None,
+        position: None,
+        row_count: 0,
     };
     let done = (row.version.parse().unwrap(), row.segment);
     if plan.direction == Direction::Down && next.is_last() {

@@ -7,7 +7,7 @@ use super::failure::{Failure, Stop};
 use super::index::{self, Index, Removal};
 use super::measure::{Measured, Meter};
 use super::session::{Settings, reset};
-use super::takeover::still_locked;
+use super::takeover::{adopt, still_locked};
 use super::transaction::{Segment, stop_of};
 use super::watchdog::Blocked;
 use super::{Point, history, statement};
@@ -372,7 +372,7 @@ impl Segment<'_> {
         let (alone, _) = self.alone()?;
         let settings = self.alone_settings();
         self.write(async {
-            let taken = history::adopt(client, row, &self.order.worker.attempt).await;
+            let taken = adopt(client, row, &self.order.worker.attempt).await;
             if taken.map_err(|e| Failure::ours("take a statement over", &e))? {
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::failure::{Failure, Stop};
 use super::measure::{Measured, Meter};
-use super::takeover::still_locked;
+use super::takeover::{adopt, still_locked};
 use super::transaction::Segment;
 use super::{Point, history, statement};
 use crate::api::Reason;
@@ -102,7 +102,7 @@ impl Segment<'_> {
             history::close(client, self.order, &self.next).await?;
         }
         let position = until.or(place.position);
-        history::advance(client, place.id, position.as_deref(), all, state)
+        advance(client, place.id, position.as_deref(), all, state)
             .await
             .map_err(failed)?;
         self.dog.observer.at(Point::Committing).await;
@@ -124,7 +124,7 @@ impl Segment<'_> {
         let ours = |row: &&Row| row.run_uid == worker.run_uid;
         if let Some(row) = begun.filter(ours) {
             // Whoever it was: with it the transaction has its number before the user's statement, as with a new row.
-            let taken = history::adopt(client, row, &worker.attempt).await;
+            let taken = adopt(client, row, &worker.attempt).await;
             if !taken.map_err(|e| Failure::ours("take a statement over", &e))? {
                 let what = "another worker has taken a statement over before us";
                 return Err(Failure::Unknown(Stop::new(Reason::LockLost, what)));
@@ -136,7 +136,7 @@ impl Segment<'_> {
             });
         }
         if let Some(row) = begun {
-            let left = history::leave(client, row).await;
+            let left = leave(client, row).await;
             left.map_err(|e| Failure::ours("take a statement over", &e))?;
         }
         let id = history::take(client, self.order, &self.next, &self.history.head, None).await?;
@@ -178,6 +178,27 @@ impl Segment<'_> {
         let most = if last { 100 } else { 99 };
         Some(rows.saturating_mul(100).checked_div(all)?.min(most))
     }
+}
+
+/// Writes how far a statement in batches is.
+async fn advance(
+    client: &Client,
+    id: i64,
+    position: Option<&str>,
+    rows: i64,
+    to: State,
+) -> Result<(), tokio_postgres::Error> {
+    let sql = "UPDATE lifeboat.migration_history SET position = $2, row_count = $3, state = $4, finished_at = pg_catalog.clock_timestamp() \
+        WHERE id = $1";
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&id, &position, &rows, &to.as_str()];
+    client.execute(sql, values).await.map(|_| ())
+}
+
+/// What another run has done of a statement in batches goes on in a row of ours: its own no longer stands.
+async fn leave(client: &Client, row: &Row) -> Result<(), tokio_postgres::Error> {
+    let sql = "UPDATE lifeboat.migration_history SET state = 'failed' WHERE id = $1 AND state = 'partial'";
+    client.execute(sql, &[&row.id]).await.map(|_| ())
 }
 
 /// The column can be gone along: it is never null, an index has its order, and its text is one value.

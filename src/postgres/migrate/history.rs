@@ -352,40 +352,6 @@ pub(super) async fn settle(
     Ok(rows == 1)
 }
 
-/// Takes over a row that another attempt began. True if nobody was faster.
-pub(super) async fn adopt(
-    client: &Client,
-    row: &Row,
-    attempt: &str,
-) -> Result<bool, tokio_postgres::Error> {
-    let sql = "UPDATE lifeboat.migration_history SET attempt = $3 WHERE id = $1 AND attempt = $2 AND state IN ('started', 'partial')";
-    let rows = client
-        .execute(sql, &[&row.id, &row.attempt, &attempt])
-        .await?;
-    Ok(rows == 1)
-}
-
-/// Writes how far a statement in batches is.
-pub(super) async fn advance(
-    client: &Client,
-    id: i64,
-    position: Option<&str>,
-    rows: i64,
-    to: State,
-) -> Result<(), tokio_postgres::Error> {
-    let sql = "UPDATE lifeboat.migration_history SET position = $2, row_count = $3, state = $4, finished_at = pg_catalog.clock_timestamp() \
-        WHERE id = $1";
-    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-        &[&id, &position, &rows, &to.as_str()];
-    client.execute(sql, values).await.map(|_| ())
-}
-
-/// What another run has done of a statement in batches goes on in a row of ours: its own no longer stands.
-pub(super) async fn leave(client: &Client, row: &Row) -> Result<(), tokio_postgres::Error> {
-    let sql = "UPDATE lifeboat.migration_history SET state = 'failed' WHERE id = $1 AND state = 'partial'";
-    client.execute(sql, &[&row.id]).await.map(|_| ())
-}
-
 /// Rows of a version that no longer stand, because the other direction has been gone.
 async fn undo(client: &Client, next: &Next<'_>, direction: Direction) -> Result<(), Failure> {
     let sql = "UPDATE lifeboat.migration_history SET state = 'undone' \

@@ -9,6 +9,7 @@ use super::failure::{Failure, Stop};
 use super::session::Sessions;
 use super::{Order, Worker};
 use crate::api::Reason;
+use crate::plan::Row;
 use crate::postgres::who;
 
 /// Ours alone: no tool takes it, so that nobody waits for it while we hold it ("lifeboat").
@@ -126,4 +127,17 @@ pub(super) async fn still_locked(client: &Client, lock_pid: i32) -> Result<(), F
         ))),
         Err(e) => Err(Failure::ours("ask for the lock of migrations", &e)),
     }
+}
+
+/// Takes over a row that another attempt began. True if nobody was faster.
+pub(super) async fn adopt(
+    client: &Client,
+    row: &Row,
+    attempt: &str,
+) -> Result<bool, tokio_postgres::Error> {
+    let sql = "UPDATE lifeboat.migration_history SET attempt = $3 WHERE id = $1 AND attempt = $2 AND state IN ('started', 'partial')";
+    let rows = client
+        .execute(sql, &[&row.id, &row.attempt, &attempt])
+        .await?;
+    Ok(rows == 1)
 }

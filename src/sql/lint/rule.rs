@@ -98,7 +98,7 @@ rules! {
     Lb119 "LB119" Block "a table moved or rewritten" "acknowledge it and run it in a quiet window",
     Lb122 "LB122" Block "a table locked by hand, or filled beside a lock" "leave locking to Lifeboat; fill tables in a file of its own",
     Lb123 "LB123" Warn "much is done while a table is locked" "one file for each table, and slow statements before the lock or in a file of their own",
-    Lb126 "LB126" Warn "a whole table changed at once" "change it in batches by key, each a file or statement of its own",
+    Lb126 "LB126" Warn "a whole table changed at once" "run it in batches: `-- lifeboat: batch 10000 by id` on the line above",
     Lb127 "LB127" Block "the file steers the session" "take it out: Lifeboat opens transactions, sets timeouts, role and search_path itself",
     Lb201 "LB201" Block "a table is dropped" "let the application forget it, rename it, and drop it in a later release; then acknowledge",
     Lb202 "LB202" Block "a column is dropped" "let the application forget it first; then acknowledge",
