@@ -29,7 +29,7 @@ from_dump() { pg_restore "$@" < <(opened "$dump" 2>/dev/null); } # reads no more
 run() { # psql with these arguments; what the server refuses is a failure, and what it remarks (SQLSTATE 00, 01, 02) is none
   local said; said=$(psql -XAtq -v VERBOSITY=verbose -d "$database" "$@" 2>&1 >&3) || failed=1
   [ -z "$said" ] || sed '/^LOCATION: /d' <<<"$said" >&2
-  ! grep -vE ':  0[012][0-9A-Z]{3}: ' <<<"$said" | grep -qE ':  [0-9A-Z]{5}: |^psql: |: error: ' || failed=1
+  ! grep -vE ':  0[012][0-9A-Z]{3}: ' <<<"$said" | grep -E ':  [0-9A-Z]{5}: |^psql: |: error: ' >/dev/null || failed=1
 } 3>&1
 each() { # runs those lines of standard input that the last query of $1 takes from the table `line`
   run -f <(with_lines "$1 \\gexec")

@@ -238,6 +238,9 @@ pub struct MigrationExecutionStatus {
     pub tries: i64,
     /// A statement was begun, and nobody has seen its end.
     pub begun: bool,
+    /// Of one more segment only some batches are applied; a run goes on with it where it stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partly: bool,
     /// A worker is gone that said nothing: its history must be read before anything else happens.
     pub unknown: bool,
     /// Why it stopped, in CamelCase.

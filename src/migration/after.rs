@@ -41,7 +41,7 @@ impl Case<'_> {
         let open = self.valid.ok().map(|valid| valid.window.at(self.now));
         let never = open.is_none_or(|o| o == Opening::Never);
         let more = Self::attempts(&status).apply < MAX_APPLIES;
-        let untouched = execution.applied == 0;
+        let untouched = execution.applied == 0 && !execution.partly;
         match reason {
             Reason::GateExpired if untouched && more => {
                 let gate = MigrationRunStatus {
@@ -142,6 +142,7 @@ pub(super) fn stands(
         Some(said) => MigrationExecutionStatus {
             applied: said.applied.clamp(0, most),
             begun: said.begun,
+            partly: said.partly,
             unknown: false,
             verified: said.verified.or(execution.verified),
             differences: read::differences(&said.differences),
@@ -150,7 +151,10 @@ pub(super) fn stands(
     };
     MigrationRunStatus {
         // Its own part of the plan is in the history: there is no other plan for the rest.
-        overtaken_by: old.overtaken_by.clone().filter(|_| execution.applied == 0),
+        overtaken_by: old
+            .overtaken_by
+            .clone()
+            .filter(|_| execution.applied == 0 && !execution.partly),
         execution: Some(execution),
         ..old.clone()
     }

@@ -264,7 +264,7 @@ impl Case<'_> {
             format!(
                 "{done} of {of} segments are known to be applied, and of one more nobody knows: look at lifeboat.migration_history and at what the statement was to make before anything else{back}.{restore}"
             )
-        } else if done == 0 {
+        } else if done == 0 && !execution.partly {
             // A proven backup that is fresh enough is taken again, with what is mended now.
             let rehearsal = status.rehearsal.as_ref();
             let failed = rehearsal.is_some_and(|r| r.result == Verdict::Failed);
@@ -290,8 +290,12 @@ impl Case<'_> {
                 "All {of} segments are applied. {look}; another MigrationRun begins when this one is deleted{back}.{restore}"
             )
         } else {
+            let half = match execution.partly {
+                true => "and some batches of one more",
+                false => "nothing is half done",
+            };
             format!(
-                "{done} of {of} segments are applied, nothing is half done. Mend what is named, delete this MigrationRun and create another with the same target: it goes on from there{back}.{restore}"
+                "{done} of {of} segments are applied, {half}. Mend what is named, delete this MigrationRun and create another with the same target: it goes on from there{back}.{restore}"
             )
         };
         cut(&text)

@@ -384,5 +384,8 @@ pub(super) fn is_unsettled(status: &MigrationRunStatus) -> bool {
 
 /// A part of it stands.
 pub(super) fn has_applied(status: &MigrationRunStatus) -> bool {
-    status.execution.as_ref().is_some_and(|e| e.applied > 0)
+    status
+        .execution
+        .as_ref()
+        .is_some_and(|e| e.applied > 0 || e.partly)
 }

@@ -111,7 +111,7 @@ pub struct Row {
     pub finished_at: Option<Timestamp>,
     /// Value of the key up to which a statement in batches is through, as text.
     pub position: Option<String>,
-    /// Rows that its batches have written.
+    /// Rows that its batches have written, those of this row alone.
     pub row_count: i64,
 }
 

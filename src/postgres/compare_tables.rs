@@ -220,7 +220,7 @@ fn computed_alike(name: &str, both: (Values, Values), result: &mut Comparison) -
                 let (was, is) = (
                     format!("{was:032x}"),
                     format!(
-                        "{is:032x}, computed anew (what they are computed from was changed since some rows were written; to write those rows again at the source makes it equal: UPDATE … SET column = column)"
+                        "{is:032x}, computed anew (what they are computed from was changed since some rows were written; to write those rows again at the source makes it equal: UPDATE … SET column = column; or their function reads another table, which is filled later)"
                     ),
                 );
                 let what = "values of generated columns of";

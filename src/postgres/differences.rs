@@ -121,7 +121,10 @@ impl Comparison {
     pub fn settle(&mut self, accepted: &BTreeSet<String>) {
         let lost = std::mem::take(&mut self.lost);
         // A table's name alone accepts that its rows are gone, not that the table is another.
-        let by_name = |d: &Difference| d.what == "object" || d.what.starts_with("rows ");
+        let by_name = |d: &Difference| {
+            let data = ["rows ", "values "];
+            d.what == "object" || data.iter().any(|kind| d.what.starts_with(kind))
+        };
         let (known, open): (Vec<_>, Vec<_>) = lost.into_iter().partition(|d| {
             by_name(d) && accepted.contains(&d.object)
                 || accepted.contains(&format!("{} {}", d.what, d.object))

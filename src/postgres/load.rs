@@ -85,8 +85,8 @@ pub struct Loaded {
     /// How many rows came into an extension's table out of the dump, by schema and name; without those that a trigger may have had a
     /// hand in.
     pub came: BTreeMap<(Name, Name), i64>,
-    /// Kind, schema and name of what was taken out of an extension, which has made it again as its own.
-    pub taken_out: Vec<(String, Name, Name)>,
+    /// Kind, schema, name and definition of what was taken out of an extension, which has made it again as its own.
+    pub taken_out: Vec<(String, Name, Name, Name)>,
     /// Roles that the server had before.
     pub there: BTreeSet<String>,
 }

@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 
 use super::connect::Connection;
 use super::error::PgError;
+use super::names::statement_bytes;
 use super::toc::Entry;
 
 /// More turns than that are one: everything in the dump's order, one by one.
 const MOST_TURNS: usize = 64;
 
-/// Functions of somebody's own in CHECK constraints, of domains too, in operators that these use, and in stored generated columns. What
+/// Functions of somebody's own in CHECK constraints, of domains and what is made of those too, in operators that these use, in stored
+/// generated columns, and in the keys of partitions. What
 /// is written in C, or comes with an extension, reads no table of the user's.
 const WATCHED: &str = "\
-    WITH own AS (SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+    WITH RECURSIVE own AS (SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
         WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
           WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')), \
       called AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid \
@@ -22,15 +24,19 @@ const WATCHED: &str = "\
           AND (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid IN (SELECT oid FROM own) OR o.oprcode::oid IN (SELECT oid FROM own))), \
       checks AS (SELECT x.conrelid, x.contypid FROM called JOIN pg_catalog.pg_constraint x ON x.oid = called.objid \
           AND called.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND x.contype = 'c'), \
-      domains AS (SELECT contypid AS oid FROM checks WHERE contypid <> 0), \
+      domains AS (SELECT contypid AS oid FROM checks WHERE contypid <> 0 \
+        UNION SELECT t.oid FROM pg_catalog.pg_type t JOIN domains d ON d.oid IN (t.typbasetype, t.typelem) \
+          OR EXISTS (SELECT FROM pg_catalog.pg_range r WHERE r.rngsubtype = d.oid AND t.oid::text IN (r.rngtypid::text, pg_catalog.to_jsonb(r) ->> 'rngmultitypid')) OR t.typrelid <> 0 AND EXISTS (SELECT FROM pg_catalog.pg_attribute a \
+          WHERE a.attrelid = t.typrelid AND a.atttypid = d.oid AND a.attnum > 0 AND NOT a.attisdropped)), \
       watched AS (SELECT conrelid AS relid FROM checks WHERE conrelid <> 0 \
         UNION SELECT a.adrelid FROM called JOIN pg_catalog.pg_attrdef a ON a.oid = called.objid \
           AND called.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass JOIN pg_catalog.pg_attribute t ON t.attrelid = a.adrelid AND t.attnum = a.adnum \
           WHERE t.attgenerated = 's' \
-        UNION SELECT a.attrelid FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem \
-          LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype \
-          WHERE a.attnum > 0 AND NOT a.attisdropped AND (t.oid IN (SELECT oid FROM domains) OR e.oid IN (SELECT oid FROM domains) OR b.oid IN (SELECT oid FROM domains))) \
-    SELECT n.nspname::text, c.relname::text FROM watched w JOIN pg_catalog.pg_class c ON c.oid = w.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        UNION SELECT p.oid FROM pg_catalog.pg_class p CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(p.oid) AS u \
+          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = u.relid \
+            AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid IN (SELECT oid FROM own) WHERE p.relispartition \
+        UNION SELECT a.attrelid FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid IN (SELECT oid FROM domains)) \
+    SELECT {schema}, {name} FROM watched w JOIN pg_catalog.pg_class c ON c.oid = w.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p')";
 
 /// Such tables, by schema and name.
@@ -40,8 +46,17 @@ const WATCHED: &str = "\
 pub(super) async fn watched(session: &Connection) -> Result<BTreeSet<(String, String)>, PgError> {
     let failed =
         |e: tokio_postgres::Error| PgError::query("look at what checks rows of tables", &e);
-    let rows = session.client.query(WATCHED, &[]).await.map_err(failed)?;
-    let read = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?));
+    let sql = WATCHED
+        .replace("{schema}", &statement_bytes("n.nspname"))
+        .replace("{name}", &statement_bytes("c.relname"));
+    let rows = session.client.query(&sql, &[]).await.map_err(failed)?;
+    let read = |row: &tokio_postgres::Row| {
+        let (schema, name): (Vec<u8>, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+        Ok((
+            String::from_utf8_lossy(&schema).into_owned(),
+            String::from_utf8_lossy(&name).into_owned(),
+        ))
+    };
     rows.iter().map(|row| read(row).map_err(failed)).collect()
 }
 

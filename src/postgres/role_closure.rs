@@ -19,10 +19,11 @@ const ROLES_IN_ROWS: &str = "\
       AND c.relkind IN ('r', 'm') AND c.oid >= 16384";
 
 /// Whether a text of a role can be read here: its name, for example. They are the server's, not the database's: a session writes them
-/// in its own database's encoding, and another gets those bytes.
+/// in its own database's encoding, and another gets those bytes. Of the two ways to those each looks at them in one of the encodings.
 pub(super) fn readable(text: &str) -> String {
     format!(
-        "CASE WHEN pg_catalog.getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') THEN true ELSE pg_catalog.encode(pg_catalog.convert_to({text}::text, pg_catalog.getdatabaseencoding()), 'hex') ~ \
+        "CASE WHEN pg_catalog.getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') THEN true ELSE pg_catalog.encode( \
+           CASE pg_catalog.getdatabaseencoding() WHEN 'UTF8' THEN pg_catalog.textsend({text}::text) ELSE pg_catalog.convert_to({text}::text, 'SQL_ASCII') END, 'hex') ~ \
          '^([0-7][0-9a-f]|[cd][0-9a-f][89ab][0-9a-f]|e[0-9a-f]([89ab][0-9a-f]){{2}}|f[0-4]([89ab][0-9a-f]){{3}})*$' END"
     )
 }

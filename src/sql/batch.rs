@@ -16,8 +16,8 @@ use super::tree::{Node, child, parts, span};
 
 /// Most rows of a batch.
 const MOST_ROWS: u32 = 1_000_000;
-/// Begins the mark, behind `--`.
-const MARK: &str = "lifeboat:";
+/// Begins the mark, in a comment.
+const MARK: &str = "lifeboat";
 /// What a mark looks like.
 const FORM: &str = "the mark is `-- lifeboat: batch 10000 by id`, with at most 1000000 rows and one column, on a line of its own";
 
@@ -62,6 +62,14 @@ impl Batch {
         format!("{}\nWHERE {condition} {}", self.head, self.tail)
     }
 
+    /// Asks for the number of rows of a batch.
+    #[must_use]
+    pub fn rows_of(&self, after: Option<&str>, until: &str) -> String {
+        let (key, table) = (&self.key, &self.table);
+        let behind = after.map_or_else(String::new, |after| format!("t.{key} > {after} AND "));
+        format!("SELECT pg_catalog.count(*) FROM {table} AS t WHERE {behind}t.{key} <= {until}")
+    }
+
     /// Asks where the batch behind `after` ends, and how many rows of the table it goes over.
     #[must_use]
     pub fn bounds(&self, after: Option<&str>) -> String {
@@ -69,7 +77,7 @@ impl Batch {
         let behind = after.map_or_else(String::new, |after| format!("WHERE t.{key} > {after} "));
         format!(
             "WITH b AS (SELECT t.{key} AS k FROM {table} AS t {behind}ORDER BY t.{key} LIMIT {}) \
-             SELECT (SELECT k::pg_catalog.text FROM b ORDER BY b.k DESC LIMIT 1), (SELECT pg_catalog.count(*) FROM b)",
+             SELECT (SELECT pg_catalog.to_jsonb(b.k) #>> '{{}}' FROM b ORDER BY b.k DESC LIMIT 1), (SELECT pg_catalog.count(*) FROM b)",
             self.rows
         )
     }
@@ -153,18 +161,27 @@ pub(super) struct Marked {
 pub(super) fn marks(text: &str, part: &Range<usize>) -> (Vec<Marked>, Vec<Hit>) {
     let (mut found, mut hits) = (Vec::new(), Vec::new());
     // Most files have none, and are not cut into words for that.
-    if !text.contains(MARK) {
+    if !text.to_ascii_lowercase().contains(MARK) {
         return (found, hits);
     }
     let comments = Lexer::new(text).filter(|l| l.kind == Kind::Comment);
     for line in comments.map(|comment| comment.range) {
         let inside = part.contains(&line.start);
         let words = text.get(line.clone()).unwrap_or_default();
-        let words = words.strip_prefix("--").map(str::trim);
-        let Some(said) = words.and_then(|w| w.strip_prefix(MARK)).filter(|_| inside) else {
+        let bare = words.trim_start_matches(['-', '/', '*']).trim_start();
+        let begins = bare.get(..MARK.len());
+        let begins = begins.is_some_and(|b| b.eq_ignore_ascii_case(MARK));
+        // Somebody's own words of us are no mark.
+        let rest = bare.get(MARK.len()..).unwrap_or_default().trim_start();
+        let meant = rest.starts_with(':') || rest.to_ascii_lowercase().starts_with("batch ");
+        if !inside || !begins || !meant {
             continue;
-        };
-        match read(said) {
+        }
+        let said = words.strip_prefix("--").map(str::trim);
+        match said
+            .and_then(|w| w.strip_prefix("lifeboat:"))
+            .and_then(read)
+        {
             Some((rows, key)) => found.push(Marked { line, rows, key }),
             None => hits.push(Hit::new(Rule::Lb410, line, FORM).refused()),
         }
@@ -286,6 +303,9 @@ mod tests {
     #[case::too_many("-- lifeboat: batch 1000001 by id\nDELETE FROM t", "the mark is")]
     #[case::two_columns("-- lifeboat: batch 10 by id, b\nDELETE FROM t", "the mark is")]
     #[case::unknown("-- lifeboat: throttle 10\nDELETE FROM t", "the mark is")]
+    #[case::in_capitals("-- Lifeboat: batch 10 by id\nDELETE FROM t", "the mark is")]
+    #[case::without_a_colon("-- lifeboat batch 10 by id\nDELETE FROM t", "the mark is")]
+    #[case::another_comment("/* lifeboat: batch 10 by id */\nDELETE FROM t", "the mark is")]
     #[case::at_the_end(
         "DELETE FROM t;\n-- lifeboat: batch 10 by id",
         "a mark without its statement"

@@ -188,6 +188,9 @@ pub struct AppliedResult {
     /// A statement was begun, and nobody has seen its end.
     #[serde(default)]
     pub begun: bool,
+    /// Of one more only some batches are.
+    #[serde(default)]
+    pub partly: bool,
     /// What stands is what was rehearsed, and every check passed; absent: not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,

@@ -54,11 +54,11 @@ pub(super) fn not_restored(expected: &mut Contents, loaded: &Loaded, notes: &mut
 
 /// Takes out what was taken out of an extension, which has made it again as its own: that is told with the objects of extensions.
 pub(super) fn taken_out(expected: &mut Contents, found: &mut Contents, loaded: &Loaded) {
-    for (desc, schema, name) in &loaded.taken_out {
+    for (desc, schema, name, definition) in &loaded.taken_out {
         // With it go its comment and its privileges.
         for entries in [&mut expected.entries, &mut found.entries] {
             entries.retain(|e| {
-                let it = e.desc == *desc && e.tag == *name
+                let it = e.desc == *desc && e.tag == *name && e.definition == *definition
                     || speaks_of(&e.tag.display(), desc, &name.display());
                 e.namespace != *schema || !it
             });

@@ -131,6 +131,42 @@ async fn m8_a_statement_that_writes_other_rows_than_rehearsed_undoes_itself() {
     assert_eq!(shop.columns().await, 3);
 }
 
+/// M8, M18: a statement in batches goes the whole way: planned, rehearsed, applied, and rows of another order are seen at its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn m18_batches_go_the_way_of_every_statement() {
+    let batches =
+        "-- lifeboat: batch 20 by id\nUPDATE orders SET total = total + 1 WHERE total > 10";
+    let files = [
+        ("1_total.sql", batches),
+        (
+            "1_total.sql.down",
+            "UPDATE orders SET total = total - 1 WHERE total > 11",
+        ),
+        FILES[2],
+        FILES[3],
+    ];
+    let shop = Shop::new(&files).await;
+    let hash = shop.planned().await;
+    let seen = shop.rehearsed(&hash).await;
+    let segment = &seen.files[0].segments[0];
+    assert_eq!(
+        (segment.batches, segment.statements[0].rows),
+        (Some(3), Some(40))
+    );
+    shop.prove().await;
+    let orders = |sql: &'static str| shop.server.sql("shop", sql);
+    orders("UPDATE orders SET total = 0").await;
+    let step = StepTask::Apply(Box::new(shop.apply(&hash, &seen)));
+    let result = shop.step(step.clone(), FIRST).await;
+    assert_eq!(result.reason, Reason::NotAsRehearsed, "{}", result.message);
+    let says = "the batches of 1_total.sql (line 2) have written 0 rows, and 40 in the rehearsal";
+    assert!(result.message.contains(says), "{}", result.message);
+    orders("UPDATE orders SET total = id").await;
+    let result = shop.step(step, SECOND).await;
+    // Those behind the place are not met again.
+    assert_eq!(result.reason, Reason::Succeeded, "{}", result.message);
+}
+
 /// M9, M22: what surrounds the statements is part of the plan; an event trigger that came since is met by none of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn m9_an_event_trigger_that_came_after_the_rehearsal_is_met_by_no_statement() {

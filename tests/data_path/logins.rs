@@ -9,7 +9,8 @@ use lifeboat::work::backup::make;
 use lifeboat::work::drill::run as drill;
 use rstest::rstest;
 
-use crate::drills::{Folders, check, drill_plan, shown};
+use crate::drills::{Folders, check, drill_plan, run_file, shown};
+use crate::left_out::{backup_of, drilled, proven};
 use crate::pg::Server;
 use crate::runs::{APPLICATION, FIRST, plan};
 
@@ -168,4 +169,22 @@ async fn g15_privileges_of_roles_on_settings_come_back(#[case] major: i32) {
     let proof = drill(&plan, &Silent).await.unwrap().proof;
     assert_eq!(proof.result, Verdict::Passed, "{}", shown(&proof));
     assert!(proof.proves, "{}", shown(&proof));
+}
+
+/// G15: a role whose name was written in another database's encoding stops nothing, and a regrole column does not either.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn g15_a_role_that_cannot_be_read_here_stops_no_backup(
+    #[values("UTF8", "SQL_ASCII")] encoding: &str,
+) {
+    let source = Server::start(15, &[]);
+    let of = |encoding: &str| format!("TEMPLATE template0 LOCALE 'C' ENCODING '{encoding}'");
+    source.database("latin", &of("LATIN1")).await;
+    let sql = "SET client_encoding = 'UTF8'; CREATE ROLE \"hélène\" LOGIN; COMMENT ON ROLE \"hélène\" IS 'für'";
+    run_file(&source, "latin", sql);
+    source.database("shop", &of(encoding)).await;
+    let sql = "CREATE ROLE app; CREATE TABLE t (a regrole); INSERT INTO t VALUES ('app'); GRANT SELECT ON t TO app";
+    source.sql("shop", sql).await;
+    let made = backup_of(&source, 15).await;
+    proven(&drilled(&made, &[]).await);
 }

@@ -17,6 +17,20 @@ const LAST: &str = "CREATE TABLE z_last (k int); INSERT INTO z_last VALUES (1); 
 #[rstest]
 #[case::check("CREATE TABLE m (a int CHECK (public.known(a)));")]
 #[case::domain("CREATE DOMAIN d AS int CHECK (public.known(VALUE)); CREATE TABLE m (a d);")]
+#[case::domain_of_a_domain(
+    "CREATE DOMAIN d AS int CHECK (public.known(VALUE)); CREATE DOMAIN d2 AS d; CREATE TYPE c AS (x d2); CREATE TYPE r AS RANGE (subtype = d2); \
+     CREATE TABLE m (a int, b d2[] DEFAULT ARRAY[20000]::d2[], c c[] DEFAULT ARRAY[ROW(20000)::c], r r DEFAULT r(20000, 20000, '[]'));"
+)]
+#[case::composite(
+    "CREATE DOMAIN d AS int CHECK (public.known(VALUE)); CREATE TYPE c AS (x d); CREATE TABLE m (a int, c c DEFAULT ROW(20000)::c);"
+)]
+#[case::multirange(
+    "CREATE DOMAIN d AS int CHECK (public.known(VALUE)); CREATE TYPE r AS RANGE (subtype = d, multirange_type_name = mr); CREATE TABLE m (a int, r mr DEFAULT mr(r(20000, 20000, '[]')));"
+)]
+#[case::partitions(
+    "CREATE FUNCTION part(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.known($1); END'; \
+     CREATE TABLE m (a int) PARTITION BY LIST (public.part(a)); CREATE TABLE m1 PARTITION OF m FOR VALUES IN (true);"
+)]
 #[case::operator(
     "CREATE FUNCTION k2(int, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT public.known($1)'; CREATE OPERATOR ~~~ (FUNCTION = k2, LEFTARG = int, RIGHTARG = int); \
      CREATE TABLE m (a int CHECK (a OPERATOR(public.~~~) 1));"

@@ -122,6 +122,7 @@ pub fn applied(applied: i64, verified: Option<bool>, begun: bool) -> MigrationRe
             of: 3,
             tries: 2,
             begun,
+            partly: false,
             verified,
             differences: Vec::new(),
         }),

@@ -285,7 +285,11 @@ impl Run<'_> {
             SegmentKind::Transaction | SegmentKind::Batches => part.run(&mut blocked).await,
             SegmentKind::Lone => part.run_alone(&mut blocked).await,
         };
-        self.blocked = blocked;
+        // A budget for each batch: between two of them nobody is kept.
+        self.blocked = match (next.segment.kind, &done) {
+            (SegmentKind::Batches, Ok(_)) => Blocked::default(),
+            _ => blocked,
+        };
         let key = (next.file.version.clone(), next.segment.index);
         if let Some(measured) = done? {
             let all = match self.measured.remove(&key) {

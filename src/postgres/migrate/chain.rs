@@ -17,7 +17,7 @@ pub struct Break {
     pub version: String,
 }
 
-/// Looks for a break. A row that was undone is another than it was, so what comes after it is not looked at.
+/// Looks for a break. A row that was undone, or whose batches another run goes on with, is another than it was, so what comes after it is not looked at.
 ///
 /// # Errors
 /// Those of a query.
@@ -27,7 +27,7 @@ pub async fn broken(client: &Client) -> Result<Option<Break>, PgError> {
         return Ok(None);
     }
     let sql = "SELECT h.id, h.version, h.previous FROM lifeboat.migration_history AS h WHERE NOT EXISTS (\
-          SELECT FROM lifeboat.migration_history AS u WHERE u.state = 'undone' AND u.id < h.id) ORDER BY h.id";
+          SELECT FROM lifeboat.migration_history AS u WHERE (u.state = 'undone' OR u.kind = 'batches' AND u.state = 'failed') AND u.id < h.id) ORDER BY h.id";
     let rows = client.query(sql, &[]).await.map_err(failed)?;
     let head = HEAD.replace(
         "FROM lifeboat.migration_history",

@@ -91,6 +91,8 @@ impl<'a> Run<'a> {
             of: count(segments().count()),
             tries: 0,
             begun: history.started().any(|r| r.run_uid == self.task.run_uid),
+            partly: segments()
+                .any(|(f, s)| history.part(&f.version, plan.direction, s.index).is_some()),
             verified: None,
             differences: Vec::new(),
         }

@@ -271,7 +271,7 @@ impl Stage<'_> {
         let begun = plan
             .files
             .iter()
-            .any(|f| !history.done(&f.version, Direction::Up).is_empty());
+            .any(|f| !history.standing(&f.version, Direction::Up).is_empty());
         let has_way = |version: &str| {
             let mut files = self.rehearsal.files.iter();
             files.any(|f| {

@@ -67,6 +67,7 @@ fn step(phase: &str) -> &'static str {
         ("waiting for locks", "WaitingForLocks"),
         ("index validation", "ValidatingIndex"),
         ("building index", "BuildingIndex"),
+        ("writing batches", "WritingBatches"),
     ];
     let step = steps.iter().find(|(begins, _)| phase.starts_with(begins));
     step.map_or(APPLYING, |found| found.1)
@@ -179,6 +180,7 @@ mod tests {
             ("waiting for writers before validation", "WaitingForWriters"),
             ("index validation: sorting tuples", "ValidatingIndex"),
             ("building index", "BuildingIndex"),
+            ("writing batches", "WritingBatches"),
             (
                 "waiting for readers before marking dead",
                 "WaitingForReaders",
