@@ -239,6 +239,23 @@ fn m13_what_went_wrong_holds_and_says_the_way_back(
     );
 }
 
+/// M18: batches that stand are something that stands: the run holds with what it wrote, and its backup and plan are not made anew.
+#[test]
+fn some_batches_of_a_segment_are_not_nothing() {
+    let mut world = RunWorld::applying();
+    let mut said = applied(0, None, false);
+    said.applied.as_mut().unwrap().partly = true;
+    world.ends(1_000, Some(said_but(Reason::NotAsRehearsed, said.clone())));
+    let text = way_back(&world);
+    assert!(
+        text.starts_with("0 of 3 segments are applied, and some batches of one more"),
+        "{text}"
+    );
+    let mut world = RunWorld::applying();
+    world.ends(1_000, Some(said_but(Reason::PlanVoid, said)));
+    assert!(world.status().unwrap().plan.is_some());
+}
+
 #[rstest]
 #[case::terminated(Reason::Terminated)]
 #[case::connection(Reason::ConnectionLost)]
