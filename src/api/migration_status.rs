@@ -304,6 +304,10 @@ pub struct RunningMigration {
     /// It is ended after so many seconds.
     #[schemars(range(min = 1))]
     pub deadline_seconds: i64,
+    /// Generations of policy, drill and store that it was made from: while its pod has not started, another one gives it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub made_from: Option<String>,
     /// Why it was given up while its Job is being removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<GivenUp>,

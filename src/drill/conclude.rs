@@ -18,7 +18,7 @@ use crate::schedule::{START_LOOK, later};
 use crate::task::{DrillResult, TaskResult};
 
 /// Attempts of one run, each with the major that the one before found (K20).
-const MAX_ATTEMPTS: i32 = 3;
+pub(super) const MAX_ATTEMPTS: i32 = 3;
 /// How many ended runs the status keeps where the spec says nothing.
 const DEFAULT_HISTORY: i32 = 10;
 /// Most mismatches that the status keeps.
@@ -110,7 +110,10 @@ impl Case<'_> {
         ended: Ended,
     ) -> Decision<RestoreDrillStatus> {
         let ended = match self.another_major(&run, &ended) {
-            Ok(major) => return self.again(old, run, major, &ended),
+            Ok(major) => {
+                let why = format!("run `{}` begins anew with major version {major}", run.run);
+                return self.again(old, run, Some(major), (why, &ended));
+            }
             Err(None) => ended,
             Err(Some(hint)) => Ended {
                 message: format!("{}; {hint}", ended.message),
@@ -160,18 +163,18 @@ impl Case<'_> {
         Ok(found)
     }
 
-    fn again(
+    pub(super) fn again(
         &self,
         old: RestoreDrillStatus,
         run: RunningDrill,
-        major: i32,
-        ended: &Ended,
+        major: Option<i32>,
+        (why, ended): (String, &Ended),
     ) -> Decision<RestoreDrillStatus> {
-        let why = format!("run `{}` begins anew with major version {major}", run.run);
         let run = RunningDrill {
             attempt: run.attempt.saturating_add(1),
             attempted_at: Some(self.now),
-            major: Some(major),
+            major,
+            made_from: self.generations(),
             job_uid: None,
             given_up: None,
             ..run

@@ -221,6 +221,7 @@ impl Case<'_> {
             major: self.major(ready),
             job_uid: None,
             deadline_seconds: i64::try_from(ready.drill.deadline.as_secs()).unwrap_or(i64::MAX),
+            made_from: self.generations(),
             given_up: None,
             progress: None,
         };

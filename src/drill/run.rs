@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::break_glass;
-use super::conclude::Ended;
+use super::conclude::{Ended, MAX_ATTEMPTS};
 use super::decide::Case;
 use super::hold::Ready;
 use crate::api::backup::GivenUp;
@@ -143,6 +143,11 @@ impl Case<'_> {
                 Some(given_up) => Ended::given_up(given_up),
                 None => Ended::lost(Reason::ResultLost, "its Job is gone and left no result"),
             };
+            // Nothing was restored, and what kept it from that may be mended now.
+            if run.given_up.is_some() && self.made_otherwise(&run) && run.attempt < MAX_ATTEMPTS {
+                let why = format!("run `{}` begins anew", run.run);
+                return self.again(old, run.clone(), run.major, (why, &ended));
+            }
             return self.conclude(old, run, ended);
         };
         let mut notices = Vec::new();
@@ -161,10 +166,16 @@ impl Case<'_> {
                 self.conclude(old, run, ended)
             }
             JobState::Waiting { reason, why } => {
-                let until = later(job.created_at, START_DEADLINE);
+                let mut until = later(job.created_at, START_DEADLINE);
+                let mut what = format!("the pod did not start within 15 minutes: {why}");
+                if self.made_otherwise(&run) {
+                    until = self.now;
+                    what =
+                        format!("drill, policy or store changed before the pod had started: {why}");
+                }
                 let given_up = GivenUp {
                     reason: never_started(*reason).as_str().to_owned(),
-                    message: cut(&format!("the pod did not start within 15 minutes: {why}")),
+                    message: cut(&what),
                 };
                 let message = format!("run `{}` is starting: {why}", run.run);
                 self.watch(old, (run, job), until, given_up, (*reason, message))
@@ -185,6 +196,20 @@ impl Case<'_> {
             notices,
             ..decision
         }
+    }
+
+    /// What an attempt is made from.
+    pub(super) fn generations(&self) -> Option<String> {
+        let drill = self.seen.drill.metadata.generation?;
+        let policy = self.seen.policy.as_ref()?.metadata.generation?;
+        let store = self.seen.store.as_ref()?.metadata.generation?;
+        Some(format!("{drill} {policy} {store}"))
+    }
+
+    /// An attempt that begins now would be made from something else.
+    fn made_otherwise(&self, run: &RunningDrill) -> bool {
+        let was = run.made_from.as_ref().zip(self.generations());
+        was.is_some_and(|(was, is)| *was != is)
     }
 
     /// Looks on until `until`; then writes down that it gives up, and only then removes the Job.

@@ -346,6 +346,7 @@ impl Case<'_> {
             started_at: self.now,
             job_uid: None,
             deadline_seconds: i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX),
+            made_from: self.generations(),
             given_up: None,
             progress: None,
         };

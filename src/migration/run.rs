@@ -230,6 +230,14 @@ impl Case<'_> {
         )
     }
 
+    /// What a Job is made from.
+    pub(super) fn generations(&self) -> Option<String> {
+        let policy = self.seen.policy.as_ref()?.metadata.generation?;
+        let drill = self.seen.drill.as_ref()?.metadata.generation?;
+        let store = self.seen.store.as_ref()?.metadata.generation?;
+        Some(format!("{policy} {drill} {store}"))
+    }
+
     /// Its Job was seen.
     pub(super) fn on(
         &self,
@@ -263,10 +271,18 @@ impl Case<'_> {
                 self.conclude(old, running, ended)
             }
             JobState::Waiting { reason, why } => {
-                let until = later(job.created_at, START_DEADLINE);
+                let mut until = later(job.created_at, START_DEADLINE);
+                let mut what = format!("the pod did not start within 15 minutes: {why}");
+                let was = running.made_from.as_ref().zip(self.generations());
+                // What is wrong with it may be mended by now.
+                if was.is_some_and(|(was, is)| *was != is) {
+                    until = self.now;
+                    what =
+                        format!("policy, drill or store changed before the pod had started: {why}");
+                }
                 let given_up = GivenUp {
                     reason: never_started(*reason).as_str().to_owned(),
-                    message: cut(&format!("the pod did not start within 15 minutes: {why}")),
+                    message: cut(&what),
                 };
                 let message = format!("{} is starting: {why}", words(running.step));
                 self.watch(old, (running, job), until, given_up, (*reason, message))

@@ -330,12 +330,25 @@ fn judge(status: ExitStatus, words: &str, heard: &[String]) -> Result<DumpEnd, P
         if !harmless {
             return Err(PgError::later(
                 Reason::DumpIncomplete,
-                format!("pg_dump ended well but said something that may mean missing data: {line}"),
+                format!(
+                    "pg_dump ended well but said something that may mean missing data: {line}{}",
+                    remedy(line)
+                ),
             ));
         }
         remarks.push(super::sanitise(line));
     }
     Ok(DumpEnd { remarks })
+}
+
+/// What helps, where that is known.
+fn remedy(line: &str) -> &'static str {
+    match line.contains("subscriptions not dumped") {
+        true => {
+            "; only a superuser may read the subscriptions of a database: back this one up as one"
+        }
+        false => "",
+    }
 }
 
 /// What the server's own words begin with, as libpq prints them. An ERROR is none that pg_dump outlives.

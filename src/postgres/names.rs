@@ -34,7 +34,7 @@ pub(super) fn text_of(bytes: &[u8]) -> Result<String, PgError> {
         PgError::never(
             Reason::QueryFailed,
             format!(
-                "the name {} is not valid UTF-8, in a database without an encoding: such a table cannot be locked yet; rename it",
+                "the name {} is not valid UTF-8, in a database without an encoding (SQL_ASCII): Lifeboat cannot name such a table or column in a statement yet; rename it",
                 String::from_utf8_lossy(bytes)
             ),
         )

@@ -287,6 +287,32 @@ fn k7_a_pod_that_does_not_start_is_given_up_for_the_reason_that_is_seen(
     );
 }
 
+/// What keeps a pod from starting may be mended in the drill, the policy or the store: it begins anew at once, as often as majors are
+/// tried.
+#[test]
+fn k3_a_run_whose_pod_waits_begins_anew_when_what_it_is_made_from_changes() {
+    let mut world = begun();
+    for attempt in [2, 3] {
+        let (reason, why) = (Reason::ImagePullFailed, "ErrImagePull".to_owned());
+        world.job_is(JobState::Waiting { reason, why });
+        assert_eq!(effects(&world.look(after(10))), [""; 0], "nothing changed");
+        world.seen.drill.metadata.generation = Some(i64::from(attempt) + 10);
+        world.look(after(20));
+        let given_up = run_of(&world).given_up.unwrap();
+        assert!(given_up.message.contains("changed before"), "{given_up:?}");
+        let removed = effects(&world.look(after(21)));
+        assert!(removed[0].starts_with("delete Job nightly"), "{removed:?}");
+        world.settle(after(22));
+        let run = run_of(&world);
+        assert_eq!((run.attempt, run.given_up), (attempt, None));
+    }
+    let (reason, why) = (Reason::ImagePullFailed, "ErrImagePull".to_owned());
+    world.job_is(JobState::Waiting { reason, why });
+    world.seen.drill.metadata.generation = Some(20);
+    let last = world.settle(after(60)).status.last.unwrap();
+    assert_eq!(last.reason, "ImagePullFailed");
+}
+
 #[test]
 fn p6_a_job_that_was_seen_and_is_gone_is_not_made_anew() {
     let mut world = begun();
