@@ -349,7 +349,11 @@ fn lines(plan: &Plan, files: &[File]) -> Vec<String> {
                     segment.index + 1,
                     file.segments.len()
                 );
-                let line = format!("{at} {text}");
+                let batches = statement.batch.as_ref();
+                let batches = batches.map_or_else(String::new, |b| {
+                    format!(" in batches of {} by {}:", b.rows, b.key)
+                });
+                let line = format!("{at}{batches} {text}");
                 lines.push(line.chars().take(MOST_LINE).collect());
             }
         }
