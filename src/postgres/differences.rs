@@ -105,6 +105,15 @@ pub struct Comparison {
     pub rows: i64,
 }
 
+/// Kinds whose name alone may mean their rows.
+const RELATIONS: [&str; 5] = [
+    "foreign table",
+    "materialized view",
+    "sequence",
+    "table",
+    "view",
+];
+
 impl Comparison {
     /// Everything was compared and is equal.
     #[must_use]
@@ -116,15 +125,12 @@ impl Comparison {
             && self.not_compared.is_empty()
     }
 
-    /// What no dump holds is a note where somebody accepted it by name, with its kind in front; of rows without it
-    /// too. Else nothing is proven.
+    /// What no dump holds is a note where somebody accepted it by name, with its kind in front or, but for
+    /// relations, without it. Else nothing is proven.
     pub fn settle(&mut self, accepted: &BTreeSet<String>) {
         let lost = std::mem::take(&mut self.lost);
         // A table's name alone accepts that its rows are gone, not that the table is another.
-        let by_name = |d: &Difference| {
-            let data = ["rows ", "values "];
-            d.what == "object" || data.iter().any(|kind| d.what.starts_with(kind))
-        };
+        let by_name = |d: &Difference| !RELATIONS.contains(&d.what.as_str());
         let (known, open): (Vec<_>, Vec<_>) = lost.into_iter().partition(|d| {
             by_name(d) && accepted.contains(&d.object)
                 || accepted.contains(&format!("{} {}", d.what, d.object))
