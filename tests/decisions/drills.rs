@@ -296,7 +296,7 @@ fn k3_a_run_whose_pod_waits_begins_anew_when_what_it_is_made_from_changes() {
         let (reason, why) = (Reason::ImagePullFailed, "ErrImagePull".to_owned());
         world.job_is(JobState::Waiting { reason, why });
         assert_eq!(effects(&world.look(after(10))), [""; 0], "nothing changed");
-        world.seen.drill.metadata.generation = Some(i64::from(attempt) + 10);
+        world.0.drill.metadata.generation = Some(i64::from(attempt) + 10);
         world.look(after(20));
         let given_up = run_of(&world).given_up.unwrap();
         assert!(given_up.message.contains("changed before"), "{given_up:?}");
@@ -308,7 +308,7 @@ fn k3_a_run_whose_pod_waits_begins_anew_when_what_it_is_made_from_changes() {
     }
     let (reason, why) = (Reason::ImagePullFailed, "ErrImagePull".to_owned());
     world.job_is(JobState::Waiting { reason, why });
-    world.seen.drill.metadata.generation = Some(20);
+    world.0.drill.metadata.generation = Some(20);
     let last = world.settle(after(60)).status.last.unwrap();
     assert_eq!(last.reason, "ImagePullFailed");
 }

@@ -424,22 +424,6 @@ fn a_job_that_outlives_its_deadlines_is_given_up() {
     );
 }
 
-/// What keeps its pod from starting may be mended in the policy, the drill or the store.
-#[test]
-fn k3_a_job_whose_pod_waits_is_given_up_when_what_it_is_made_from_changes() {
-    let mut stuck = RunWorld::new();
-    stuck.settle(now());
-    stuck.job_is(waiting());
-    stuck.look(after(10));
-    assert_eq!(stuck.running().given_up, None, "nothing changed");
-    stuck.seen.policy.as_mut().unwrap().metadata.generation = Some(20);
-    stuck.look(after(20));
-    let given_up = stuck.running().given_up.unwrap();
-    assert!(given_up.message.contains("changed before"), "{given_up:?}");
-    stuck.settle(after(22));
-    assert_eq!(ready(&stuck)[1], "True/Retrying");
-}
-
 #[test]
 fn what_changes_before_the_worker_is_there_takes_it_back() {
     let mut world = RunWorld::rehearsed();

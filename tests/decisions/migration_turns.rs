@@ -11,7 +11,7 @@ use lifeboat::migration::line::{Before, another_goes_first};
 use crate::fixtures::{self, failure};
 use crate::migration_world::{RunWorld, WINDOW, applied, backup, document, planned, run, said_but};
 use crate::migrations::{message, ready};
-use crate::worlds::{BackupWorld, World, after, kstatus, now, running};
+use crate::worlds::{BackupWorld, World, after, kstatus, now, running, waiting};
 use lifeboat::task::Retry;
 
 /// Planned, and its worker at the database if `applies`.
@@ -247,4 +247,20 @@ fn m17_a_worker_that_made_room_goes_on_after_the_backup_and_as_often_as_it_takes
         assert_eq!(world.running().step, MigrationStep::Apply);
         assert_eq!(world.running().attempt, round + 1);
     }
+}
+
+/// What keeps its pod from starting may be mended in the policy, the drill or the store.
+#[test]
+fn k3_a_job_whose_pod_waits_is_given_up_when_what_it_is_made_from_changes() {
+    let mut stuck = RunWorld::new();
+    stuck.settle(now());
+    stuck.job_is(waiting());
+    stuck.look(after(10));
+    assert_eq!(stuck.running().given_up, None, "nothing changed");
+    stuck.seen.policy.as_mut().unwrap().metadata.generation = Some(20);
+    stuck.look(after(20));
+    let given_up = stuck.running().given_up.unwrap();
+    assert!(given_up.message.contains("changed before"), "{given_up:?}");
+    stuck.settle(after(22));
+    assert_eq!(ready(&stuck)[1], "True/Retrying");
 }
