@@ -50,7 +50,7 @@ later=() # what the definitions make
 while read -r setting; do try "$setting" || later+=("$setting"); done < <(
   opened contents.json* | from_json "select key || '=' || value from it, json_each_text(doc->'settings') where key in ('TimeZone', 'DateStyle',
     'IntervalStyle', 'default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')")
-while read -r setting; do try "$setting" || echo "this server does not take $setting" >&2; done < <( # an application's, of the role that restores
+while read -r setting; do grep -q " IN DATABASE .* SET \"${setting%%=*}\" TO " <<<"$own" || try "$setting" || echo "this server does not take $setting" >&2; done < <( # an application's, of the role that restores
   opened globals.sql* | PGCLIENTENCODING=UTF8 psql -XAtq -d "$database" -f <(with_lines "
     select replace(parts[1], '\"', '') || '=' || replace(parts[2], repeat(chr(39), 2), chr(39)) from (select n, regexp_match(substr(line, length(role)), '^ SET (\"[^\"]+\"[.]\"[^\"]+\") TO ''(.*)'';\$') as parts
       from line, (select 'ALTER ROLE \"' || replace(current_user, '\"', '\"\"') || '\" ' as role) as own where starts_with(line, role)) as found where parts is not null order by n;"))

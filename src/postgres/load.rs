@@ -110,7 +110,9 @@ pub async fn load(order: &LoadOrder<'_>, observer: &dyn Observer) -> Result<Load
     // Beside the dump: the folder for passwords is small. It goes, however the load ends.
     let list = order.dump.with_file_name("entries.list");
     let superuser = is_superuser(&session).await?;
-    let own = role_settings::startup_options(&session, order.contents, &order.target.user).await;
+    let own =
+        role_settings::startup_options(&session, order.contents, order.toc, &order.target.user)
+            .await;
     let parts = Parts::new(order, &list, superuser, own);
     let loaded = in_parts(order, &session, &parts, observer).await;
     let _ = std::fs::remove_file(&list);

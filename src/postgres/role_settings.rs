@@ -4,6 +4,7 @@
 use super::connect::Connection;
 use super::extension_settings::is_carried;
 use super::names::quote_ident;
+use super::toc::Toc;
 use crate::manifest::{Contents, Role};
 
 /// Those that a backup has of a role: names and values.
@@ -23,11 +24,25 @@ fn recorded(role: &Role) -> Vec<(String, String)> {
 pub(super) async fn startup_options(
     session: &Connection,
     contents: &Contents,
+    toc: &Toc,
     user: &str,
 ) -> String {
     let mut options = String::new();
     let roles = contents.roles.iter().filter(|role| role.name == user);
-    for (name, value) in roles.flat_map(recorded) {
+    let of_database = toc
+        .entries
+        .iter()
+        .filter(|e| e.desc == "DATABASE PROPERTIES");
+    let of_database: Vec<String> = of_database.map(|e| e.definition.display()).collect();
+    // What the role has in this database alone counts more, and would be hidden.
+    let closer = |name: &str| {
+        let set = format!(" SET \"{name}\" TO ");
+        let of_role =
+            [user.to_owned(), quote_ident(user)].map(|r| format!("ALTER ROLE {r} IN DATABASE "));
+        let mut lines = of_database.iter().flat_map(|text| text.lines());
+        lines.any(|l| l.contains(&set) && of_role.iter().any(|head| l.starts_with(head)))
+    };
+    for (name, value) in roles.flat_map(recorded).filter(|(name, _)| !closer(name)) {
         let sql = "SELECT pg_catalog.set_config($1, $2, false)";
         if session
             .client

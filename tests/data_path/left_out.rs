@@ -414,7 +414,7 @@ async fn g3_what_a_server_warns_of_at_login_is_not_damage(#[case] code: &str) {
 async fn g14_settings_of_an_application_for_the_restoring_role_are_the_sources(
     #[values(13, 17)] major: i32,
 ) {
-    let sql = r#"ALTER DATABASE shop SET "app.least" = '70'; ALTER ROLE postgres SET "app.least" = '7'; ALTER ROLE postgres IN DATABASE shop SET "app.most" = '9';
+    let sql = r#"ALTER DATABASE shop SET "app.least" = '70'; ALTER ROLE postgres SET "app.least" = '7'; ALTER ROLE postgres SET "app.most" = '1'; ALTER ROLE postgres IN DATABASE shop SET "app.most" = '9';
         SET app.least = '7'; SET app.most = '9';
         CREATE TABLE n (a int, CHECK (a BETWEEN current_setting('app.least')::int AND current_setting('app.most')::int)); INSERT INTO n VALUES (8);"#;
     let made = backup(major, &[], sql).await;
