@@ -90,6 +90,19 @@ fn m12_a_run_cannot_change_but_for_suspend() {
     patch(r#"{"metadata": {"labels": {"a": "b"}}}"#).unwrap();
 }
 
+#[test]
+fn a_window_between_two_times_is_taken() {
+    let window = "  window: {notBefore: '2099-11-30T00:00:00Z', notAfter: '2099-12-01T00:00:00Z'}";
+    let good = run_yaml("between", "admin", "");
+    let lines = good.lines().map(|line| match line.trim_start() {
+        l if l.starts_with("window:") => window,
+        _ => line,
+    });
+    let yaml: Vec<&str> = lines.collect();
+    assert!(yaml.contains(&window));
+    create("default", "admin", &yaml.join("\n")).unwrap();
+}
+
 #[rstest]
 #[case::source("source: {}", "exactly one of configMapRef and inline")]
 #[case::both(

@@ -87,6 +87,10 @@ fn a_newcomer_sees_a_scheduled_backup_that_stock_tools_restore() {
     let text = demo::printed(None);
     assert!(text.contains("is complete"), "{text}");
     assert!(text.contains("restored and equal"), "{text}");
+    assert!(
+        text.contains("flights in batches of 50000 by id:"),
+        "{text}"
+    );
     for object in [
         "dump.pgc.age",
         "globals.sql.zst.age",

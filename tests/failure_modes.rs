@@ -11,6 +11,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "failure_modes/answers.rs"]
+mod answers;
 #[path = "support/pg.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod pg;

@@ -33,4 +33,5 @@ grant select on large object 2013 to backup_demo;
 grant usage on schema public to flights_app;
 grant select, insert, update, delete on all tables in schema public to flights_app;
 grant usage on sequence bookings to flights_app;
+reset role;
 analyze;

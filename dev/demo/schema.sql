@@ -1,5 +1,7 @@
 -- The New York flights of 2013, as a database would hold them. `dev/demo/flights` puts the data after this file, constraints.sql after the
 -- data, and all into one transaction, so that there is never half a load.
+set role flights_owner;
+
 create table airlines (
     carrier text primary key,
     name    text not null

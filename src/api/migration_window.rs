@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// When it may be applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.notBefore) || timestamp(self.notBefore) < timestamp(self.notAfter)").message("notBefore lies after notAfter"))]
+#[x_kube(validation = Rule::new("!has(self.notBefore) || self.notBefore < self.notAfter").message("notBefore lies after notAfter"))]
 pub struct MigrationWindow {
     /// Not before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

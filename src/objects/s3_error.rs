@@ -16,6 +16,14 @@ use crate::api::Reason;
 /// How many causes are followed.
 const MAX_CAUSES: usize = 16;
 
+/// The innermost cause, without what the SDK makes of it: the store is to blame.
+fn their_words(error: &(dyn Error + 'static)) -> String {
+    let last = causes(error).last().map(ToString::to_string);
+    let last = last.unwrap_or_default();
+    let words = last.split(". This is likely a bug in the SDK").next();
+    words.unwrap_or_default().to_owned()
+}
+
 /// What failed and where, for the message.
 pub(super) struct Context<'a> {
     pub(super) operation: Operation,
@@ -97,8 +105,10 @@ impl Context<'_> {
             // Completing an upload may take long: S3 says 200 first, and how it ended in the body.
             let body = answer.body().bytes().unwrap_or_default();
             let Some((code, message)) = s3_answer::error_in(body) else {
-                let what = causes(error).last().map(ToString::to_string);
-                let error = self.not_understood(&what.unwrap_or_default());
+                let error = match Refusal::page(answer) {
+                    Some(page) => self.answered(&page).or_done(),
+                    None => self.not_understood(&their_words(error)),
+                };
                 return Failed::new(error, Again::Brief);
             };
             let error = self.answered(&Refusal::late(&code, &message));
@@ -142,7 +152,7 @@ impl Context<'_> {
                 }
             }
             if cause.is::<aws_credential_types::provider::error::CredentialsError>() {
-                let text = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
+                let text = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to the name of a profile that has them";
                 let error = self.error(Reason::StoreCredentialsInvalid, text);
                 return Failed::new(error, Again::Never);
             }
@@ -152,7 +162,10 @@ impl Context<'_> {
             .iter()
             .any(|t| t.contains("dns error") || t.contains("failed to lookup"));
         if dns {
-            return line(self.error(Reason::StoreUnreachable, "the host does not resolve"));
+            return line(self.error(
+                Reason::StoreUnreachable,
+                "the host of the endpoint does not resolve; without an endpoint it is AWS's",
+            ));
         }
         // The innermost cause says most; the outer ones say "dispatch failure".
         let text = texts.last().cloned().unwrap_or_default();
@@ -231,6 +244,15 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 /// What is wrong with the store's certificate.
 fn certificate(error: &rustls::Error) -> (Reason, String) {
     use rustls::CertificateError as Bad;
+    // What came was no record of TLS.
+    if matches!(
+        error,
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)
+    ) {
+        let text =
+            "the endpoint answers without TLS: write http://, or the port where it speaks https";
+        return (Reason::TlsFailed, text.to_owned());
+    }
     let rustls::Error::InvalidCertificate(bad) = error else {
         return (Reason::TlsFailed, format!("TLS failed: {error}"));
     };

@@ -10,15 +10,15 @@ use crate::api::Reason;
 
 /// Most pages of one listing: ten million keys.
 const MAX_PAGES: u32 = 10_000;
-/// Most pages in a row without an entry: a store may skip what was deleted.
-const MAX_EMPTY: u32 = 100;
+/// Most pages in a row with one entry or none: a store may skip what was deleted.
+const MAX_THIN: u32 = 100;
 
 /// Where a listing stands, as [`Page::next`] carries it: so every loop over pages is bounded from our side,
 /// whatever tokens the store gives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Cursor {
     pages: u32,
-    empty: u32,
+    thin: u32,
     /// The last entry so far, as the bucket knows it.
     last: String,
     /// The store's own.
@@ -29,13 +29,13 @@ impl Cursor {
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(4, ' ');
         let mut number = || parts.next()?.parse::<u32>().ok();
-        let (pages, empty, length) = (number()?, number()?, number()?);
+        let (pages, thin, length) = (number()?, number()?, number()?);
         let (last, token) = parts
             .next()?
             .split_at_checked(usize::try_from(length).ok()?)?;
         Some(Self {
             pages,
-            empty,
+            thin,
             last: last.to_owned(),
             token: token.to_owned(),
         })
@@ -44,11 +44,11 @@ impl Cursor {
     fn text(&self) -> String {
         let Self {
             pages,
-            empty,
+            thin,
             last,
             token,
         } = self;
-        format!("{pages} {empty} {} {last}{token}", last.len())
+        format!("{pages} {thin} {} {last}{token}", last.len())
     }
 
     /// After this page; `None` if it was the last.
@@ -70,9 +70,10 @@ impl Cursor {
         let stands = match last {
             _ if token == self.token => true,
             Some(last) => self.pages > 0 && last <= self.last.as_str(),
-            None => self.empty >= MAX_EMPTY,
+            None => false,
         };
-        if stands {
+        let thin = if found.count() > 1 { 0 } else { self.thin + 1 };
+        if stands || thin > MAX_THIN {
             return Err("the store gives the same again and again".to_owned());
         }
         if self.pages >= MAX_PAGES {
@@ -80,10 +81,7 @@ impl Cursor {
         }
         Ok(Some(Self {
             pages: self.pages + 1,
-            empty: match last {
-                Some(_) => 0,
-                None => self.empty + 1,
-            },
+            thin,
             last: last.unwrap_or(&self.last).to_owned(),
             token: token.to_owned(),
         }))

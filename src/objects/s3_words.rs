@@ -58,6 +58,18 @@ impl<'a> Refusal<'a> {
         }
     }
 
+    /// Of a success that is no XML: a page of whoever stands there instead of a store.
+    pub(super) fn page(answer: &HttpResponse) -> Option<Self> {
+        let kind = answer.headers().get("content-type").unwrap_or("no type");
+        let body = answer.body().bytes().unwrap_or_default();
+        let xml = kind.contains("xml") && !kind.contains("xhtml") || body.starts_with(b"<?xml");
+        (!xml).then(|| Self {
+            foreign: Some(kind.to_owned()),
+            status: answer.status().as_u16(),
+            ..Self::late("", "")
+        })
+    }
+
     /// Of an error that came as a success.
     pub(super) fn late(code: &'a str, message: &'a str) -> Self {
         Self {

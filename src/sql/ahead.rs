@@ -14,12 +14,13 @@ use super::tree::{Node, child};
 pub(super) type Instead = (Range<usize>, &'static str);
 
 /// Of the text before it is parsed. squawk-parser 2.68 knows neither `ALL SEQUENCES` after an EXCEPT of a publication, nor
-/// `REFRESH SEQUENCES`, nor `WAIT FOR LSN`; newer ones ask for a newer compiler than there is.
+/// `REFRESH SEQUENCES`, nor `WAIT FOR LSN`, nor STORAGE and COMPRESSION of a column that is added; newer ones ask for a newer
+/// compiler than there is.
 pub(super) fn unknown_to_the_parser(text: &str) -> (Vec<Instead>, Vec<Hit>) {
     let (mut instead, mut hits) = (Vec::new(), Vec::new());
     // Most files say none of these, and are not cut into words for that.
     let upper = text.to_ascii_uppercase();
-    if !["SEQUENCES", "EXCEPT", "LSN"]
+    if !["SEQUENCES", "EXCEPT", "LSN", "STORAGE", "COMPRESSION"]
         .iter()
         .any(|w| upper.contains(w))
     {
@@ -43,6 +44,20 @@ pub(super) fn unknown_to_the_parser(text: &str) -> (Vec<Instead>, Vec<Hit>) {
                 hits.push(Hit::new(Rule::Lb105, whole.clone(), why).fix(fix).refused());
             }
             instead.push((whole, "SELECT 1"));
+        } else if is(0, "alter") && (is(1, "table") || is(2, "table")) {
+            let mut adds = false;
+            for at in 2..statement.len() {
+                // The word before says what an action is; `ADD COLUMN storage text` names a column.
+                adds =
+                    (adds || is(at, "add")) && !["alter", "set", "drop"].iter().any(|w| is(at, w));
+                let names = ["add", "column", "exists"].iter().any(|w| is(at - 1, w));
+                let modes = ["plain", "external", "extended", "main", "default"];
+                let told = is(at, "storage") && modes.iter().any(|mode| is(at + 1, mode))
+                    || is(at, "compression")
+                        && ["pglz", "lz4", "default"].iter().any(|m| is(at + 1, m));
+                let part = span(at, at + 1).filter(|_| adds && told && !names);
+                instead.extend(part.map(|part| (part, "")));
+            }
         } else if is(0, "alter") && is(1, "subscription") {
             let refreshes = is(last.saturating_sub(1), "refresh") && is(last, "sequences");
             let part = span(last.saturating_sub(1), last).filter(|_| refreshes);

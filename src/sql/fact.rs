@@ -20,6 +20,14 @@ pub(super) enum Fact {
     Validated { table: Name, constraint: String },
     /// A constraint is gone.
     Dropped { table: Name, constraint: String },
+    /// A constraint has another name.
+    Renamed {
+        table: Name,
+        constraint: String,
+        to: String,
+    },
+    /// A table has another name, or stands in another schema.
+    Moved { table: Name, to: Name },
     /// A column is gone, or has another name.
     Gone { table: Name, column: String },
     /// A column is not null from now on.
@@ -37,14 +45,24 @@ fn name_in(node: &SyntaxNode, kind: K) -> Option<Name> {
     Name::of_node(&found)
 }
 
-/// Of one statement, in the order of its actions.
+impl Fact {
+    /// The server drops what a statement drops before anything else that it does.
+    pub(super) fn comes_first(&self) -> bool {
+        matches!(self, Self::Dropped { .. } | Self::Gone { .. })
+    }
+}
+
+/// Of one statement, in the order in which the server does it.
 pub(super) fn facts(node: &Node) -> Vec<Fact> {
     match node.kind {
         K::ALTER_TABLE => {
             let Some(table) = node.table.clone() else {
                 return Vec::new();
             };
-            actions(node).filter_map(|a| action(&table, &a)).collect()
+            let facts = actions(node).filter_map(|a| action(&table, &a));
+            let mut facts: Vec<Fact> = facts.collect();
+            facts.sort_by_key(|fact| !fact.comes_first());
+            facts
         }
         K::CREATE_FUNCTION => {
             let name = name_in(&node.syntax, K::FUNCTION_NAME);
@@ -85,7 +103,8 @@ fn action(table: &Name, action: &SyntaxNode) -> Option<Fact> {
             // As the server names one that has no name.
             let constraint = named.unwrap_or_else(|| format!("{}_{first}_{suffix}", table.name));
             let holds = |kind| action.descendants().any(|n| n.kind() == kind);
-            if holds(K::NOT_ENFORCED) {
+            // One that tables below do not have says nothing of their rows.
+            if holds(K::NOT_ENFORCED) || holds(K::NO_INHERIT) {
                 return None;
             }
             let valid = !holds(K::NOT_VALID);
@@ -104,6 +123,27 @@ fn action(table: &Name, action: &SyntaxNode) -> Option<Fact> {
             table,
             constraint: constraint()?,
         },
+        K::RENAME_CONSTRAINT => Fact::Renamed {
+            table,
+            constraint: constraint()?,
+            to: name_in(action, K::CONSTRAINT_NAME)?.name,
+        },
+        K::TABLE_RENAME_TO => {
+            let to = name_in(action, K::TABLE_NAME)?.name;
+            let schema = table.schema.clone();
+            Fact::Moved {
+                table,
+                to: Name { schema, name: to },
+            }
+        }
+        K::SET_SCHEMA => {
+            let schema = Some(name_in(action, K::SCHEMA_REF)?.name);
+            let name = table.name.clone();
+            Fact::Moved {
+                table,
+                to: Name { schema, name },
+            }
+        }
         K::DROP_COLUMN | K::RENAME_COLUMN => Fact::Gone {
             table,
             column: column()?,

@@ -145,7 +145,8 @@ impl File {
 
     /// One part of it, and whether there is another.
     fn part(name: &str, bytes: &[u8], lower: bool) -> (Self, bool) {
-        let down = lower || order::version(name).down;
+        let version = order::version(name);
+        let down = lower || version.down;
         let (text, mut hits) = decode(bytes);
         let mut statements = Vec::new();
         let lines = Lines::of(&text);
@@ -156,6 +157,7 @@ impl File {
             hits.push(Hit::new(Rule::Lb410, 0..0, why).refused());
         }
         if hits.iter().all(|h| !h.refused) {
+            hits.extend(version.flyway.then(|| marks::placeholder(&text)).flatten());
             let cut = marks::cut(&text);
             both = cut.down.is_some();
             hits.extend(cut.hits);
@@ -284,9 +286,12 @@ fn take(
     let numbered = raw.into_iter().enumerate();
     let mut hits = Vec::new();
     let statements = numbered
-        .map(|(index, raw)| {
+        .map(|(index, mut raw)| {
             let (batch, refused) = batch::of(&mut marked, text, &raw.span, &raw.parts);
             hits.extend(refused);
+            if batch.is_some() {
+                raw.asks.reads_what_it_writes();
+            }
             // The parser saw blanks where a comment stood; the server is sent what was written.
             let text_of = text.get(raw.span.clone()).map_or(raw.text, str::to_owned);
             Statement {

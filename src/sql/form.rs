@@ -56,6 +56,12 @@ pub(super) fn forms(node: &Node) -> Vec<Form> {
     match node.kind {
         K::ALTER_TABLE => actions(node).flat_map(|a| action(node, &a)).collect(),
         K::ALTER_DOMAIN => domain(node),
+        // Without CASCADE the server refuses it where a table is of the type.
+        K::ALTER_TYPE => node
+            .all(K::ALTER_ATTRIBUTE)
+            .filter(|n| child(n, K::CASCADE).is_some())
+            .map(|n| Form::of("type-attribute-cascade", node, &n))
+            .collect(),
         K::CREATE_TABLE => create_table(node),
         K::CREATE_TABLE_AS | K::SELECT_INTO => one("create-table-as"),
         K::DROP_TABLE | K::DROP_FOREIGN_TABLE => {
@@ -237,7 +243,7 @@ fn action(node: &Node, action: &SyntaxNode) -> Vec<Form> {
         K::SET_WITHOUT_CLUSTER => one("set-without-cluster"),
         K::SET_LOGGED => one("set-logged"),
         K::SET_UNLOGGED => one("set-unlogged"),
-        K::SET_TABLESPACE => one("table-tablespace"),
+        K::SET_TABLESPACE | K::ALL_IN_TABLESPACE => one("table-tablespace"),
         // Another access method was never measured: it writes the table anew as SET LOGGED does.
         K::SET_ACCESS_METHOD => one("set-logged"),
         K::SET_OPTIONS | K::RESET_OPTIONS if says(&words(action), &["USER_CATALOG_TABLE"]) => {

@@ -51,6 +51,10 @@ pub(super) fn cut(text: &str) -> Cut {
     let found: Vec<Found<'_>> = marks(text);
     let mut cut = Cut::default();
     cut.up.range = 0..text.len();
+    if found.is_empty() {
+        cut.hits.extend(look_alike(text));
+        return cut;
+    }
     let mut refuse = |line: &Range<usize>, why: &str| {
         cut.hits
             .push(Hit::new(Rule::Lb410, line.clone(), why).refused());
@@ -134,6 +138,42 @@ pub(super) fn cut(text: &str) -> Cut {
     cut
 }
 
+/// `${…}` within a text or a quoted name, where the parser does not trip over it: Flyway puts a value there.
+pub(super) fn placeholder(text: &str) -> Option<Hit> {
+    let mut quoted =
+        Lexer::new(text).filter(|l| matches!(l.kind, Kind::Text | Kind::Quoted | Kind::Dollar));
+    quoted.find_map(|part| {
+        let within = text.get(part.range.clone())?;
+        let open = within.find("${")?;
+        let close = within.get(open..)?.find('}')?;
+        let at = part.range.start + open;
+        let why = "a placeholder of Flyway: values are not put in, write what is meant";
+        Some(Hit::new(Rule::Lb410, at..at + close + 1, why).refused())
+    })
+}
+
+/// `-- Down Migration`, `-- !Downs`, `-- //@UNDO` between statements: another tool would not run what comes after.
+fn look_alike(text: &str) -> Option<Hit> {
+    const BACK: [&str; 3] = ["down", "downs", "undo"];
+    let lower = text.to_ascii_lowercase();
+    if !["down", "undo"].iter().any(|word| lower.contains(word)) {
+        return None;
+    }
+    let mut comments = Lexer::new(text).filter(|l| l.kind == Kind::Comment);
+    comments.find_map(|comment| {
+        let line = comment.range;
+        let (before, after) = (text.get(..line.start)?, text.get(line.end..)?);
+        let words = lower.get(line.clone())?.split(|c: char| !c.is_alphanumeric());
+        let words: Vec<&str> = words.filter(|w| !w.is_empty()).collect();
+        let alone = before.rsplit('\n').next()?.trim().is_empty();
+        let marks = alone && words.len() <= 3 && words.iter().any(|w| BACK.contains(w));
+        first_statement(before).filter(|_| marks)?;
+        first_statement(after)?;
+        let why = "this looks like the mark of a way back in the same file, and of no tool that is known here: put what follows into a file of its own, or leave the comment away";
+        Some(Hit::new(Rule::Lb410, line, why).refused())
+    })
+}
+
 fn first_statement(text: &str) -> Option<usize> {
     let mut told = Lexer::new(text).filter(|l| !matches!(l.kind, Kind::Space | Kind::Comment));
     told.next().map(|l| l.range.start)
@@ -157,11 +197,16 @@ fn marks(text: &str) -> Vec<Found<'_>> {
     let comments = Lexer::new(text).filter(|l| l.kind == Kind::Comment);
     for comment in comments {
         let line = comment.range.clone();
-        let begins = text
-            .get(..line.start)
-            .is_some_and(|before| before.is_empty() || before.ends_with('\n'));
+        let before = text.get(..line.start).unwrap_or_default();
+        let indent = before.rsplit('\n').next().unwrap_or_default();
         let words = text.get(line.clone()).unwrap_or_default();
-        if let Some((tool, mark, options)) = begins.then(|| read(words, line.start)).flatten() {
+        let read = read(words, line.start).filter(|_| indent.trim().is_empty());
+        if let Some((tool, mut mark, options)) = read {
+            if !indent.is_empty() && mark != Mark::Idle {
+                mark = Mark::Unknown(
+                    "a mark begins its line: indented, the tool itself does not follow it",
+                );
+            }
             found.push(Found {
                 tool,
                 line,

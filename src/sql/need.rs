@@ -52,6 +52,18 @@ pub(super) struct Asks {
     pub(super) change: Change,
 }
 
+impl Asks {
+    /// Batches ask along the key of the rows that are written, whatever the statement itself reads.
+    pub(super) fn reads_what_it_writes(&mut self) {
+        let written = self.needs.iter().find_map(|need| match need {
+            Need::May(name, ["UPDATE" | "DELETE"]) => Some(name.clone()),
+            _ => None,
+        });
+        let read = written.map(|name| Need::May(name, &["SELECT"]));
+        self.needs.extend(read);
+    }
+}
+
 /// Of a statement.
 pub(super) fn of(node: &Node) -> Asks {
     Asks {

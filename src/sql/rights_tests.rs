@@ -106,6 +106,11 @@ fn all(files: &[&str]) -> String {
 #[case("LOCK TABLE t IN SHARE MODE", "UPDATE t")]
 #[case("REFRESH MATERIALIZED VIEW v", "own v")]
 #[case("DO $$ BEGIN END $$", "")]
+#[case::key("-- lifeboat: batch 9 by id\nUPDATE t SET a = 1", "UPDATE t, SELECT t")]
+#[case::key(
+    "-- lifeboat: batch 9 by id\nDELETE FROM s.t",
+    "DELETE s.t, SELECT s.t"
+)]
 fn what_a_statement_needs_is_read_from_its_form(#[case] sql: &str, #[case] needs: &str) {
     assert_eq!(all(&[sql]), needs);
 }

@@ -77,8 +77,12 @@ impl Node {
             .filter(move |n| n.kind() == kind)
     }
 
-    /// CONCURRENTLY as its own word, and not as somebody's name.
+    /// CONCURRENTLY as its own word, and not as somebody's name; or as an option that is on.
     pub(super) fn concurrently(&self) -> bool {
+        let option = self.all(K::REINDEX_OPTION_CONCURRENTLY).last();
+        if option.is_some_and(|option| is_on(&option)) {
+            return true;
+        }
         let tokens = self.syntax.descendants_with_tokens();
         let mut tokens = tokens.filter_map(|e| e.into_token());
         let near = |n: Option<SyntaxNode>| n.is_some_and(|n| n.kind() == self.kind);
@@ -92,6 +96,14 @@ impl Node {
     pub(super) fn has(&self, kind: K) -> bool {
         self.kinds.contains(&kind)
     }
+}
+
+/// Whether an option of a statement is on: `CONCURRENTLY`, `CONCURRENTLY true`.
+fn is_on(option: &SyntaxNode) -> bool {
+    let words = words(option);
+    let value = words.get(1..).unwrap_or_default().concat();
+    let value = value.trim_matches('\'').to_uppercase();
+    !["FALSE", "OFF", "0"].contains(&value.as_str())
 }
 
 /// Whether the words stand there, one after the other.

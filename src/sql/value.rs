@@ -26,6 +26,17 @@ const STEADY: [(&str, &str); 4] = [
     ("auth", "role"),
     ("auth", "email"),
 ];
+/// What looks like a call and is grammar; all of it gives one value for all rows where its arguments do.
+const GRAMMAR: [&str; 8] = [
+    "coalesce",
+    "nullif",
+    "greatest",
+    "least",
+    "current_timestamp",
+    "current_time",
+    "localtimestamp",
+    "localtime",
+];
 /// Where PostgreSQL's own modules are put.
 const SCHEMAS: [&str; 3] = ["pg_catalog", "public", "extensions"];
 
@@ -59,7 +70,8 @@ pub(super) fn of(expression: &SyntaxNode) -> Value {
         let schema = name.schema.as_deref();
         let known = schema.is_none_or(|s| SCHEMAS.contains(&s));
         let known = known.then(|| locks::volatile(&name.name)).flatten();
-        let steady = STEADY.contains(&(schema.unwrap_or_default(), name.name.as_str()));
+        let steady = STEADY.contains(&(schema.unwrap_or_default(), name.name.as_str()))
+            || schema.is_none() && GRAMMAR.contains(&name.name.as_str());
         match known {
             _ if steady => {}
             Some(true) => return Value::Differs,

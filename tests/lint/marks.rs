@@ -85,6 +85,8 @@ fn without_a_transaction_each_statement_has_one_of_its_own(
 #[case::atlas_file("-- atlas:txmode file\n-- atlas:nolint DS103\n{up}", 1)]
 #[case::no_mark("-- goose Up\n-- up\n-- down\n{up}", 1)]
 #[case::in_a_text("COMMENT ON TABLE t IS '\n-- +goose Down\n';{up}", 1)]
+#[case::prose("{up}-- what goes down must come up\nSELECT 1;", 1)]
+#[case::nothing_after("{up}-- down\n", 1)]
 #[case::behind_a_statement("SELECT 1; -- +goose Down\n{up}", 1)]
 #[case::in_a_body(
     "CREATE FUNCTION app.f() RETURNS void LANGUAGE plpgsql AS $$\n-- migrate:down\nBEGIN END $$;",
@@ -103,6 +105,22 @@ fn a_way_down_without_a_statement_is_none() {
 }
 
 #[rstest]
+#[case::indented(
+    "-- migrate:up\nCREATE TABLE t (a int);\n  -- migrate:down\nDROP TABLE t;",
+    "begins its line"
+)]
+#[case::another_tool(
+    "-- Up Migration\nCREATE TABLE t (a int);\n-- Down Migration\nDROP TABLE t;",
+    "looks like the mark of a way back"
+)]
+#[case::undo(
+    "CREATE TABLE t (a int);\n-- //@UNDO\nDROP TABLE t;",
+    "looks like the mark of a way back"
+)]
+#[case::of_play(
+    "-- !Ups\nCREATE TABLE t (a int);\n/* !Downs */\nDROP TABLE t;",
+    "looks like the mark of a way back"
+)]
 #[case::before(
     "CREATE TABLE t (a int);\n-- +goose Up\nSELECT 1;",
     "before the mark of goose"
@@ -131,6 +149,26 @@ fn a_mark_that_is_not_followed_is_refused_by_name(#[case] sql: &str, #[case] wan
     let file = File::read("1_a.sql", sql.as_bytes());
     let refusal = file.refusal().unwrap_or_default();
     assert!(refusal.contains(want), "{refusal}");
+}
+
+/// Flyway puts values into texts too; elsewhere such a text is a text.
+#[rstest]
+#[case("V1__a.sql", "INSERT INTO t VALUES ('${owner}')", true)]
+#[case("R__a.sql", "ALTER TABLE t OWNER TO \"${owner}\"", true)]
+#[case(
+    "V1__a.sql",
+    "-- ${owner}\nINSERT INTO t VALUES ('$ {a}', '{b}')",
+    false
+)]
+#[case("1_a.sql", "INSERT INTO t VALUES ('${owner}')", false)]
+fn a_placeholder_of_flyway_is_refused(
+    #[case] name: &str,
+    #[case] sql: &str,
+    #[case] refused: bool,
+) {
+    let refusal = File::read(name, sql.as_bytes()).refusal();
+    let told = refusal.is_some_and(|r| r.contains("placeholder of Flyway"));
+    assert_eq!(told, refused);
 }
 
 #[rstest]

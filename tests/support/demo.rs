@@ -68,7 +68,7 @@ fn run_demo() {
 
 /// Its servers and Lifeboat are there; it goes on by itself.
 pub fn installed() {
-    printed(Some("== 4/8"));
+    printed(Some("== 4/9"));
 }
 
 /// A way to the demo's bucket from outside the cluster. One request each: kubectl ends a forward whose connection the other

@@ -95,6 +95,11 @@ fn run_of(window: &str, file: &str) -> String {
     "7_a.sql",
     "spec.window.notAfter: "
 )]
+#[case::turned(
+    "{notBefore: '2026-11-23T00:00:00Z', notAfter: '2026-11-22T00:00:00Z'}",
+    "7_a.sql",
+    "spec.window.notBefore: lies after notAfter"
+)]
 #[case::no_version(
     "{notAfter: '2026-11-22T00:00:00Z'}",
     "a.sql",
@@ -111,8 +116,13 @@ fn a_run_that_could_never_begin_is_a_finding(
 
 #[test]
 fn a_run_that_may_begin_is_valid() {
-    let found = told(&run_of("{notAfter: '2026-11-22T00:00:00Z'}", "7_a.sql"));
-    assert_eq!(found, [""; 0]);
+    for window in [
+        "{notAfter: '2026-11-22T00:00:00Z'}",
+        "{notBefore: '2026-11-21T20:00:00Z', notAfter: '2026-11-22T00:00:00Z'}",
+    ] {
+        let found = told(&run_of(window, "7_a.sql"));
+        assert_eq!(found, [""; 0]);
+    }
 }
 
 #[test]

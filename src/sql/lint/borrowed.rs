@@ -9,10 +9,9 @@ use crate::sql::name::{Name, objects, unquoted};
 use crate::sql::tree::{Node, child};
 
 /// Theirs and ours. What is not here is theirs alone, or written in the files beside this one.
-const MAP: [(Theirs, Rule); 10] = [
+const MAP: [(Theirs, Rule); 9] = [
     (Theirs::RequireConcurrentIndexCreation, Rule::Lb101),
     (Theirs::RequireConcurrentIndexDeletion, Rule::Lb102),
-    (Theirs::RequireConcurrentReindex, Rule::Lb103),
     (Theirs::RequireConcurrentPartitionDetach, Rule::Lb104),
     (Theirs::BanDropColumn, Rule::Lb202),
     (Theirs::BanDropSchema, Rule::Lb203),
@@ -58,9 +57,6 @@ fn told(rule: Rule, node: &Node, part: &SyntaxNode) -> Option<Hit> {
             new("dropping an index waits for every reader of its table, and makes new ones wait")
                 .about(first(node))
         }
-        Rule::Lb103 => new("writes to the table, and reads by the index, wait until it is rebuilt")
-            .about(first(node))
-            .on(table),
         Rule::Lb104 => new(&format!(
             "everything on {name} waits while the partition is taken out"
         ))
@@ -89,7 +85,7 @@ fn told(rule: Rule, node: &Node, part: &SyntaxNode) -> Option<Hit> {
 }
 
 /// The first object that the statement names.
-fn first(node: &Node) -> String {
+pub(super) fn first(node: &Node) -> String {
     let all = objects(&node.syntax);
     all.first().map(|o| o.name.to_string()).unwrap_or_default()
 }

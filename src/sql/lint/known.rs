@@ -90,6 +90,27 @@ impl Known {
             Fact::Dropped { table, constraint } => self
                 .checks
                 .retain(|c| !(c.table.may_be(table) && c.constraint == *constraint)),
+            Fact::Renamed {
+                table,
+                constraint,
+                to,
+            } => {
+                let same = |c: &&mut NotNull| c.table.may_be(table) && c.constraint == *constraint;
+                for check in self.checks.iter_mut().filter(same) {
+                    check.constraint.clone_from(to);
+                }
+            }
+            Fact::Moved { table, to } => {
+                // What had the name before is not there any more.
+                self.checks
+                    .retain(|c| c.table.may_be(table) || !c.table.may_be(to));
+                for check in self.checks.iter_mut().filter(|c| c.table.may_be(table)) {
+                    check.table.name.clone_from(&to.name);
+                    if to.schema.is_some() {
+                        check.table.schema.clone_from(&to.schema);
+                    }
+                }
+            }
             Fact::Gone { table, column } => self
                 .checks
                 .retain(|c| !(c.table.may_be(table) && c.columns.contains(column))),
@@ -107,6 +128,11 @@ impl Known {
             }
             Fact::Domain { .. } => {}
         }
+    }
+
+    /// A table is gone, and perhaps made again as something else.
+    pub(super) fn forget(&mut self, table: &Name) {
+        self.checks.retain(|c| !c.table.may_be(table));
     }
 
     /// Whether the catalogue does not say of which type a column is.

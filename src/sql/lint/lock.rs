@@ -107,6 +107,8 @@ fn hit(node: &Node, form: &Form) -> Option<Hit> {
             Hit { unless: Some(Unless::Free(domain)), ..hit.on(subject) }
         }
         "column-type" => retype(node, form, hit(Rule::Lb112, &format!("{name} is rewritten while everything waits, unless the stored form stays the same; clients that know the old type may break")).about(about()).on(subject)),
+        "type-attribute-cascade" => hit(Rule::Lb112, "every table of this type is rewritten while everything that uses it waits")
+            .fix("a new attribute, filled in batches; then let the application move"),
         "add-exclude" => hit(Rule::Lb113, &format!("its index is built while everything on {name} waits, and there is no way to build it beforehand"))
             .fix("a new table with the constraint, filled in batches; or acknowledge it for a quiet window")
             .on(subject),

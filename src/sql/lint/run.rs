@@ -53,6 +53,9 @@ impl Run<'_> {
         let mut hits: Vec<Hit> = Vec::new();
         let mut waiting = file.hits.iter().peekable();
         for statement in &file.statements {
+            for fact in statement.facts.iter().filter(|f| f.comes_first()) {
+                self.known.note(fact);
+            }
             while let Some(hit) = waiting.next_if(|h| h.span.start <= statement.span.end) {
                 hits.extend(self.judge(file, Some(statement), hit.clone()));
             }
@@ -119,6 +122,9 @@ impl Run<'_> {
         let gone = statement.objects.iter().filter(|o| o.touch == Touch::Drops);
         for object in gone {
             self.created.retain(|n| !n.may_be(&object.name));
+            if object.kind == ObjectKind::Relation {
+                self.known.forget(&object.name);
+            }
         }
     }
 

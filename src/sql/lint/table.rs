@@ -2,6 +2,7 @@
 
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
+use super::borrowed;
 use super::rule::{Level, Rule};
 use crate::sql::class::{self, Class, Refusal, actions};
 use crate::sql::hit::Hit;
@@ -70,11 +71,19 @@ pub(super) fn hits(text: &str, node: &Node) -> Vec<Hit> {
             );
         }
         K::ALTER_TABLE => hits.extend(alter_table(node)),
-        K::ALTER_MATERIALIZED_VIEW if node.has(K::SET_TABLESPACE) => {
+        K::ALTER_MATERIALIZED_VIEW
+            if node.has(K::SET_TABLESPACE) || node.has(K::SET_ACCESS_METHOD) =>
+        {
             hits.push(whole(
                 Rule::Lb119,
                 "it is copied while everything that reads it waits",
             ));
+        }
+        // In a transaction, where it is not refused.
+        K::REINDEX if matches!(class::of(node), Class::Transactional) => {
+            let message = "writes to the table, and reads by the index, wait until it is rebuilt";
+            let about = borrowed::first(node);
+            hits.push(whole(Rule::Lb103, message).about(about).on(table));
         }
         K::LOCK => {
             let name = table.map(ToString::to_string).unwrap_or_default();
