@@ -24,6 +24,8 @@ mod drills;
 mod lives;
 #[path = "support/looks.rs"]
 mod looks;
+#[path = "e2e/mended.rs"]
+mod mended;
 #[path = "e2e/migration_back.rs"]
 mod migration_back;
 #[path = "e2e/migration_faults.rs"]

@@ -18,10 +18,14 @@ use crate::api::backup::AttemptProgress;
 use crate::api::{LABEL_OWNER_UID, LABEL_TASK};
 use crate::workload::WORK_CONTAINER;
 
-/// No log is read in a run's first minute.
+/// Pause between two rounds.
+const ROUND: Duration = Duration::from_secs(15);
+/// Rounds between two reads of a backup or drill: a status changes at most once a minute.
+const EACH: u64 = 4;
+/// No log of a backup or drill is read in its first minute.
 const FIRST_READ: Duration = Duration::from_secs(60);
-/// Pause between two rounds. A round reads each running pod once, so a status changes at most once a minute.
-const ROUND: Duration = Duration::from_secs(60);
+/// A migration is read in every round, and soon: a person waits to see who is in its way.
+const FIRST_READ_OF_A_MIGRATION: Duration = Duration::from_secs(5);
 /// Pause between two reads: at most five a second.
 const BETWEEN: Duration = Duration::from_millis(200);
 /// Most bytes of one read.
@@ -89,23 +93,25 @@ pub fn parse(tail: &str) -> Option<AttemptProgress> {
     })
 }
 
-/// Reads tails for ever, one round a minute; the first at once, for what runs may have begun under another operator.
+/// Reads tails for ever; the first at once, for what runs may have begun under another operator.
 pub async fn read_tails(context: Arc<Context>) {
     // When a watch ended there is nothing to read.
     if context.caches.synced().await.is_err() {
         return;
     }
-    loop {
-        round(&context).await;
+    for number in 0_u64.. {
+        round(&context, number.is_multiple_of(EACH)).await;
         tokio::time::sleep(ROUND).await;
     }
 }
 
-async fn round(context: &Context) {
+/// `all`: not only those of migrations.
+async fn round(context: &Context, all: bool) {
     let now = context.clock.now();
     let running = running(context, now);
     context.tails.keep_only(&running);
-    for (pod, uid) in running {
+    let due = running.into_iter().filter(|(pod, _)| all || migrates(pod));
+    for (pod, uid) in due {
         let api: Api<Pod> =
             Api::namespaced(context.client.clone(), &pod.namespace().unwrap_or_default());
         let params = LogParams {
@@ -131,13 +137,26 @@ fn running(context: &Context, now: Timestamp) -> Vec<(Arc<Pod>, String)> {
             && pod.labels().contains_key(LABEL_OWNER_UID)
     });
     let long_enough = |pod: &Pod| match look::pod_state(pod) {
-        PodState::Running(since) => now.duration_since(since).unsigned_abs() > FIRST_READ,
+        PodState::Running(since) => {
+            let first = if migrates(pod) {
+                FIRST_READ_OF_A_MIGRATION
+            } else {
+                FIRST_READ
+            };
+            now.duration_since(since).unsigned_abs() > first
+        }
         _ => false,
     };
     pods.into_iter()
         .filter(|pod| long_enough(pod))
         .filter_map(|pod| pod.uid().map(|uid| (pod, uid)))
         .collect()
+}
+
+fn migrates(pod: &Pod) -> bool {
+    pod.labels()
+        .get(LABEL_TASK)
+        .is_some_and(|task| task == "migration")
 }
 
 #[cfg(test)]

@@ -67,6 +67,11 @@ impl Proxy {
         format!("{scheme}://{host}")
     }
 
+    /// Whether it is told a user and a password.
+    pub(super) fn has_login(&self) -> bool {
+        self.url.contains('@')
+    }
+
     pub(super) fn config(&self) -> Result<ProxyConfig, String> {
         let config = ProxyConfig::https(self.url.as_str());
         let config = config.map_err(|_| "HTTPS_PROXY cannot be used".to_owned())?;

@@ -112,7 +112,8 @@ impl Context<'_> {
                 return Failed::new(error, Again::Brief);
             };
             let error = self.answered(&Refusal::late(&code, &message));
-            return Failed::new(error, again(500, &code));
+            // What is denied or gone stays so, whatever the status said.
+            return Failed::new(error, again(status, &code));
         }
         let refusal = Refusal::read(answer, code, message);
         let error = self.answered(&refusal);
@@ -145,7 +146,8 @@ impl Context<'_> {
             if let Some(found) = cause.downcast_ref::<io::Error>() {
                 match found.kind() {
                     io::ErrorKind::ConnectionRefused => {
-                        return line(self.error(Reason::StoreUnreachable, "connection refused"));
+                        let text = by_proxy("connection refused");
+                        return line(self.error(Reason::StoreUnreachable, text));
                     }
                     io::ErrorKind::TimedOut => return line(self.timed_out()),
                     _ => {}
@@ -162,16 +164,15 @@ impl Context<'_> {
             .iter()
             .any(|t| t.contains("dns error") || t.contains("failed to lookup"));
         if dns {
-            return line(self.error(
-                Reason::StoreUnreachable,
-                "the host of the endpoint does not resolve; without an endpoint it is AWS's",
-            ));
+            let text = by_proxy("the host of the endpoint does not resolve");
+            return line(self.error(Reason::StoreUnreachable, text));
         }
         // The innermost cause says most; the outer ones say "dispatch failure".
         let text = texts.last().cloned().unwrap_or_default();
         let tunnel = texts.iter().find(|t| t.contains("tunnel"));
         if let (Some(tunnel), Ok(Some(proxy))) = (tunnel, proxy::installed()) {
             let what = match tunnel.contains("authorization required") {
+                true if proxy.has_login() => "does not take its user and password",
                 true => "asks for a user and a password: write http://USER:PASSWORD@HOST:PORT",
                 false => "does not let it through",
             };
@@ -179,6 +180,17 @@ impl Context<'_> {
             return line(self.error(Reason::StoreUnreachable, text));
         }
         line(self.error(Reason::StoreUnreachable, text))
+    }
+}
+
+/// What kept us from the host that was asked first: for https that is the proxy's, where there is one.
+fn by_proxy(text: &str) -> String {
+    match proxy::installed() {
+        Ok(Some(proxy)) => format!(
+            "{text}; stores over https are reached through {} (HTTPS_PROXY)",
+            proxy.shown()
+        ),
+        _ => text.to_owned(),
     }
 }
 

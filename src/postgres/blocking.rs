@@ -129,20 +129,29 @@ pub(super) async fn holder(monitor: &Client, pid: i32) -> Option<String> {
             "the prepared transaction {gid:?} of role {owner} holds a stronger lock: end it with COMMIT PREPARED or ROLLBACK PREPARED"
         ));
     }
-    let blocking = "\
-        SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), \
-          coalesce((SELECT l.mode FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_locks AS w ON w.relation = l.relation AND w.database = l.database \
-            WHERE l.locktype = 'relation' AND l.pid = a.pid AND w.pid = $1 AND NOT w.granted LIMIT 1), 'a stronger lock'), \
-          extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::bigint \
-        FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = ANY (pg_catalog.pg_blocking_pids($1)) LIMIT 1";
-    let row = monitor.query_opt(blocking, &[&pid]).await.ok()??;
+    let blocking = format!(
+        "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), l.mode, \
+          extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::bigint, l.name \
+        FROM pg_catalog.pg_stat_activity AS a LEFT JOIN LATERAL ( \
+          SELECT l.mode, {NAME_BYTES} AS name FROM pg_catalog.pg_locks AS l \
+            JOIN pg_catalog.pg_locks AS w ON w.relation = l.relation AND w.database = l.database \
+            JOIN pg_catalog.pg_class AS c ON c.oid = l.relation JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+          WHERE l.locktype = 'relation' AND l.pid = a.pid AND w.pid = $1 AND NOT w.granted LIMIT 1) AS l ON true \
+        WHERE a.pid = ANY (pg_catalog.pg_blocking_pids($1)) LIMIT 1"
+    );
+    let row = monitor.query_opt(&blocking, &[&pid]).await.ok()??;
     let (pid, application): (i32, String) = (row.try_get(0).ok()?, row.try_get(1).ok()?);
-    let (user, mode): (String, String) = (row.try_get(2).ok()?, row.try_get(3).ok()?);
+    let (user, mode): (String, Option<String>) = (row.try_get(2).ok()?, row.try_get(3).ok()?);
     let since = row.try_get::<_, Option<i64>>(4).ok()?;
     let since = since.map_or(String::new(), |s| format!(", in a transaction for {s} s"));
+    let name: Option<Vec<u8>> = row.try_get(5).ok()?;
+    let table = name.map_or(String::new(), |name| {
+        format!(" on {}", String::from_utf8_lossy(&name))
+    });
     Some(format!(
-        "{} holds or waits for {mode}{since}",
-        session(pid, &application, &user)
+        "{} holds or waits for {}{table}{since}",
+        session(pid, &application, &user),
+        mode.as_deref().unwrap_or("a stronger lock")
     ))
 }
 

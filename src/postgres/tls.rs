@@ -42,8 +42,18 @@ pub fn client_config(target: &Target) -> Result<Option<ClientConfig>, PgError> {
     };
     let (chain, key) = client.parsed()?;
     let config = wanted.with_client_auth_cert(chain, key);
-    let config = config.map_err(|e| client.invalid(&format!("does not fit its key: {e}")))?;
+    let config = config.map_err(|e| client.invalid(&unfit(&e)))?;
     Ok(Some(config))
+}
+
+/// Why a certificate of ours cannot be shown.
+fn unfit(error: &rustls::Error) -> String {
+    let text = error.to_string();
+    match text.contains("UnsupportedCertVersion") {
+        // As `openssl x509 -req` without extensions makes it.
+        true => "is of X.509 version 1: make one of version 3, with an extension (openssl x509 -extfile)".to_owned(),
+        false => format!("does not fit its key: {text}"),
+    }
 }
 
 fn roots(target: &Target) -> Result<RootCertStore, PgError> {

@@ -65,7 +65,7 @@ pub(super) fn unknown_to_the_parser(text: &str) -> (Vec<Instead>, Vec<Hit>) {
         } else if is(1, "publication") {
             for at in 2..statement.len() {
                 let part = match () {
-                    () if is(at, "except") => statement
+                    () if is(at, "except") && is(at + 2, "table") => statement
                         .iter()
                         .skip(at)
                         .position(|l| l.kind == Kind::Close)

@@ -264,9 +264,10 @@ fn transaction(words: &str, at: usize) -> Option<(&'static str, Mark<'_>, &str)>
     if words == "no-transaction" && at == 0 {
         return Some(("sqlx", Mark::NoTransaction, ""));
     }
-    let (command, value) = words
-        .strip_prefix("atlas:")?
-        .split_once(char::is_whitespace)?;
+    let directive = words.strip_prefix("atlas:")?;
+    let (command, value) = directive
+        .split_once(char::is_whitespace)
+        .unwrap_or((directive, ""));
     let mark = match (command, value.trim()) {
         ("txmode", "none") => Mark::NoTransaction,
         ("txmode", _) | ("nolint" | "sum", _) => Mark::Idle,

@@ -65,6 +65,7 @@ pub async fn run(plan: &Plan, observer: &dyn Observer) -> Result<Restored, Failu
     archive.agrees()?;
     let subject = &plan.subject;
     let found = preflight(&subject.target, &subject.application_name).await?;
+    newer(found.major(), archive.manifest.server.major)?;
     suits(subject, &archive).await?;
     let tool = Programs::find(found.major(), &subject.postgres_folders).await?;
     let program = tool.client("pg_restore").await?;
@@ -125,6 +126,19 @@ fn phase(name: &str, began: Instant) -> Phase {
         name: name.to_owned(),
         seconds: began.elapsed().as_secs_f64(),
     }
+}
+
+/// The programs of an older server cannot read the dump of a newer one.
+fn newer(server: i32, backup: i32) -> Result<(), Failure> {
+    if server >= backup {
+        return Ok(());
+    }
+    Err(refused(
+        Reason::WrongMajor,
+        &format!(
+            "the backup is of PostgreSQL {backup} and the server of {server}: restore into {backup} or newer"
+        ),
+    ))
 }
 
 /// Everything that a look can tell before anything is written: an empty database, of the same encoding, with the

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use lifeboat::api::Reason;
 use lifeboat::api::restore_drill::Verdict;
 use lifeboat::manifest::Manifest;
 use lifeboat::objects::{Memory, ObjectStore};
@@ -13,6 +14,7 @@ use lifeboat::postgres::load::Roles;
 use lifeboat::postgres::{LockPatience, Silent, Target};
 use lifeboat::work::backup::make;
 use lifeboat::work::drill::run as drill;
+use lifeboat::work::failure::Failure;
 use lifeboat::work::restore::{self, Restored};
 use lifeboat::work::verify::{Accepted, Subject};
 use rstest::rstest;
@@ -219,7 +221,11 @@ async fn g6_pg_read_all_data_reaches_large_objects_from_19_on(
 }
 
 /// Restores a backup into a database of another server.
-async fn restored(store: &Arc<dyn ObjectStore>, backup: &Manifest, into: &Server) -> Restored {
+async fn restored(
+    store: &Arc<dyn ObjectStore>,
+    backup: &Manifest,
+    into: &Server,
+) -> Result<Restored, Failure> {
     let (scratch, volume) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let more = "TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'";
     into.database("every", more).await;
@@ -239,7 +245,25 @@ async fn restored(store: &Arc<dyn ObjectStore>, backup: &Manifest, into: &Server
         jobs: 2,
         accepted: Accepted::default(),
     };
-    restore::run(&plan, &Silent).await.unwrap()
+    restore::run(&plan, &Silent).await
+}
+
+/// Programs of an older major cannot read the dump: nothing is begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_into_an_older_major_is_refused() {
+    let (new, store) = (Server::start(17, &[]), Arc::new(Memory::new()));
+    let store: Arc<dyn ObjectStore> = store;
+    new.database("shop", "TEMPLATE template0").await;
+    new.sql("shop", "CREATE TABLE t AS SELECT 1 AS a").await;
+    let made = backed_up(new.target("shop"), &store, &host_bin(17)).await;
+    let error = restored(&store, &made, &Server::start(15, &[]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), Reason::WrongMajor);
+    assert!(
+        error.to_string().contains("restore into 17 or newer"),
+        "{error}"
+    );
 }
 
 /// Another major prints definitions in its own way: they are not compared, and everything else is.
@@ -257,7 +281,7 @@ async fn g23_a_restore_into_a_newer_major_compares_data_and_not_definitions(
     let store: Arc<dyn ObjectStore> = store;
     let made = backed_up(old.target("every"), &store, &host_bin(from)).await;
     let new = Server::start(into, &["wal_level=logical"]);
-    let restored = restored(&store, &made, &new).await;
+    let restored = restored(&store, &made, &new).await.unwrap();
     let comparison = &restored.comparison;
     assert_eq!(restored.errors, [], "nothing was refused");
     assert_eq!(comparison.differences, []);

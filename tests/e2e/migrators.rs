@@ -151,7 +151,7 @@ impl Shop {
     }
 
     /// Backs the database up, and is what stories ask it with.
-    fn superuser(&self) -> String {
+    pub fn superuser(&self) -> String {
         format!("{}_backup", self.database)
     }
 

@@ -144,6 +144,7 @@ fn a_way_down_without_a_statement_is_none() {
     "goose has no such mark"
 )]
 #[case::option("-- migrate:up env:THEME\nSELECT 1;", "`env:THEME` is not known")]
+#[case::checkpoint("-- atlas:checkpoint\nSELECT 1;", "directive of Atlas")]
 #[case::delimiter("-- atlas:delimiter \\n\\n\nSELECT 1;", "directive of Atlas")]
 fn a_mark_that_is_not_followed_is_refused_by_name(#[case] sql: &str, #[case] want: &str) {
     let file = File::read("1_a.sql", sql.as_bytes());

@@ -203,6 +203,19 @@ async fn a_proxy_that_does_not_let_through_is_named_and_its_password_is_not() {
         "{text}"
     );
     assert!(text.contains("127.0.0.1"), "{text}");
+    assert!(
+        text.contains("does not take its user and password"),
+        "{text}"
+    );
+
+    // Nobody is there: it is not the store that refuses.
+    let nobody = list(
+        &minio,
+        &[("HTTPS_PROXY", "http://me:geheimnis@127.0.0.1:1")],
+    );
+    let text = said(&nobody);
+    let words = "connection refused; stores over https are reached through http://127.0.0.1:1 (HTTPS_PROXY)";
+    assert!(text.contains(words), "{text}");
 
     let bad = list(&minio, &[("HTTPS_PROXY", "socks5://falschgeheim:1")]);
     let text = said(&bad);

@@ -85,7 +85,7 @@ async fn g8_who_keeps_a_table_from_us_is_named() {
         (Reason::LockTimeout, Retry::Later)
     );
     let says = error.to_string();
-    let who = "(test, role postgres) holds or waits for AccessExclusiveLock, in a transaction for ";
+    let who = "(test, role postgres) holds or waits for AccessExclusiveLock on public.t, in a transaction for ";
     assert!(says.contains(who), "{says}");
     assert!(
         !says.contains("LOCK TABLE t"),
