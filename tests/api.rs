@@ -443,9 +443,8 @@ async fn k16_a_job_is_created_only_for_an_owner_that_is_as_it_was_seen() {
 
     // The name is taken by a stranger.
     let mut stranger = probe_job(&settings(), &store, "0");
-    stranger
-        .labels_mut()
-        .insert(LABEL_OWNER_UID.to_owned(), "stranger".to_owned());
+    let labels = [("app".to_owned(), "shop".to_owned())];
+    *stranger.labels_mut() = labels.into();
     jobs.create(&PostParams::default(), &stranger)
         .await
         .unwrap();

@@ -47,6 +47,8 @@ pub const REQUESTED_AT: &str = "lifeboat.dev/requestedAt";
 pub const LABEL_TASK: &str = "lifeboat.dev/task";
 /// Label with the uid of the object whose status takes the result (K26: uids, never names).
 pub const LABEL_OWNER_UID: &str = "lifeboat.dev/owner-uid";
+/// Annotation of a Job: SHA-256 of the task that its worker is given, hex.
+pub const TASK_SHA256: &str = "lifeboat.dev/task-sha256";
 /// Label on the pods of a migration that says which step they do: what only a rehearsal may reach is told by it.
 pub const LABEL_STEP: &str = "lifeboat.dev/step";
 /// On a MigrationRun from before its first worker until nobody has to look after what that left (M24).

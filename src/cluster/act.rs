@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt};
@@ -11,9 +11,10 @@ use super::context::Context;
 use super::decision::{Effect, Notice};
 use super::fault::Fault;
 use crate::api::{
-    Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_OWNER_UID, LABEL_POLICY_UID,
-    MigrationRun, Reason, RestoreDrill,
+    Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_POLICY_UID, MigrationRun, Reason,
+    RestoreDrill, TASK_SHA256,
 };
+use crate::workload::ours::is_ours;
 
 /// Carries out the effects. Answers what people must hear of besides the decision's own notices.
 ///
@@ -103,6 +104,9 @@ async fn create_backup(
 async fn create_job(context: &Context, job: &Job, owner_version: &str) -> Result<(), Fault> {
     let namespace = job.namespace().unwrap_or_default();
     let name = job.name_any();
+    if job.annotations().get(TASK_SHA256).is_none() {
+        return Err(Fault::TaskTooLong(name));
+    }
     let owner = job.owner_references().first().cloned().unwrap_or_default();
     let live = owner_now(context, &namespace, &owner).await?;
     if live != (owner.uid.clone(), owner_version.to_owned()) {
@@ -122,15 +126,37 @@ async fn create_job(context: &Context, job: &Job, owner_version: &str) -> Result
             Ok(())
         }
         Err(Fault::Exists { .. }) => {
-            let there = context.call("get", "Job", api.get_metadata(&name)).await?;
-            let ours = there.labels().get(LABEL_OWNER_UID);
-            if ours == Some(&owner.uid) {
+            let there = context.call("get", "Job", api.get(&name)).await?;
+            if is_ours(&there, &owner.uid) {
                 return Ok(());
             }
-            Err(Fault::NameCollision { kind: "Job", name })
+            let made = made(&there.metadata);
+            Err(Fault::NameCollision {
+                kind: "Job",
+                name,
+                made,
+            })
         }
         Err(fault) => Err(note_terminating(context, &namespace, fault)),
     }
+}
+
+/// With what and when an object was made, as the API server wrote it down: the first entry of its fields' managers.
+fn made(meta: &ObjectMeta) -> String {
+    let entries = meta.managed_fields.iter().flatten();
+    let first = entries.min_by_key(|entry| entry.time.as_ref().map(|time| time.0));
+    let with = first.and_then(|entry| entry.manager.as_deref());
+    let at = meta.creation_timestamp.as_ref().map(|time| time.0);
+    match (with, at) {
+        (Some(with), Some(at)) => format!(", made with {} at {at}", shown(with)),
+        (None, Some(at)) => format!(", made at {at}"),
+        _ => String::new(),
+    }
+}
+
+fn shown(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(60).collect()
 }
 
 /// Uid and resourceVersion of the owner as they stand in the API server, not in a cache (K16).
@@ -220,6 +246,7 @@ async fn create_drill(context: &Context, drill: &RestoreDrill) -> Result<(), Fau
                 false => Err(Fault::NameCollision {
                     kind: "RestoreDrill",
                     name,
+                    made: made(&there.metadata),
                 }),
             }
         }

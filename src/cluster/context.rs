@@ -20,6 +20,7 @@ use super::{Caches, look};
 use crate::api::{LABEL_OWNER_UID, LABEL_TASK};
 use crate::telemetry::Metrics;
 use crate::workload::Settings;
+use crate::workload::ours::is_ours;
 
 /// No call to the API server takes longer; watches have their own limits.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -109,7 +110,7 @@ impl Context {
             let label = |key: &str| job.labels().get(key).map(String::as_str);
             job.metadata.namespace.as_deref() == Some(namespace)
                 && label(LABEL_TASK) == Some(task)
-                && label(LABEL_OWNER_UID) == Some(owner_uid)
+                && is_ours(job, owner_uid)
         })
     }
 
@@ -124,8 +125,7 @@ impl Context {
     ) -> Option<SeenJob> {
         let key: ObjectRef<Job> = ObjectRef::new(name).within(namespace);
         let job = self.caches.jobs.get(&key)?;
-        let owner = job.labels().get(LABEL_OWNER_UID);
-        (owner.map(String::as_str) == Some(owner_uid)).then(|| self.look_at(&job, now))
+        is_ours(&job, owner_uid).then(|| self.look_at(&job, now))
     }
 
     /// How many pods of an object's Jobs are not through, Jobs that are gone included.

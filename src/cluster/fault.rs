@@ -31,13 +31,18 @@ pub enum Fault {
         message: String,
     },
     /// An object of that name exists and is not ours (K26). A person must act.
-    #[error("{kind} {name} exists and is not Lifeboat's")]
+    #[error("{kind} {name} exists and is not Lifeboat's{made}")]
     NameCollision {
         /// The kind.
         kind: &'static str,
         /// The name.
         name: String,
+        /// With what and when it was made, as far as it says: `, made with kubectl-create at 2026-12-01T16:00:00Z`.
+        made: String,
     },
+    /// What a worker is to do does not fit into its pod: nothing is created without it.
+    #[error("the task of Job {0} is too long: more than 64 KiB")]
+    TaskTooLong(String),
     /// The object is there already.
     #[error("failed to {verb} {kind}: it exists already")]
     Exists {
@@ -123,6 +128,7 @@ impl Fault {
             Fault::Terminating(_) => "terminating",
             Fault::CrdOutdated { .. } => "crd_outdated",
             Fault::NameCollision { .. } => "name_collision",
+            Fault::TaskTooLong(_) => "task_too_long",
             Fault::Exists { .. } => "exists",
             Fault::Gone { .. } => "gone",
             Fault::Timeout { .. } => "timeout",
@@ -154,7 +160,9 @@ pub fn policy(context: &Context, kind: &'static str, uid: &str, fault: &Fault) -
         Fault::Stale(_) | Fault::Exists { .. } => Action::requeue(FIRST),
         Fault::Gone { .. } => Action::await_change(),
         Fault::Terminating(_) => Action::requeue(Duration::from_secs(30)),
-        Fault::CrdOutdated { .. } | Fault::NameCollision { .. } => Action::requeue(LONGEST),
+        Fault::CrdOutdated { .. } | Fault::NameCollision { .. } | Fault::TaskTooLong(_) => {
+            Action::requeue(LONGEST)
+        }
         Fault::Timeout { .. } | Fault::Api { .. } => {
             let failures = {
                 let mut all = lock(&context.failures);

@@ -205,12 +205,17 @@ where
         }
         Err(fault) => {
             tracing::warn!(kind, namespace, name, "failed to reconcile: {fault}");
-            if let Fault::NameCollision { kind: other, name } = fault {
+            if let Fault::NameCollision {
+                kind: other,
+                name,
+                made,
+            } = fault
+            {
                 let notice = Notice {
                     warning: true,
                     reason: Reason::NameCollision,
                     message: format!(
-                        "{other} {name} exists and is not Lifeboat's; rename or delete it"
+                        "{other} {name} exists and is not Lifeboat's{made}; rename or delete it"
                     ),
                 };
                 report::tell(&context, &*object, &notice).await;

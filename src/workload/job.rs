@@ -10,11 +10,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use super::pod::{self, Run};
-use super::{Settings, tasks, volumes};
+use super::{Settings, ours, tasks, volumes};
 use crate::api::shared::PodTemplate;
 use crate::api::{
     Backup, BackupPolicy, BackupStore, LABEL_OWNER_UID, LABEL_POLICY_UID, LABEL_TASK, REQUESTED_AT,
-    name,
+    TASK_SHA256, name,
 };
 use crate::task::Task;
 
@@ -211,6 +211,8 @@ pub(super) fn finish(parts: Parts) -> Job {
     let mut pod_labels = parts.template.labels;
     pod_labels.extend(labels.clone());
     let annotations = parts.template.annotations;
+    let hash = ours::task_document(&parts.spec).map(ours::task_hash);
+    let hash = hash.map(|hash| (TASK_SHA256.to_owned(), hash));
     let deadline = Duration::from_secs(parts.work.deadline_seconds);
     let pod = PodSpec {
         active_deadline_seconds: Some(seconds(deadline + POD_SLACK)),
@@ -221,6 +223,7 @@ pub(super) fn finish(parts: Parts) -> Job {
             name: Some(parts.name),
             namespace: Some(parts.namespace),
             labels: Some(labels),
+            annotations: Some(hash.into_iter().collect()),
             owner_references: Some(vec![parts.owner]),
             ..ObjectMeta::default()
         },

@@ -8,6 +8,7 @@ mod drill;
 mod job;
 mod migration;
 mod network;
+pub mod ours;
 mod pod;
 pub mod settings;
 mod tasks;

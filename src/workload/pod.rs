@@ -209,9 +209,9 @@ fn pod_security(settings: &Settings) -> PodSecurityContext {
 }
 
 fn environment(settings: &Settings, template: &PodTemplate, task: &Task) -> Vec<EnvVar> {
-    // A task that does not fit (K8) cannot arise: its parts are bounded by the CRDs to less than
-    // half of 64 KiB. If it did, the worker would say ProtocolError.
-    let document = task.to_env().unwrap_or_default();
+    // A task that does not fit (K8) should not arise: its parts are bounded by the CRDs to less than
+    // half of 64 KiB. A Job without one is refused when it is to be created.
+    let document = task.to_env().ok();
     let more = settings.env(Some(template)).into_iter();
     let more = more.map(|(name, value)| EnvVar {
         name,
@@ -221,7 +221,7 @@ fn environment(settings: &Settings, template: &PodTemplate, task: &Task) -> Vec<
     let own = [
         EnvVar {
             name: TASK_ENV.to_owned(),
-            value: Some(document),
+            value: document,
             value_from: None,
         },
         EnvVar {

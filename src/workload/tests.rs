@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec};
 use rstest::rstest;
 
 use super::*;
-use crate::api::{Backup, BackupPolicy, BackupStore};
+use crate::api::{Backup, BackupPolicy, BackupStore, TASK_SHA256};
 use crate::task::{TASK_ENV, Task, Work};
 
 pub(super) fn settings() -> Settings {
@@ -321,7 +321,9 @@ fn k24_a_job_is_controlled_by_the_object_whose_status_takes_its_result() {
         assert_eq!(owners[0].kind, kind);
         assert_eq!(owners[0].controller, Some(true));
         assert_eq!(owners[0].block_owner_deletion, None);
-        assert_eq!(job.metadata.annotations, None, "nothing is copied (K24)");
+        let annotations = job.metadata.annotations.as_ref().unwrap();
+        let keys: Vec<&String> = annotations.keys().collect();
+        assert_eq!(keys, [TASK_SHA256], "nothing is copied (K24)");
         assert!(!job.metadata.labels.as_ref().unwrap().contains_key("team"));
     }
 }
