@@ -29,9 +29,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::client::{Body, ClientBuilder};
 use kube::{Api, Client, ResourceExt};
 use lifeboat::api::backup::AttemptProgress;
-use lifeboat::api::{
-    Backup, BackupPolicy, BackupStatus, BackupStore, LABEL_OWNER_UID, LABEL_POLICY_UID, Reason,
-};
+use lifeboat::api::{Backup, BackupPolicy, BackupStatus, BackupStore, LABEL_POLICY_UID, Reason};
 use lifeboat::cluster::act::act;
 use lifeboat::cluster::decision::{Decision, Effect, Next};
 use lifeboat::cluster::operator::{Parts, Running, start};
@@ -102,6 +100,7 @@ impl Ship {
             clock,
             metrics: metrics.clone(),
             namespace: Some(namespace.to_owned()),
+            scopes: Arc::default(),
         };
         let running = start(parts, &stop);
         running.context.caches.synced().await.unwrap();

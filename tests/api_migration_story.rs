@@ -204,6 +204,7 @@ async fn a_run_is_gated_rehearsed_approved_applied_and_lets_go() {
             clock: Arc::new(SystemClock),
             metrics: metrics.clone(),
             namespace: Some(namespace.clone()),
+            scopes: Arc::default(),
         },
         &stop,
     );
@@ -329,6 +330,7 @@ async fn m24_deleting_a_run_stops_its_worker_before_the_object_goes() {
             clock: Arc::new(SystemClock),
             metrics: Metrics::new(),
             namespace: Some(namespace.clone()),
+            scopes: Arc::default(),
         },
         &stop,
     );

@@ -57,7 +57,7 @@ impl Case<'_> {
             };
         };
         // A migration may have begun between the intention and the Job: the later one waits, and that is the dump (M17).
-        if let Some(hold @ (Hold::Stalled(..) | Hold::Waits(Reason::AwaitingMigration, _))) =
+        if let Some(hold @ (Hold::Stalled(..) | Hold::Until(_, Reason::AwaitingMigration, _))) =
             self.hold(false)
         {
             return self.held(old, hold);

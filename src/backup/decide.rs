@@ -11,13 +11,13 @@
 //! intention that is carried out again, under the same name, and never a Job that nobody watches (P6).
 //! A Job that was seen once and is gone is never made anew: its pod may have finished (`ResultLost`).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use serde::Serialize;
 
 use super::conclude::{self, Verdict};
 pub use super::line::another_goes_first;
-use super::line::{has_begun, is_finished};
+use super::line::{has_begun, is_finished, place};
 use super::validate::{Invalid, ValidBackup};
 use crate::api::condition::{COMPLETE, FAILED, READY, find, is_true};
 use crate::api::{Backup, BackupPolicy, BackupStatus, BackupStore, Reason};
@@ -58,12 +58,17 @@ pub fn attempt_to_watch(backup: &Backup) -> i32 {
     attempt.unwrap_or_default().max(1)
 }
 
+/// A Backup waits no longer for a migration; beside one, the locks of the database decide.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+
 /// Why nothing starts.
 pub(super) enum Hold {
     /// Until a person acts.
     Stalled(Reason, String),
     /// Until its turn comes.
     Waits(Reason, String),
+    /// Until its turn comes, and no longer than to this time.
+    Until(Timestamp, Reason, String),
     /// For ever.
     Never(Reason, String),
 }
@@ -259,11 +264,13 @@ impl Case<'_> {
             return Some(Hold::Waits(Reason::Queued, message));
         }
         // A dump holds locks on every table until it ends, and what would wait for them makes others wait (M17).
-        if let Some(run) = &self.seen.migrating {
+        let (since, _) = place(&self.seen.backup);
+        let until = since + LONGEST_WAIT;
+        if let Some(run) = self.seen.migrating.as_ref().filter(|_| self.now < until) {
             let message = format!(
-                "MigrationRun `{run}` is changing the database: the backup begins when that ends or pauses"
+                "MigrationRun `{run}` is changing the database: the backup begins when that ends or pauses, at {until} the latest"
             );
-            return Some(Hold::Waits(Reason::AwaitingMigration, message));
+            return Some(Hold::Until(until, Reason::AwaitingMigration, message));
         }
         None
     }
@@ -271,6 +278,10 @@ impl Case<'_> {
     pub(super) fn held(&self, old: BackupStatus, hold: Hold) -> Decision<BackupStatus> {
         match hold {
             Hold::Waits(reason, why) => Decision::quiet(self.under_way(old, reason, &why)),
+            Hold::Until(until, reason, why) => Decision {
+                next: Next::At(until),
+                ..Decision::quiet(self.under_way(old, reason, &why))
+            },
             Hold::Never(reason, why) => {
                 let verdict = Verdict::failed(reason, why);
                 conclude::finish(&self.seen.backup, &old, verdict, self.now)

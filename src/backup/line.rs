@@ -6,6 +6,7 @@ use kube::ResourceExt;
 use super::validate::created;
 use crate::api::condition::{COMPLETE, FAILED, READY, find, is_true};
 use crate::api::{Backup, BackupPolicy, BackupStatus, MigrationRun, Reason};
+use crate::workload::SharedServers;
 
 /// Whether it was completed or given up.
 #[must_use]
@@ -32,21 +33,34 @@ pub fn awaits_migration(backup: &Backup) -> bool {
     !is_finished(backup) && ready.is_some_and(|c| c.reason == Reason::AwaitingMigration.as_str())
 }
 
-/// Name of a run, among all of the cluster, whose worker changes the database of a policy (M17): it names the policy, or was
-/// planned for the server and database that the policy's check found.
+/// Name of a run whose worker changes the database of a policy (M17): it names the policy, or was planned for the server and
+/// database that the policy's check found. Of another namespace, with that, and only if an administrator lists both.
 #[must_use]
 pub fn migrating<'a>(
     policy: &BackupPolicy,
+    shared: &SharedServers,
     runs: impl IntoIterator<Item = &'a MigrationRun>,
 ) -> Option<String> {
     let of_it = |run: &MigrationRun| {
         let names_it =
             run.spec.policy_ref.name == policy.name_any() && run.namespace() == policy.namespace();
-        names_it || (run.database().is_some() && run.database() == policy.database())
+        let (theirs, ours) = (run.namespace(), policy.namespace());
+        let same = run.database().is_some() && run.database() == policy.database();
+        names_it || same && shared.together(theirs.as_deref(), ours.as_deref())
     };
     let mut runs = runs.into_iter();
     let run = runs.find(|run| run.is_at_database() && of_it(run))?;
-    Some(run.name_any())
+    Some(named(run, policy.namespace().as_deref()))
+}
+
+/// `name`, or `namespace/name` where that is another namespace.
+pub(crate) fn named<K: ResourceExt>(object: &K, from: Option<&str>) -> String {
+    match object.namespace() {
+        Some(namespace) if from != Some(namespace.as_str()) => {
+            format!("{namespace}/{}", object.name_any())
+        }
+        _ => object.name_any(),
+    }
 }
 
 /// Whether one of `others` (all Backups of the namespace will do) must end before `backup` may begin.
@@ -78,7 +92,8 @@ pub fn another_goes_first<'a>(
         })
 }
 
-fn place(backup: &Backup) -> (Timestamp, String) {
+/// Since when it wants to begin, and its name.
+pub(super) fn place(backup: &Backup) -> (Timestamp, String) {
     let renewed = backup.status.as_ref().and_then(|s| s.renewed_at);
     let since = renewed.map_or(created(backup), |r| r.max(created(backup)));
     (since, backup.name_any())

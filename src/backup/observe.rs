@@ -25,7 +25,7 @@ pub fn observe(context: &Context, backup: Backup, now: Timestamp) -> Observed {
         job: context.job_named(&namespace, &job, &uid, now),
         pin_jobs: context.jobs_of(&namespace, "pin", &uid, now),
         others_running: others_first(caches, &namespace, &backup),
-        migrating: policy.as_ref().and_then(|p| migrating(caches, p)),
+        migrating: policy.as_ref().and_then(|p| migrating(context, p)),
         proof: proof(caches, &namespace, &backup),
         namespace_terminating: context.is_terminating(&namespace, now),
         policy,
@@ -41,10 +41,10 @@ fn others_first(caches: &Caches, namespace: &str, backup: &Backup) -> bool {
     another_goes_first(backup, here)
 }
 
-fn migrating(caches: &Caches, policy: &BackupPolicy) -> Option<String> {
-    let all = caches.runs.state();
+fn migrating(context: &Context, policy: &BackupPolicy) -> Option<String> {
+    let all = context.runs();
     let readable = all.iter().filter_map(|run| run.0.as_ref().ok());
-    line::migrating(policy, readable)
+    line::migrating(policy, &context.settings.shared_servers, readable)
 }
 
 fn proof(caches: &Caches, namespace: &str, backup: &Backup) -> Option<Proof> {

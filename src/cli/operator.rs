@@ -64,6 +64,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     if namespaces.is_empty() {
         namespaces.push(None);
     }
+    let together = Arc::default();
     let scopes: Vec<_> = namespaces
         .into_iter()
         .map(|namespace| {
@@ -73,6 +74,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
                 clock: Arc::new(SystemClock),
                 metrics: metrics.clone(),
                 namespace,
+                scopes: Arc::clone(&together),
             };
             start(parts, &stop)
         })

@@ -164,7 +164,7 @@ pub fn watch_all(context: &Arc<Context>, writers: Writers, namespace: Option<&st
         changed,
     ));
     let c = context.clone();
-    let changed = move |x: &Guarded<Backup>| c.queues.backup_changed(&c.caches, x);
+    let changed = move |x: &Guarded<Backup>| c.backup_changed(x);
     start(guarded(
         context,
         api(client, namespace),
@@ -182,7 +182,7 @@ pub fn watch_all(context: &Arc<Context>, writers: Writers, namespace: Option<&st
         changed,
     ));
     let c = context.clone();
-    let changed = move |x: &Guarded<MigrationRun>| c.queues.run_changed(&c.caches, x);
+    let changed = move |x: &Guarded<MigrationRun>| c.run_changed(x);
     start(guarded(
         context,
         api(client, namespace),

@@ -11,13 +11,15 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 
+use super::caches::Guarded;
 use super::ends::Ends;
 use super::fault::Fault;
 use super::progress::Tails;
 use super::queues::Queues;
+use super::scopes::Scopes;
 use super::seen::{Admission, SeenJob};
 use super::{Caches, look};
-use crate::api::{LABEL_OWNER_UID, LABEL_TASK};
+use crate::api::{Backup, LABEL_OWNER_UID, LABEL_TASK, MigrationRun};
 use crate::telemetry::Metrics;
 use crate::workload::Settings;
 use crate::workload::ours::is_ours;
@@ -70,6 +72,8 @@ pub struct Context {
     pub terminating: Mutex<HashMap<String, Timestamp>>,
     /// What was seen last of the admission policies, and when (K36).
     pub admission: Mutex<Option<(Timestamp, Admission)>>,
+    /// This scope and the others of this process.
+    pub scopes: Arc<Scopes>,
     /// Failures in a row, by kind and uid.
     pub failures: Mutex<HashMap<String, u32>>,
 }
@@ -126,6 +130,37 @@ impl Context {
         let key: ObjectRef<Job> = ObjectRef::new(name).within(namespace);
         let job = self.caches.jobs.get(&key)?;
         is_ours(&job, owner_uid).then(|| self.look_at(&job, now))
+    }
+
+    /// Every run that the operator sees: of its own scope, and of those that share a server with somebody.
+    #[must_use]
+    pub fn runs(&self) -> Vec<Arc<Guarded<MigrationRun>>> {
+        let scopes = self.scopes.each();
+        scopes.iter().flat_map(|s| s.caches.runs.state()).collect()
+    }
+
+    /// Somebody's migration changed: who may wait for it, in whichever scope.
+    pub fn run_changed(&self, run: &Guarded<MigrationRun>) {
+        self.queues.run_itself(run);
+        for scope in self.scopes.each() {
+            let shared = &self.settings.shared_servers;
+            scope.queues.run_changed(&scope.caches, shared, run);
+        }
+    }
+
+    /// A Backup changed: who looks at it, and the migrations of its database, in whichever scope.
+    pub fn backup_changed(&self, backup: &Guarded<Backup>) {
+        self.queues.backup_changed(&self.caches, backup);
+        let Ok(readable) = &backup.0 else { return };
+        let namespace = backup.namespace().unwrap_or_default();
+        let policy = &readable.spec.policy_ref.name;
+        let Some(policy) = Caches::get(&self.caches.policies, &namespace, policy) else {
+            return;
+        };
+        for scope in self.scopes.each() {
+            let shared = &self.settings.shared_servers;
+            scope.queues.runs_on(&scope.caches, shared, &policy);
+        }
     }
 
     /// How many pods of an object's Jobs are not through, Jobs that are gone included.

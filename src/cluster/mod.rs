@@ -22,6 +22,7 @@ pub mod people;
 pub mod progress;
 pub mod queues;
 pub mod report;
+pub mod scopes;
 pub mod seen;
 
 pub use caches::{Caches, Guarded};

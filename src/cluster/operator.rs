@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::runtime::controller::{Action, applier};
@@ -20,11 +21,15 @@ use super::ends::Ends;
 use super::fault::{self, Fault};
 use super::progress::{Tails, read_tails};
 use super::queues::Queues;
+use super::scopes::Scopes;
 use super::{Caches, report};
 use crate::api::{MIGRATION_FINALIZER, Reason};
 use crate::telemetry::Metrics;
 use crate::workload::Settings;
 use crate::{backup, drill, migration, policy, store};
+
+/// How long a scope waits until the others have read what is there.
+const OTHERS_SYNC: Duration = Duration::from_secs(30);
 
 /// What a scope is made of.
 pub struct Parts {
@@ -38,6 +43,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// One namespace, or all.
     pub namespace: Option<String>,
+    /// All scopes of this process; each takes itself in.
+    pub scopes: Arc<Scopes>,
 }
 
 /// A scope that runs.
@@ -64,6 +71,7 @@ impl Running {
 pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
     let (caches, writers) = Caches::new();
     let (queues, receivers) = Queues::new();
+    parts.scopes.join(&caches, &queues);
     let context = Arc::new(Context {
         recorder: Recorder::new(parts.client.clone(), Reporter::from("lifeboat")),
         client: parts.client,
@@ -77,6 +85,7 @@ pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
         outdated: Mutex::default(),
         terminating: Mutex::new(HashMap::new()),
         admission: Mutex::default(),
+        scopes: parts.scopes,
         failures: Mutex::new(HashMap::new()),
     });
     caches::watch_all(&context, writers, parts.namespace.as_deref());
@@ -87,6 +96,18 @@ pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
         tokio::select! {
             synced = c.caches.synced() => if synced.is_err() { return },
             () = stop.cancelled() => return,
+        }
+        if !c.settings.shared_servers.is_empty() {
+            // Who takes turns with another namespace knows that one first; one that cannot be read holds up the others only so long.
+            let all = async {
+                for scope in c.scopes.each() {
+                    let _ = scope.caches.synced().await;
+                }
+            };
+            tokio::select! {
+                _ = tokio::time::timeout(OTHERS_SYNC, all) => {}
+                () = stop.cancelled() => return,
+            }
         }
         tracing::info!("caches are synced");
         let stores = control(

@@ -20,6 +20,7 @@ use crate::api::{
 };
 use crate::backup::line::awaits_migration;
 use crate::migration::line::of_one_database;
+use crate::workload::SharedServers;
 
 /// Receiving ends, one per controller.
 pub struct Receivers {
@@ -123,21 +124,32 @@ impl Queues {
         let _ = self.runs.send(ObjectRef::from_obj(run));
     }
 
-    /// A run changed: itself, and who changes or dumps the same database, in whichever namespace, and may wait for it.
-    pub fn run_changed(&self, caches: &Caches, run: &Guarded<MigrationRun>) {
+    /// A run changed: itself.
+    pub fn run_itself(&self, run: &Guarded<MigrationRun>) {
         self.run(run);
+    }
+
+    /// A run changed, of this scope or another: who changes or dumps the same database and may wait for it.
+    pub fn run_changed(
+        &self,
+        caches: &Caches,
+        shared: &SharedServers,
+        run: &Guarded<MigrationRun>,
+    ) {
         let Ok(readable) = &run.0 else { return };
         for other in caches.runs.state() {
             if other
                 .0
                 .as_ref()
-                .is_ok_and(|r| !is_through(r) && of_one_database(readable, r))
+                .is_ok_and(|r| !is_through(r) && of_one_database(readable, r, shared))
             {
                 self.run(&other);
             }
         }
+        let here = run.namespace();
         for backup in caches.backups.state() {
-            if backup.0.as_ref().is_ok_and(awaits_migration) {
+            let near = shared.together(here.as_deref(), backup.namespace().as_deref());
+            if near && backup.0.as_ref().is_ok_and(awaits_migration) {
                 self.backup(&backup);
             }
         }
@@ -172,12 +184,14 @@ impl Queues {
     }
 
     /// The runs that were planned for the database of a policy, whichever policy they name themselves.
-    fn runs_on(&self, caches: &Caches, policy: Option<&BackupPolicy>) {
-        let Some(database) = policy.and_then(BackupPolicy::database) else {
+    pub fn runs_on(&self, caches: &Caches, shared: &SharedServers, policy: &BackupPolicy) {
+        let Some(database) = policy.database() else {
             return;
         };
+        let here = policy.namespace();
         for run in caches.runs.state() {
-            let waits = |r: &MigrationRun| r.database() == Some(database) && !is_through(r);
+            let near = shared.together(here.as_deref(), run.namespace().as_deref());
+            let waits = |r: &MigrationRun| near && r.database() == Some(database) && !is_through(r);
             if run.0.as_ref().is_ok_and(waits) {
                 self.run(&run);
             }
@@ -227,12 +241,6 @@ impl Queues {
         self.backups_of(caches, namespace.clone(), policy, Some(&backup.name_any()));
         let waits = |d: &RestoreDrill| d.status.as_ref().is_none_or(|s| s.last.is_none());
         self.drills_of(caches, namespace.clone(), policy, waits);
-        let seen = Caches::get(
-            &caches.policies,
-            namespace.as_deref().unwrap_or_default(),
-            policy,
-        );
-        self.runs_on(caches, seen.as_ref());
         self.runs_of(caches, namespace, policy);
     }
 

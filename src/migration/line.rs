@@ -10,6 +10,8 @@ use super::decide::{has_applied, is_over, is_unsettled};
 use crate::api::condition::{COMPLETE, FAILED, is_true};
 use crate::api::migration_run::MigrationStep;
 use crate::api::{MigrationRun, MigrationRunStatus};
+use crate::backup::line::named;
+use crate::workload::SharedServers;
 
 /// Who goes before a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,19 +24,20 @@ pub struct Before {
     pub failed: bool,
 }
 
-/// The run that goes before `run`, among all of the cluster: one whose worker is at the database, else the one with
+/// The run of the same database that goes before `run`, in its namespace and those that share its servers: one whose worker is at the database, else the one with
 /// the lowest target version, then the oldest. One that failed stops those after it until it is deleted or suspended; one
 /// that is complete stops nobody. Of another namespace it is named with that.
 #[must_use]
 pub fn another_goes_first<'a>(
     run: &MigrationRun,
+    shared: &SharedServers,
     others: impl IntoIterator<Item = &'a MigrationRun>,
 ) -> Option<Before> {
     let same = |other: &MigrationRun| {
         (other.namespace(), other.name_any()) == (run.namespace(), run.name_any())
     };
     let others = others.into_iter();
-    let others = others.filter(|other| of_one_database(run, other) && !same(other));
+    let others = others.filter(|other| of_one_database(run, other, shared) && !same(other));
     let mut first: Option<&MigrationRun> = None;
     for other in others {
         let goes = match at_database(other) {
@@ -46,12 +49,7 @@ pub fn another_goes_first<'a>(
         }
     }
     first.map(|first| Before {
-        name: match first.namespace() {
-            Some(namespace) if run.namespace().as_ref() != Some(&namespace) => {
-                format!("{namespace}/{}", first.name_any())
-            }
-            _ => first.name_any(),
-        },
+        name: named(first, run.namespace().as_deref()),
         at_database: at_database(first),
         failed: first
             .status
@@ -75,10 +73,12 @@ pub(super) fn overtaken(status: MigrationRunStatus, first: &Option<Before>) -> M
     }
 }
 
-/// Whether both change one database: they name one policy, or were planned for the same (M23).
-pub(crate) fn of_one_database(a: &MigrationRun, b: &MigrationRun) -> bool {
-    let one_policy = a.spec.policy_ref == b.spec.policy_ref && a.namespace() == b.namespace();
-    one_policy || (a.database().is_some() && a.database() == b.database())
+/// Whether both change one database, as far as they have to wait for each other: they name one policy, or were planned for the same (M23).
+pub(crate) fn of_one_database(a: &MigrationRun, b: &MigrationRun, shared: &SharedServers) -> bool {
+    let (here, there) = (a.namespace(), b.namespace());
+    let one_policy = a.spec.policy_ref == b.spec.policy_ref && here == there;
+    let same = a.database().is_some() && a.database() == b.database();
+    one_policy || same && shared.together(here.as_deref(), there.as_deref())
 }
 
 /// A worker of it is at the database, or one was and what it left is not looked after yet.

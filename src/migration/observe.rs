@@ -8,9 +8,10 @@ use super::line::{Before, another_goes_first};
 use crate::api::{
     Backup, BackupPolicy, BackupStore, MigrationApproval, MigrationRun, RestoreDrill, name,
 };
-use crate::backup::line::{awaits_migration, is_running};
+use crate::backup::line::{awaits_migration, is_running, named};
 use crate::cluster::seen::Admission;
 use crate::cluster::{Caches, Context};
+use crate::workload::SharedServers;
 
 /// Gathers what deciding needs, but for the plan's document. `admission`: what was seen of the admission policies lately.
 #[must_use]
@@ -39,8 +40,8 @@ pub fn observe(
         approvals: approvals(caches, &namespace, &run),
         end: gone.and_then(|uid| context.ends.of(uid)),
         pods: context.pods_at_work(&namespace, "migration", &uid),
-        first: first(caches, &run),
-        dumping: dumping(caches, &run),
+        first: first(context, &run),
+        dumping: dumping(context, &run),
         namespace_terminating: context.is_terminating(&namespace, now),
         document: None,
         jobs,
@@ -88,20 +89,30 @@ fn approvals(caches: &Caches, namespace: &str, run: &MigrationRun) -> Vec<Migrat
     ours.cloned().collect()
 }
 
-fn first(caches: &Caches, run: &MigrationRun) -> Option<Before> {
-    let all = caches.runs.state();
+fn first(context: &Context, run: &MigrationRun) -> Option<Before> {
+    let all = context.runs();
     let readable = all.iter().filter_map(|other| other.0.as_ref().ok());
-    another_goes_first(run, readable)
+    another_goes_first(run, &context.settings.shared_servers, readable)
 }
 
-/// A dump of the database through any policy: one that is on, or that waits for us (M17).
-fn dumping(caches: &Caches, run: &MigrationRun) -> Option<String> {
+/// A dump of the database through any policy of those that share its server: one that is on, or that waits for us (M17).
+fn dumping(context: &Context, run: &MigrationRun) -> Option<String> {
+    let scopes = context.scopes.each();
+    scopes
+        .iter()
+        .find_map(|scope| dumped(&scope.caches, &context.settings.shared_servers, run))
+}
+
+fn dumped(caches: &Caches, shared: &SharedServers, run: &MigrationRun) -> Option<String> {
+    let here = run.namespace();
     let all = caches.backups.state();
-    let mut readable = all.iter().filter_map(|backup| backup.0.as_ref().ok());
+    let readable = all.iter().filter_map(|backup| backup.0.as_ref().ok());
+    let mut readable =
+        readable.filter(|b| shared.together(here.as_deref(), b.namespace().as_deref()));
     let of_it = |backup: &Backup| {
         let namespace = backup.namespace();
         let name = &backup.spec.policy_ref.name;
-        if namespace == run.namespace() && backup.spec.policy_ref == run.spec.policy_ref {
+        if namespace == here && backup.spec.policy_ref == run.spec.policy_ref {
             return true;
         }
         let policy: Option<BackupPolicy> = Caches::get(
@@ -114,5 +125,5 @@ fn dumping(caches: &Caches, run: &MigrationRun) -> Option<String> {
     };
     let on = |backup: &Backup| is_running(backup) || awaits_migration(backup);
     let backup = readable.find(|backup| on(backup) && of_it(backup))?;
-    Some(backup.name_any())
+    Some(named(backup, here.as_deref()))
 }

@@ -29,4 +29,4 @@ pub use job::{
 pub use migration::{MigrationJobPlan, RehearsePlan, StepPlan, migration_job};
 pub use network::{drill_network, network_name, rehearsal_network, rehearsal_network_name};
 pub use pod::WORK_CONTAINER;
-pub use settings::Settings;
+pub use settings::{Settings, SharedServers};

@@ -37,6 +37,33 @@ pub struct Settings {
     /// With which the names of the chart's admission policies begin; absent where they are not installed (K36).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<String>,
+    /// Namespaces that wait for each other's migrations and dumps of one database; none does by itself.
+    #[serde(default, skip_serializing_if = "SharedServers::is_empty")]
+    pub shared_servers: SharedServers,
+}
+
+/// Namespaces whose databases may stand on one server, as an administrator lists them. What a server says of itself proves nothing:
+/// whoever may name a server may name one that lies, so no namespace waits for another that is not listed beside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SharedServers(Vec<Vec<String>>);
+
+impl SharedServers {
+    /// Whether objects of both may have to wait for each other.
+    #[must_use]
+    pub fn together(&self, a: Option<&str>, b: Option<&str>) -> bool {
+        let (Some(a), Some(b)) = (a, b) else {
+            return a == b;
+        };
+        let lists = |list: &Vec<String>| [a, b].iter().all(|n| list.iter().any(|l| l == n));
+        a == b || self.0.iter().any(lists)
+    }
+
+    /// Whether nobody waits for another namespace.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Settings {
@@ -55,6 +82,7 @@ impl Settings {
             env: BTreeMap::new(),
             resources: ResourceRequirements::default(),
             admission: None,
+            shared_servers: SharedServers::default(),
         }
     }
 

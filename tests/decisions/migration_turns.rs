@@ -7,6 +7,7 @@ use lifeboat::api::{BackupPolicy, MigrationRun, Reason};
 use lifeboat::backup::line::{awaits_migration, migrating};
 use lifeboat::cluster::decision::Next;
 use lifeboat::migration::line::{Before, another_goes_first};
+use lifeboat::workload::SharedServers;
 
 use crate::fixtures::{self, failure};
 use crate::migration_world::{RunWorld, WINDOW, applied, backup, document, planned, run, said_but};
@@ -91,29 +92,90 @@ fn m17_a_migration_that_began_between_intention_and_job_goes_first() {
     assert_eq!(world.seen.backup.status.unwrap().attempt, Some(1));
 }
 
+/// Namespaces that an administrator lists beside each other.
+fn shared(lists: &[&[&str]]) -> SharedServers {
+    serde_json::from_value(serde_json::json!(lists)).unwrap()
+}
+
+/// S1: what a server says of itself makes nobody of another namespace wait; who changes the database of the policy itself does.
+#[test]
+fn no_namespace_waits_for_another_unless_an_administrator_lists_both() {
+    let at_work = of_another_policy("theirs-1", "7", true);
+    let same = policy("7312", "shop");
+    let mine = RunWorld::rehearsed().seen.run;
+    let lower = of_another_policy("lower", "6", true);
+    let own = mine.metadata.namespace.clone().unwrap();
+    for apart in [
+        shared(&[]),
+        shared(&[
+            &["elsewhere", "fourth"],
+            &["third", "fourth"],
+            &[&own, "third"],
+        ]),
+    ] {
+        assert_eq!(migrating(&same, &apart, [&at_work]), None);
+        assert_eq!(another_goes_first(&mine, &apart, [&lower]), None);
+    }
+    let together = shared(&[&["fourth", "fifth"], &[&own, "elsewhere", "third"]]);
+    let named = migrating(&same, &together, [&at_work]);
+    assert_eq!(named.as_deref(), Some("elsewhere/theirs-1"));
+    let first = another_goes_first(&mine, &together, [&lower]).unwrap();
+    assert_eq!(first.name, "elsewhere/lower");
+}
+
+/// S1: the bound is that of the wait, whoever is waited for.
+#[test]
+fn a_backup_waits_for_a_migration_for_an_hour_at_most() {
+    let mut world = BackupWorld::scheduled();
+    world.seen.migrating = Some("index".to_owned());
+    let created = world
+        .seen
+        .backup
+        .metadata
+        .creation_timestamp
+        .clone()
+        .unwrap()
+        .0;
+    let hour = created + jiff::SignedDuration::from_hours(1);
+    let decision = world.settle(now());
+    assert_eq!(decision.next, Next::At(hour));
+    assert!(world.all.is_empty() && awaits_migration(&world.seen.backup));
+    world.settle(hour - jiff::SignedDuration::from_secs(1));
+    assert!(world.all.is_empty());
+    world.settle(hour);
+    assert_eq!(world.all.len(), 1);
+}
+
 #[test]
 fn m17_a_database_is_known_by_its_server_and_name_whatever_policy_leads_there() {
+    let all = shared(&[&["elsewhere", "third"]]);
+    let migrating = |policy: &BackupPolicy, runs: &[&MigrationRun]| {
+        migrating(policy, &all, runs.iter().copied())
+    };
     let at_work = of_another_policy("theirs-1", "7", true);
     let planned = of_another_policy("theirs-2", "7", false);
     let same = policy("7312", "shop");
     assert_eq!(
-        migrating(&same, [&planned, &at_work]).as_deref(),
-        Some("theirs-1")
+        migrating(&same, &[&planned, &at_work]).as_deref(),
+        Some("elsewhere/theirs-1")
     );
     assert_eq!(
-        migrating(&same, [&planned]),
+        migrating(&same, &[&planned]),
         None,
         "nobody is at the database"
     );
-    assert_eq!(migrating(&policy("7312", "other"), [&at_work]), None);
-    assert_eq!(migrating(&policy("9999", "shop"), [&at_work]), None);
+    assert_eq!(migrating(&policy("7312", "other"), &[&at_work]), None);
+    assert_eq!(migrating(&policy("9999", "shop"), &[&at_work]), None);
     let mut unknown = policy("7312", "shop");
     unknown.status = None;
-    assert_eq!(migrating(&unknown, [&at_work]), None);
+    assert_eq!(migrating(&unknown, &[&at_work]), None);
     // Not planned yet, and it names the policy: it may be this one's database.
     unknown.metadata.namespace = at_work.metadata.namespace.clone();
     unknown.metadata.name = Some("theirs".to_owned());
-    assert_eq!(migrating(&unknown, [&at_work]).as_deref(), Some("theirs-1"));
+    assert_eq!(
+        migrating(&unknown, &[&at_work]).as_deref(),
+        Some("theirs-1")
+    );
 }
 
 #[test]
@@ -121,8 +183,9 @@ fn m23_runs_of_one_database_stand_in_line_across_policies() {
     let mine = RunWorld::rehearsed().seen.run;
     let lower = of_another_policy("lower", "6", false);
     let higher = of_another_policy("higher", "8", false);
+    let all = shared(&[&[mine.metadata.namespace.as_deref().unwrap(), "elsewhere"]]);
     let first = |others: &[&MigrationRun]| {
-        let before = another_goes_first(&mine, others.iter().copied());
+        let before = another_goes_first(&mine, &all, others.iter().copied());
         before.map(|before| before.name)
     };
     assert_eq!(

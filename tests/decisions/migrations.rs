@@ -8,6 +8,7 @@ use lifeboat::cluster::seen::Admission;
 use lifeboat::migration::line::{Before, another_goes_first};
 use lifeboat::migration::validate::validate;
 use lifeboat::task::{Retry, StepTask, TASK_ENV, Task, TaskResult, Work};
+use lifeboat::workload::SharedServers;
 use rstest::rstest;
 
 use crate::fixtures::{at, failure};
@@ -325,7 +326,7 @@ fn m23_runs_of_one_policy_stand_in_line(
 ) {
     let other = run(other, version, WINDOW);
     let mine = run(mine, target, WINDOW);
-    let found = another_goes_first(&mine, [&other, &mine]);
+    let found = another_goes_first(&mine, &SharedServers::default(), [&other, &mine]);
     assert_eq!(found.map(|f| f.name).as_deref(), first);
 }
 
@@ -337,13 +338,22 @@ fn m23_one_that_failed_stops_those_after_it_until_it_is_deleted_or_suspended() {
     failed.seen.run.metadata.name = Some("low".to_owned());
     let mine = run("index", "7", WINDOW);
     let mut low = failed.seen.run.clone();
-    assert_eq!(another_goes_first(&mine, [&low]), before("low", false));
+    assert_eq!(
+        another_goes_first(&mine, &SharedServers::default(), [&low]),
+        before("low", false)
+    );
     low.spec.suspend = Some(true);
-    assert_eq!(another_goes_first(&mine, [&low]), None);
+    assert_eq!(
+        another_goes_first(&mine, &SharedServers::default(), [&low]),
+        None
+    );
     // A worker at the database is waited for, suspended or not, later or not.
     let status = low.status.as_mut().unwrap();
     status.running.as_mut().unwrap().step = MigrationStep::Apply;
-    assert_eq!(another_goes_first(&mine, [&low]), before("low", true));
+    assert_eq!(
+        another_goes_first(&mine, &SharedServers::default(), [&low]),
+        before("low", true)
+    );
     let mut world = RunWorld::new();
     world.seen.first = before("low", true);
     world.settle(now());
