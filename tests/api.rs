@@ -100,6 +100,7 @@ impl Ship {
             clock,
             metrics: metrics.clone(),
             namespace: Some(namespace.to_owned()),
+            health: Default::default(),
             scopes: Arc::default(),
         };
         let running = start(parts, &stop);

@@ -134,6 +134,7 @@ async fn a_drill_waits_for_a_backup_runs_and_proves_it() {
             clock: Arc::new(SystemClock),
             metrics: metrics.clone(),
             namespace: Some(namespace.clone()),
+            health: Default::default(),
             scopes: Arc::default(),
         },
         &stop,

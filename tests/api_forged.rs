@@ -68,6 +68,7 @@ async fn launch(namespace: &str, stop: &CancellationToken) -> Running {
         clock: Arc::new(SystemClock),
         metrics: Metrics::new(),
         namespace: Some(namespace.to_owned()),
+        health: Default::default(),
         scopes: Arc::default(),
     };
     start(parts, stop)

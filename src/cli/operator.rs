@@ -15,7 +15,7 @@ use crate::cluster::SystemClock;
 use crate::cluster::operator::{Parts, start};
 use crate::telemetry::Metrics;
 use crate::telemetry::logs::{self, LogFormat};
-use crate::telemetry::probes::{Readiness, routes};
+use crate::telemetry::probes::{Health, routes};
 use crate::workload::Settings;
 
 /// How long a stop waits for what is under way. Kubernetes kills after 30 s.
@@ -53,7 +53,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     config.default_retry = false;
     let client = kube::Client::try_from(config)?;
     let metrics = Metrics::new();
-    let ready = Readiness::default();
+    let health = Health::default();
     let listener = tokio::net::TcpListener::bind(args.listen).await?;
     tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "the operator starts");
 
@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         namespaces.push(None);
     }
     let together = Arc::default();
-    let scopes: Vec<_> = namespaces
+    let mut scopes: Vec<_> = namespaces
         .into_iter()
         .map(|namespace| {
             let parts = Parts {
@@ -74,6 +74,7 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
                 clock: Arc::new(SystemClock),
                 metrics: metrics.clone(),
                 namespace,
+                health: health.clone(),
                 scopes: Arc::clone(&together),
             };
             start(parts, &stop)
@@ -81,21 +82,32 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         .collect();
 
     let contexts: Vec<_> = scopes.iter().map(|scope| scope.context.clone()).collect();
-    let synced = ready.clone();
+    let synced = health.clone();
     tokio::spawn(async move {
         for context in contexts {
             if context.caches.synced().await.is_err() {
                 return;
             }
         }
-        synced.set();
+        synced.synced();
     });
-    let server = axum::serve(listener, routes(metrics, ready))
+    let server = axum::serve(listener, routes(metrics, health))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = tokio::spawn(async move { server.await });
 
-    stopped().await?;
-    tracing::info!("the operator stops: what is under way is finished first");
+    let broken = {
+        let each = scopes.iter_mut().map(|scope| Box::pin(scope.broken()));
+        let any = futures::future::select_all(each);
+        tokio::select! {
+            stopped = stopped() => stopped.map(|()| None)?,
+            (what, ..) = any => Some(what),
+        }
+    };
+    match &broken {
+        None => tracing::info!("the operator stops: what is under way is finished first"),
+        // Half of it would go on, on a picture that stands still.
+        Some(what) => tracing::error!("the operator ends, to be started anew: {what}"),
+    }
     stop.cancel();
     let ends = async {
         for scope in scopes {
@@ -106,7 +118,10 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
         tracing::warn!("stopped before everything under way was finished");
     }
     server.abort();
-    Ok(())
+    match broken {
+        None => Ok(()),
+        Some(what) => Err(format!("{what}: the operator does not go on without it").into()),
+    }
 }
 
 fn read_settings(path: &std::path::Path) -> Result<Settings, CommandError> {

@@ -21,6 +21,7 @@ use super::seen::{Admission, SeenJob};
 use super::{Caches, look};
 use crate::api::{Backup, LABEL_OWNER_UID, LABEL_TASK, MigrationRun};
 use crate::telemetry::Metrics;
+use crate::telemetry::probes::Health;
 use crate::workload::Settings;
 use crate::workload::ours::is_ours;
 
@@ -72,6 +73,10 @@ pub struct Context {
     pub terminating: Mutex<HashMap<String, Timestamp>>,
     /// What was seen last of the admission policies, and when (K36).
     pub admission: Mutex<Option<(Timestamp, Admission)>>,
+    /// How the watches are.
+    pub health: Health,
+    /// ` in namespace shop`, where this scope is not all of the cluster.
+    pub place: String,
     /// This scope and the others of this process.
     pub scopes: Arc<Scopes>,
     /// Failures in a row, by kind and uid.
@@ -130,6 +135,12 @@ impl Context {
         let key: ObjectRef<Job> = ObjectRef::new(name).within(namespace);
         let job = self.caches.jobs.get(&key)?;
         is_ours(&job, owner_uid).then(|| self.look_at(&job, now))
+    }
+
+    /// What a watch is called.
+    #[must_use]
+    pub fn watch_of(&self, kind: &str) -> String {
+        format!("the watch of {kind}{}", self.place)
     }
 
     /// Every run that the operator sees: of its own scope, and of those that share a server with somebody.

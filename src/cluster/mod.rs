@@ -24,6 +24,8 @@ pub mod queues;
 pub mod report;
 pub mod scopes;
 pub mod seen;
+pub mod tasks;
+mod watches;
 
 pub use caches::{Caches, Guarded};
 pub use context::{Clock, Context, SystemClock};

@@ -12,6 +12,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::caches::{self, Guarded};
@@ -22,9 +23,12 @@ use super::fault::{self, Fault};
 use super::progress::{Tails, read_tails};
 use super::queues::Queues;
 use super::scopes::Scopes;
+use super::tasks::Tasks;
+use super::watches;
 use super::{Caches, report};
 use crate::api::{MIGRATION_FINALIZER, Reason};
 use crate::telemetry::Metrics;
+use crate::telemetry::probes::Health;
 use crate::workload::Settings;
 use crate::{backup, drill, migration, policy, store};
 
@@ -43,6 +47,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// One namespace, or all.
     pub namespace: Option<String>,
+    /// How the watches of this process are.
+    pub health: Health,
     /// All scopes of this process; each takes itself in.
     pub scopes: Arc<Scopes>,
 }
@@ -51,10 +57,22 @@ pub struct Parts {
 pub struct Running {
     /// What its reconciles hold; tests look into it.
     pub context: Arc<Context>,
+    /// Every task by its name; tests end one.
+    pub tasks: Vec<(String, AbortHandle)>,
     done: tokio::task::JoinHandle<()>,
+    broken: UnboundedReceiver<String>,
 }
 
 impl Running {
+    /// Returns when a task ended that must not, and says which. Does not return otherwise.
+    pub async fn broken(&mut self) -> String {
+        match self.broken.recv().await {
+            Some(what) => what,
+            // They have ended because they were told to.
+            None => std::future::pending().await,
+        }
+    }
+
     /// Returns when every reconcile that was under way has ended.
     pub async fn ended(self) {
         let _ = self.done.await;
@@ -85,13 +103,23 @@ pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
         outdated: Mutex::default(),
         terminating: Mutex::new(HashMap::new()),
         admission: Mutex::default(),
+        health: parts.health,
+        place: parts
+            .namespace
+            .as_ref()
+            .map_or_else(String::new, |name| format!(" in namespace {name}")),
         scopes: parts.scopes,
         failures: Mutex::new(HashMap::new()),
     });
-    caches::watch_all(&context, writers, parts.namespace.as_deref());
-    tokio::spawn(read_tails(context.clone()));
+    let (mut tasks, broken) = Tasks::new(stop);
+    watches::watch_all(&context, writers, parts.namespace.as_deref(), &mut tasks);
+    drop(tasks.start(
+        &format!("the reader of logs{}", context.place),
+        read_tails(context.clone()),
+    ));
     let (c, stop) = (context.clone(), stop.clone());
-    let done = tokio::spawn(async move {
+    let controllers = format!("the controllers{}", context.place);
+    let done = tasks.start(&controllers, async move {
         // Decisions on half a picture would start what runs already (P6).
         tokio::select! {
             synced = c.caches.synced() => if synced.is_err() { return },
@@ -143,7 +171,12 @@ pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
         });
         futures::join!(stores, policies, backups, drills, runs);
     });
-    Running { context, done }
+    Running {
+        context,
+        tasks: tasks.running(),
+        done,
+        broken,
+    }
 }
 
 type Reconcile<K> =
