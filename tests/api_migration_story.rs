@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 fn settings() -> Settings {
     serde_saphyr::from_str(
-        "{image: 'lifeboat:test', imagePullPolicy: Never, postgresImage: 'postgres:{major}', defaultMajor: 17, runAsUser: 65532, fsGroup: 65532, resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {cpu: '1', memory: 64Mi}}, admission: lifeboat}",
+        "{image: 'lifeboat:test', imagePullPolicy: Never, postgresImage: 'postgres:{major}', defaultMajor: 17, runAsUser: 65532, fsGroup: 65532, resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {cpu: '1', memory: 64Mi}}, admission: lifeboat, approval: None}",
     )
     .unwrap()
 }

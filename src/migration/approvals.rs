@@ -96,9 +96,13 @@ impl Case<'_> {
 
     pub(super) fn who_may_approve(&self) -> String {
         let run = &self.seen.run;
+        let by = &run.spec.requested_by;
+        let who = match by.starts_with(SERVICE_ACCOUNT) {
+            true => format!("a person, since {by} asked for it"),
+            false => format!("somebody else than {by}"),
+        };
         format!(
-            "waits for the approval of somebody else than {}: lifeboat approve {} -n {}",
-            run.spec.requested_by,
+            "waits for the approval of {who}: lifeboat approve {} -n {}",
             run.name_any(),
             run.namespace().unwrap_or_default()
         )

@@ -23,7 +23,7 @@ pub async fn reconcile(run: MigrationRun, context: Arc<Context>) -> Result<Actio
     let admission = admission::look(&context).await?;
     let mut seen = observe::observe(&context, run, admission, now);
     seen.document = plan(&context, &seen).await?;
-    let valid = validate::validate(&seen.run);
+    let valid = validate::validate(&seen.run, &context.settings);
     let decision = decide::decide(valid.as_ref(), &seen, &context.settings, now);
     let decision = report::with_progress(&context, &seen, decision);
     let heard = act(&context, &decision.effects).await?;

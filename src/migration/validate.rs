@@ -14,6 +14,7 @@ use crate::api::MigrationRun;
 use crate::api::duration::parse_positive;
 use crate::api::migration_run::{ApprovalMode, MigrationRunSpec};
 use crate::api::rules::named;
+use crate::workload::Settings;
 
 /// Most bytes of files that stand in the spec.
 const MAX_INLINE: usize = 24 * 1024;
@@ -50,8 +51,13 @@ pub struct ValidRun {
 ///
 /// # Errors
 /// [`Invalid`] with the field and the fix.
-pub fn validate(run: &MigrationRun) -> Result<ValidRun, Invalid> {
+pub fn validate(run: &MigrationRun, settings: &Settings) -> Result<ValidRun, Invalid> {
     let spec = &run.spec;
+    let approval = spec.approval.unwrap_or_default();
+    if approval == ApprovalMode::None && settings.approval == ApprovalMode::Required {
+        let message = "every migration needs an approval here (migrations.approval of the chart): leave it out, or write Required";
+        return Err(Invalid::new("spec.approval", message));
+    }
     named("spec.policyRef.name", &spec.policy_ref.name, "BackupPolicy")?;
     named("spec.drillRef.name", &spec.drill_ref.name, "RestoreDrill")?;
     let login = &spec.credentials.secret_ref.name;
@@ -87,7 +93,7 @@ pub fn validate(run: &MigrationRun) -> Result<ValidRun, Invalid> {
         created: run.metadata.creation_timestamp.as_ref().map(|t| t.0),
         window,
         max_age,
-        needs_approval: spec.approval.unwrap_or_default() == ApprovalMode::Required,
+        needs_approval: approval == ApprovalMode::Required,
         longest_statement,
         suspended: spec.suspend.unwrap_or_default(),
     })

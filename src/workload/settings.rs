@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use serde::{Deserialize, Serialize};
 
+use crate::api::migration_run::ApprovalMode;
 use crate::api::shared::PodTemplate;
 
 /// The chart's `workers.*` values, given to the operator as one YAML file (a ConfigMap mount).
@@ -37,6 +38,9 @@ pub struct Settings {
     /// With which the names of the chart's admission policies begin; absent where they are not installed (K36).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<String>,
+    /// Least that every migration needs: `Required` (default), somebody's approval; `None`, what its own spec says.
+    #[serde(default)]
+    pub approval: ApprovalMode,
     /// Namespaces that wait for each other's migrations and dumps of one database; none does by itself.
     #[serde(default, skip_serializing_if = "SharedServers::is_empty")]
     pub shared_servers: SharedServers,
@@ -82,6 +86,7 @@ impl Settings {
             env: BTreeMap::new(),
             resources: ResourceRequirements::default(),
             admission: None,
+            approval: ApprovalMode::None,
             shared_servers: SharedServers::default(),
         }
     }

@@ -204,6 +204,19 @@ fn m12_an_approval_that_does_not_count_is_listed_with_why(
     assert_eq!(world.job(), "index-apply-1");
 }
 
+/// S3: who writes a commit may be who approves it: that a person has to look is said.
+#[test]
+fn a_run_that_a_service_account_asked_for_waits_for_a_person() {
+    let robot = "system:serviceaccount:flux-system:deployer";
+    let mut world = RunWorld::rehearsed();
+    world.seen.run.spec.requested_by = robot.to_owned();
+    world.settle(after(30));
+    assert_eq!(ready(&world)[1], "True/AwaitingApproval");
+    let told = message(&world);
+    let words = format!("the approval of a person, since {robot} asked for it");
+    assert!(told.contains(&words), "{told}");
+}
+
 #[test]
 fn nobody_has_to_approve_where_the_spec_says_so() {
     let mut world = RunWorld::of(run("index", "7", &format!("approval: None\n  {WINDOW}")));

@@ -294,7 +294,7 @@ impl World for RunWorld {
     const KIND: &str = "MigrationRun";
     type Status = MigrationRunStatus;
     fn decide(&self, now: Timestamp) -> Decision<MigrationRunStatus> {
-        let valid = validate::validate(&self.seen.run);
+        let valid = validate::validate(&self.seen.run, &SETTINGS);
         decide::decide(valid.as_ref(), &self.seen, &SETTINGS, now)
     }
     fn status(&self) -> Option<&MigrationRunStatus> {

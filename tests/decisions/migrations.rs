@@ -1,6 +1,6 @@
 //! One MigrationRun on its way: plan, gate, rehearsal, approval, window, and what holds it.
 
-use lifeboat::api::migration_run::MigrationStep;
+use lifeboat::api::migration_run::{ApprovalMode, MigrationStep};
 use lifeboat::api::restore_drill::Verdict;
 use lifeboat::api::{MIGRATION_FINALIZER, Reason};
 use lifeboat::cluster::decision::{Effect, Next};
@@ -13,7 +13,7 @@ use rstest::rstest;
 
 use crate::fixtures::{at, failure};
 use crate::migration_world::{RunWorld, WINDOW, applied, document, planned, rehearsed, run, said};
-use crate::worlds::{World, after, effects, kstatus, now, told};
+use crate::worlds::{SETTINGS, World, after, effects, kstatus, now, told};
 
 const GATES: [&str; 5] = [
     "Planned",
@@ -377,7 +377,7 @@ fn what_cannot_work_is_refused_with_its_field(#[case] rest: &str, #[case] field:
         spec[key] = value.clone();
     }
     bad.spec = serde_json::from_value(spec).unwrap();
-    assert_eq!(validate(&bad).unwrap_err().field, field);
+    assert_eq!(validate(&bad, &SETTINGS).unwrap_err().field, field);
 }
 
 #[test]
@@ -392,13 +392,36 @@ fn k8_files_that_do_not_fit_into_a_task_are_refused() {
         file("1_a.sql", "x".repeat(13_000)),
         file("2_b.sql", "x".repeat(13_000)),
     ];
-    assert_eq!(validate(&big).unwrap_err().field, "spec.source.inline");
+    assert_eq!(
+        validate(&big, &SETTINGS).unwrap_err().field,
+        "spec.source.inline"
+    );
     big.spec.source.inline = vec![file("1_a.sql", "$".repeat(10_000))];
     assert_eq!(
-        validate(&big).unwrap_err().field,
+        validate(&big, &SETTINGS).unwrap_err().field,
         "spec",
         "a dollar takes six bytes"
     );
     big.spec.source.inline = vec![file("1_a.sql", "$".repeat(6_000))];
-    assert!(validate(&big).is_ok());
+    assert!(validate(&big, &SETTINGS).is_ok());
+}
+
+/// S3: nobody goes under what the chart asks for; its default is an approval.
+#[test]
+fn a_run_does_not_go_under_the_floor_of_the_chart() {
+    let given = lifeboat::workload::Settings {
+        approval: ApprovalMode::default(),
+        ..SETTINGS.clone()
+    };
+    let without = run("index", "7", &format!("approval: None\n  {WINDOW}"));
+    assert_eq!(
+        validate(&without, &given).unwrap_err().field,
+        "spec.approval"
+    );
+    assert!(!validate(&without, &SETTINGS).unwrap().needs_approval);
+    for more in ["", "approval: Required\n  "] {
+        let run = run("index", "7", &format!("{more}{WINDOW}"));
+        assert!(validate(&run, &SETTINGS).unwrap().needs_approval);
+        assert!(validate(&run, &given).unwrap().needs_approval);
+    }
 }

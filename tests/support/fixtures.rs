@@ -26,6 +26,7 @@ imagePullPolicy: IfNotPresent
 postgresImage: docker.io/library/postgres:{major}
 allowedImages: ['docker.io/*', 'registry.example/*']
 defaultMajor: 17
+approval: None
 runAsUser: 65532
 fsGroup: 65532
 resources:

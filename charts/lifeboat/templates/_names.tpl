@@ -52,6 +52,7 @@ resources: {{ .Values.workers.resources | toJson }}
 {{- if .Values.admission.enabled }}
 admission: {{ include "lifeboat.fullname" . | quote }}
 {{- end }}
+approval: {{ .Values.migrations.approval }}
 sharedServers: {{ .Values.sharedServers | default list | toJson }}
 {{- end }}
 

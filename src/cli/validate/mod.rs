@@ -286,7 +286,7 @@ fn sense(kind: &str, object: &Value, well_formed: bool, now: Timestamp) -> Optio
     let policy = |policy: &BackupPolicy| crate::policy::validate::validate(policy, &s).err();
     let store = |store: &BackupStore| crate::store::validate::validate(store, &s).err();
     let drill = |drill: &RestoreDrill| crate::drill::validate::validate(drill, &s).err();
-    let run = |run: &api::MigrationRun| match crate::migration::validate::validate(run) {
+    let run = |run: &api::MigrationRun| match crate::migration::validate::validate(run, &s) {
         Ok(valid) => over(&valid.window, now).or_else(|| unreadable(run)),
         Err(invalid) => Some(invalid),
     };
