@@ -445,6 +445,8 @@ async fn k16_a_job_is_created_only_for_an_owner_that_is_as_it_was_seen() {
     let mut stranger = probe_job(&settings(), &store, "0");
     let labels = [("app".to_owned(), "shop".to_owned())];
     *stranger.labels_mut() = labels.into();
+    let template = &mut stranger.spec.as_mut().unwrap().template;
+    template.metadata.as_mut().unwrap().labels = None;
     jobs.create(&PostParams::default(), &stranger)
         .await
         .unwrap();

@@ -143,6 +143,12 @@ fn pod(labels: &Value) -> Value {
     })
 }
 
+fn by_mallory(namespace: &str, args: &[&str]) -> Result<String, String> {
+    let group = "--as-group=system:authenticated";
+    let who = ["-n", namespace, "--as=mallory", group];
+    shared().try_kubectl(&[&who[..], args].concat(), "")
+}
+
 /// Refused with this; admission policies begin to hold some time after they were made.
 fn refused(namespace: &str, manifest: &Value, name: &str, message: &str) {
     let begun = Instant::now();
@@ -166,22 +172,26 @@ fn only_the_operator_makes_its_jobs_and_only_the_job_controller_their_pods() {
     refused(&namespace, &forged("u", &json!({})), "job/now-a1", alone);
     let labels = json!({"lifeboat.dev/task": "backup"});
     let by_the_controller = "are written by the Job controller alone";
+    // A Job whose pods would have them, be it labelled itself or not.
+    let mut template = forged("u", &json!({}));
+    template["metadata"]["labels"] = json!({"app": "shop"});
+    refused(&namespace, &template, "job/now-a1", alone);
+    let mut half = forged("u", &json!({}));
+    half["metadata"]["labels"] = json!({"lifeboat.dev/owner-uid": "u"});
+    half["spec"]["template"]["metadata"] = json!({});
+    refused(&namespace, &half, "job/now-a1", alone);
     refused(&namespace, &pod(&labels), "pod/now-a1-x", by_the_controller);
     // Nothing else of theirs is held up.
     let plain = json!({"app": "shop"});
     create(&namespace, "mallory", &pod(&plain).to_string()).unwrap();
-    let as_mallory = |args: &[&str]| {
-        let who = [
-            "-n",
-            &namespace,
-            "--as=mallory",
-            "--as-group=system:authenticated",
-        ];
-        shared().try_kubectl(&[&who[..], args].concat(), "")
-    };
+    let as_mallory = |args: &[&str]| by_mallory(&namespace, args);
     let text = as_mallory(&["label", "pod", "now-a1-x", "lifeboat.dev/task=backup"]).unwrap_err();
     assert!(text.contains(by_the_controller), "{text}");
+    let text = as_mallory(&["label", "pod", "now-a1-x", "lifeboat.dev/task="]).unwrap_err();
+    assert!(text.contains(by_the_controller), "{text}");
     as_mallory(&["label", "pod", "now-a1-x", "tier=web"]).unwrap();
+    let image = r#"{"spec": {"containers": [{"name": "work", "image": "mallory:2"}]}}"#;
+    as_mallory(&["patch", "pod", "now-a1-x", "-p", image]).unwrap();
 
     create(&namespace, OPERATOR, &forged("u", &json!({})).to_string()).unwrap();
     as_mallory(&["annotate", "job", "now-a1", "note=seen"]).unwrap();
@@ -195,6 +205,7 @@ fn only_the_operator_makes_its_jobs_and_only_the_job_controller_their_pods() {
         ][..],
         &["label", "job", "now-a1", "lifeboat.dev/task-"],
         &["annotate", "job", "now-a1", "lifeboat.dev/task-sha256=a"],
+        &["annotate", "job", "now-a1", "lifeboat.dev/more="],
         &[
             "patch",
             "job",
@@ -283,4 +294,75 @@ async fn a_job_that_somebody_else_made_is_refused_by_name(
     kubelet.abort();
     stop.cancel();
     running.ended().await;
+}
+
+/// What was made by the operator and the Job controller stays what it is, and what runs in it.
+#[tokio::test]
+async fn nobody_else_changes_a_job_or_its_pod() {
+    let namespace = tenant("forged-changes");
+    let owner = json!([{"apiVersion": "lifeboat.dev/v1alpha1", "kind": "Backup", "name": "now", "uid": "u", "controller": true}]);
+    let more = json!({"annotations": {"lifeboat.dev/task-sha256": task_hash("{}")}, "ownerReferences": owner});
+    create(&namespace, OPERATOR, &forged("u", &more).to_string()).unwrap();
+    let admin = Client::try_from(shared().config().await).unwrap();
+    let jobs: Api<Job> = Api::namespaced(admin.clone(), &namespace);
+    let job = jobs.get("now-a1").await.unwrap();
+    let pod = kubelet::create_pod(&admin, &namespace, &job).await;
+    let as_mallory = |args: &[&str]| by_mallory(&namespace, args);
+    let nobody = r#"{"metadata": {"ownerReferences": null}}"#;
+    let image = r#"{"spec": {"containers": [{"name": "work", "image": "mallory:2"}]}}"#;
+    let rows: [(&[&str], &str); 5] = [
+        (
+            &["annotate", "job", "now-a1", "lifeboat.dev/task-sha256-"],
+            "operator alone",
+        ),
+        (
+            &["patch", "job", "now-a1", "--type=merge", "-p", nobody],
+            "operator alone",
+        ),
+        (
+            &["patch", "pod", &pod, "--type=merge", "-p", nobody],
+            "Job controller alone",
+        ),
+        (&["patch", "pod", &pod, "-p", image], "Job controller alone"),
+        (
+            &[
+                "label",
+                "pod",
+                &pod,
+                "batch.kubernetes.io/controller-uid=x",
+                "--overwrite",
+            ],
+            "Job controller alone",
+        ),
+    ];
+    let begun = Instant::now();
+    for (args, words) in rows {
+        loop {
+            match as_mallory(args) {
+                Err(text) => break assert!(text.contains(words), "{args:?}: {text}"),
+                Ok(text) => {
+                    // Only the first of them may come before the policies hold.
+                    assert!(
+                        args[0] == "annotate" && begun.elapsed() < Duration::from_secs(30),
+                        "{args:?}: {text}"
+                    );
+                    let put = format!("lifeboat.dev/task-sha256={}", task_hash("{}"));
+                    let ours = [
+                        "-n",
+                        &namespace,
+                        "annotate",
+                        "--overwrite",
+                        "job",
+                        "now-a1",
+                        &put,
+                        "--as",
+                        OPERATOR,
+                    ];
+                    let _ = shared().try_kubectl(&ours, "");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+    }
+    as_mallory(&["annotate", "pod", &pod, "note=seen"]).unwrap();
 }

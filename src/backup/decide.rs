@@ -58,8 +58,9 @@ pub fn attempt_to_watch(backup: &Backup) -> i32 {
     attempt.unwrap_or_default().max(1)
 }
 
-/// A Backup waits no longer for a migration; beside one, the locks of the database decide.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// A Backup does not wait for a migration longer than so after it was asked for: twice as long as a run works on before it pauses for
+/// one. Beside one, the locks of the database decide.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(2);
 
 /// Why nothing starts.
 pub(super) enum Hold {

@@ -22,7 +22,7 @@ pub fn observe(context: &Context, backup: Backup, now: Timestamp) -> Observed {
         .and_then(|p| Caches::get(&caches.stores, &namespace, &p.spec.store_ref.name));
     let job = name::backup_job(&backup.name_any(), attempt_to_watch(&backup));
     Observed {
-        job: context.job_named(&namespace, &job, &uid, now),
+        job: context.job_named(&namespace, &job, "backup", &uid, now),
         pin_jobs: context.jobs_of(&namespace, "pin", &uid, now),
         others_running: others_first(caches, &namespace, &backup),
         migrating: policy.as_ref().and_then(|p| migrating(context, p)),

@@ -11,8 +11,8 @@ use super::context::Context;
 use super::decision::{Effect, Notice};
 use super::fault::Fault;
 use crate::api::{
-    Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_POLICY_UID, MigrationRun, Reason,
-    RestoreDrill, TASK_SHA256,
+    Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_POLICY_UID, LABEL_TASK, MigrationRun,
+    Reason, RestoreDrill, TASK_SHA256,
 };
 use crate::workload::ours::is_ours;
 
@@ -127,7 +127,8 @@ async fn create_job(context: &Context, job: &Job, owner_version: &str) -> Result
         }
         Err(Fault::Exists { .. }) => {
             let there = context.call("get", "Job", api.get(&name)).await?;
-            if is_ours(&there, &owner.uid) {
+            let task = job.labels().get(LABEL_TASK).map(String::as_str);
+            if is_ours(&there, task.unwrap_or_default(), &owner.uid) {
                 return Ok(());
             }
             let made = made(&there.metadata);

@@ -1,6 +1,6 @@
 //! What every reconcile holds: client, caches, clock, settings.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ impl Context {
             let label = |key: &str| job.labels().get(key).map(String::as_str);
             job.metadata.namespace.as_deref() == Some(namespace)
                 && label(LABEL_TASK) == Some(task)
-                && is_ours(job, owner_uid)
+                && is_ours(job, task, owner_uid)
         })
     }
 
@@ -129,12 +129,13 @@ impl Context {
         &self,
         namespace: &str,
         name: &str,
+        task: &str,
         owner_uid: &str,
         now: Timestamp,
     ) -> Option<SeenJob> {
         let key: ObjectRef<Job> = ObjectRef::new(name).within(namespace);
         let job = self.caches.jobs.get(&key)?;
-        is_ours(&job, owner_uid).then(|| self.look_at(&job, now))
+        is_ours(&job, task, owner_uid).then(|| self.look_at(&job, now))
     }
 
     /// What a watch is called.
@@ -148,6 +149,16 @@ impl Context {
     pub fn runs(&self) -> Vec<Arc<Guarded<MigrationRun>>> {
         let scopes = self.scopes.each();
         scopes.iter().flat_map(|s| s.caches.runs.state()).collect()
+    }
+
+    /// After a list nobody knows what was missed: every object, of other scopes too where they wait for this one.
+    pub fn resync(&self) {
+        self.queues.everything(&self.caches);
+        if !self.settings.shared_servers.is_empty() {
+            for scope in self.scopes.each() {
+                scope.queues.everything(&scope.caches);
+            }
+        }
     }
 
     /// Somebody's migration changed: who may wait for it, in whichever scope.
@@ -189,10 +200,16 @@ impl Context {
 
     fn look_at(&self, job: &Job, now: Timestamp) -> SeenJob {
         let uid = job.metadata.uid.as_deref();
-        let pods = self
-            .caches
-            .pods
-            .state_filter(|pod| uid.is_some() && look::job_uid_of(pod) == uid);
+        let label = |labels: &BTreeMap<String, String>, key: &str| labels.get(key).cloned();
+        let of_it = |pod: &Pod| {
+            uid.is_some()
+                && look::job_uid_of(pod) == uid
+                && pod.metadata.namespace == job.metadata.namespace
+                && [LABEL_TASK, LABEL_OWNER_UID]
+                    .iter()
+                    .all(|key| label(pod.labels(), key) == label(job.labels(), key))
+        };
+        let pods = self.caches.pods.state_filter(of_it);
         let pods: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
         look::seen_job(job, &pods, &self.ends, now)
     }

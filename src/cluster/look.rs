@@ -83,15 +83,17 @@ fn job_state(job: &Job, uid: &str, pods: &[&Pod], ends: &Ends, now: Timestamp) -
         PodState::Ended(end) => Some(end),
         _ => None,
     });
-    let best = ended.chain(ends.of(uid)).max_by_key(|end| {
-        matches!(
-            end,
-            JobState::Ended {
-                result: Some(_),
-                ..
-            }
-        )
-    });
+    let best = ended
+        .chain(ends.of(job.metadata.namespace.as_deref(), uid))
+        .max_by_key(|end| {
+            matches!(
+                end,
+                JobState::Ended {
+                    result: Some(_),
+                    ..
+                }
+            )
+        });
     let finish = finished(job);
     if let Some(end) = best {
         // Seen only in memory, and the Job still makes another pod: wait for that one.
@@ -101,7 +103,7 @@ fn job_state(job: &Job, uid: &str, pods: &[&Pod], ends: &Ends, now: Timestamp) -
     }
     match finish {
         Some(why) => {
-            let since = ends.finished_since(uid, now);
+            let since = ends.finished_since(job.metadata.namespace.as_deref(), uid, now);
             if now.duration_since(since).unsigned_abs() < POD_WATCH_LAG {
                 return JobState::Waiting {
                     reason: Reason::Starting,

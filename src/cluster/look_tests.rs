@@ -38,6 +38,7 @@ metadata:
   name: {uid}
   namespace: shop
   uid: {uid}
+  labels: {{lifeboat.dev/task: backup, lifeboat.dev/owner-uid: u}}
   ownerReferences: [{{apiVersion: batch/v1, kind: Job, name: b-a1, uid: job-uid, controller: true}}]
 status: {status}
 "
@@ -178,6 +179,16 @@ fn k23_an_end_that_was_seen_for_a_moment_is_remembered() {
     let state = format!("{{terminated: {{exitCode: 0, message: '{RESULT}'}}}}");
     ends.saw_pod(&pod("p1", &work(&state)));
     ends.saw_pod(&pod("p1", "{phase: Failed, reason: NodeLost}"));
+    // One of another namespace, and one that lacks a label of ours, end nobody's Job.
+    let mut elsewhere = pod("p2", &work(&state));
+    elsewhere.metadata.namespace = Some("elsewhere".to_owned());
+    ends.saw_pod(&elsewhere);
+    let mut bare = pod("p3", &work(&state));
+    bare.metadata.namespace = Some("third".to_owned());
+    bare.labels_mut().remove("lifeboat.dev/owner-uid");
+    ends.saw_pod(&bare);
+    assert!(ends.of(Some("elsewhere"), "job-uid").is_some());
+    assert!(ends.of(Some("third"), "job-uid").is_none());
     let seen = seen_job(&job("Complete"), &[], &ends, now());
     assert!(matches!(
         seen.state,
@@ -214,13 +225,13 @@ fn what_a_pod_says_is_bounded_and_clean() {
 fn memory_of_ends_is_bounded() {
     let ends = Ends::default();
     for n in 0..5_000 {
-        let _ = ends.finished_since(&format!("job-{n}"), now());
+        let _ = ends.finished_since(None, &format!("job-{n}"), now());
     }
     let later = now() + jiff::SignedDuration::from_secs(60);
     assert_eq!(
-        ends.finished_since("job-0", later),
+        ends.finished_since(None, "job-0", later),
         later,
         "the oldest went"
     );
-    assert_eq!(ends.finished_since("job-4999", later), now());
+    assert_eq!(ends.finished_since(None, "job-4999", later), now());
 }

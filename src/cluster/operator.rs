@@ -259,18 +259,27 @@ where
         }
         Err(fault) => {
             tracing::warn!(kind, namespace, name, "failed to reconcile: {fault}");
-            if let Fault::NameCollision {
-                kind: other,
-                name,
-                made,
-            } = fault
-            {
-                let notice = Notice {
-                    warning: true,
-                    reason: Reason::NameCollision,
-                    message: format!(
+            let told = match fault {
+                Fault::NameCollision {
+                    kind: other,
+                    name,
+                    made,
+                } => Some((
+                    Reason::NameCollision,
+                    format!(
                         "{other} {name} exists and is not Lifeboat's{made}; rename or delete it"
                     ),
+                )),
+                Fault::TaskTooLong(_) => {
+                    Some((Reason::InvalidSpec, format!("{fault}: shorten the spec")))
+                }
+                _ => None,
+            };
+            if let Some((reason, message)) = told {
+                let notice = Notice {
+                    warning: true,
+                    reason,
+                    message,
                 };
                 report::tell(&context, &*object, &notice).await;
             }

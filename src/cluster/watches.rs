@@ -269,7 +269,7 @@ async fn watch<K>(
                     Event::InitDone => {
                         on(Seen::Relisted);
                         context.forget_gone_policies();
-                        context.queues.everything(&context.caches);
+                        context.resync();
                     }
                 }
             }

@@ -38,7 +38,7 @@ pub fn observe(
         gate_drills: gate_drills(caches, &namespace, &run),
         backups: backups(caches, &namespace, &run),
         approvals: approvals(caches, &namespace, &run),
-        end: gone.and_then(|uid| context.ends.of(uid)),
+        end: gone.and_then(|uid| context.ends.of(Some(&namespace), uid)),
         pods: context.pods_at_work(&namespace, "migration", &uid),
         first: first(context, &run),
         dumping: dumping(context, &run),

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
 use super::WORK_CONTAINER;
-use crate::api::{LABEL_OWNER_UID, TASK_SHA256};
+use crate::api::{LABEL_OWNER_UID, LABEL_TASK, TASK_SHA256};
 use crate::task::TASK_ENV;
 
 /// The document that the worker of a pod is given; `None` where there is none, or an empty one.
@@ -25,17 +25,15 @@ pub fn task_hash(document: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether the operator made this Job for that object: it is controlled by it, and has the task that its annotation was made of.
+/// Whether the operator made this Job for that task of that object: it is controlled by it, is labelled so, and has the task that its annotation was made of.
 /// Where the chart's admission policies hold, the API server lets nobody else write these labels.
 #[must_use]
-pub fn is_ours(job: &Job, owner_uid: &str) -> bool {
+pub fn is_ours(job: &Job, task: &str, owner_uid: &str) -> bool {
     let owners = job.metadata.owner_references.iter().flatten();
     let mut controllers = owners.filter(|owner| owner.controller == Some(true));
     let controlled = controllers.any(|owner| owner.uid == owner_uid);
-    let labelled = job
-        .labels()
-        .get(LABEL_OWNER_UID)
-        .is_some_and(|uid| uid == owner_uid);
+    let label = |key: &str| job.labels().get(key).map(String::as_str);
+    let labelled = label(LABEL_OWNER_UID) == Some(owner_uid) && label(LABEL_TASK) == Some(task);
     let spec = job
         .spec
         .as_ref()
@@ -56,7 +54,7 @@ mod tests {
         let hash = task_hash("{}");
         let job = json!({
             "metadata": {
-                "labels": {LABEL_OWNER_UID: "u"}, "annotations": {TASK_SHA256: hash},
+                "labels": {LABEL_OWNER_UID: "u", LABEL_TASK: "backup"}, "annotations": {TASK_SHA256: hash},
                 "ownerReferences": [{"apiVersion": "a", "kind": "Backup", "name": "b", "uid": "u", "controller": true}],
             },
             "spec": {"template": {"spec": {"containers": [{"name": "work", "env": [{"name": TASK_ENV, "value": "{}"}]}]}}},
@@ -75,8 +73,9 @@ mod tests {
 
     #[test]
     fn a_job_of_ours_is_ours_and_of_no_other_object() {
-        assert!(is_ours(&job(), "u"));
-        assert!(!is_ours(&job(), "v"));
+        assert!(is_ours(&job(), "backup", "u"));
+        assert!(!is_ours(&job(), "backup", "v"));
+        assert!(!is_ours(&job(), "drill", "u"));
     }
 
     #[rstest]
@@ -84,6 +83,7 @@ mod tests {
     #[case::another_owner(|j: &mut Job| owner(j).uid = "v".to_owned())]
     #[case::no_controller(|j: &mut Job| owner(j).controller = None)]
     #[case::another_label(|j: &mut Job| { j.labels_mut().insert(LABEL_OWNER_UID.to_owned(), "v".to_owned()); })]
+    #[case::no_task_label(|j: &mut Job| { j.labels_mut().remove(LABEL_TASK); })]
     #[case::no_hash(|j: &mut Job| { j.annotations_mut().clear(); })]
     #[case::another_task(|j: &mut Job| work(j).env.as_mut().unwrap()[0].value = Some("{\"a\":1}".to_owned()))]
     #[case::no_task(|j: &mut Job| work(j).env = None)]
@@ -91,6 +91,6 @@ mod tests {
     fn a_job_that_is_not_as_it_was_made_is_not_ours(#[case] change: fn(&mut Job)) {
         let mut job = job();
         change(&mut job);
-        assert!(!is_ours(&job, "u"));
+        assert!(!is_ours(&job, "backup", "u"));
     }
 }

@@ -125,7 +125,7 @@ fn no_namespace_waits_for_another_unless_an_administrator_lists_both() {
 
 /// S1: the bound is that of the wait, whoever is waited for.
 #[test]
-fn a_backup_waits_for_a_migration_for_an_hour_at_most() {
+fn a_backup_waits_for_a_migration_for_two_hours_at_most() {
     let mut world = BackupWorld::scheduled();
     world.seen.migrating = Some("index".to_owned());
     let created = world
@@ -136,13 +136,13 @@ fn a_backup_waits_for_a_migration_for_an_hour_at_most() {
         .clone()
         .unwrap()
         .0;
-    let hour = created + jiff::SignedDuration::from_hours(1);
+    let end = created + jiff::SignedDuration::from_hours(2);
     let decision = world.settle(now());
-    assert_eq!(decision.next, Next::At(hour));
+    assert_eq!(decision.next, Next::At(end));
     assert!(world.all.is_empty() && awaits_migration(&world.seen.backup));
-    world.settle(hour - jiff::SignedDuration::from_secs(1));
+    world.settle(end - jiff::SignedDuration::from_secs(1));
     assert!(world.all.is_empty());
-    world.settle(hour);
+    world.settle(end);
     assert_eq!(world.all.len(), 1);
 }
 
