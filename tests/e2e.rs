@@ -90,7 +90,7 @@ fn a_newcomer_sees_a_scheduled_backup_that_stock_tools_restore() {
     assert!(text.contains("is complete"), "{text}");
     assert!(text.contains("restored and equal"), "{text}");
     assert!(
-        text.contains("flights in batches of 50000 by id:"),
+        text.contains("in batches of 50000 by id: UPDATE flights"),
         "{text}"
     );
     for object in [

@@ -22,6 +22,7 @@ pub mod reason;
 pub mod restore_drill;
 pub mod rules;
 pub mod shared;
+pub mod visible;
 
 pub use backup::{Backup, BackupSpec, BackupStatus};
 pub use backup_policy::{BackupPolicy, BackupPolicySpec, BackupPolicyStatus};

@@ -1,17 +1,20 @@
 //! `lifeboat approve`: what a MigrationRun will do and what its rehearsal showed, and a person's word on it.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
+use super::proofs::sha256;
 use super::{CommandError, out};
 use crate::api::duration::parse_positive;
 use crate::api::migration_approval::MigrationApprovalSpec;
 use crate::api::restore_drill::Verdict;
 use crate::api::shared::LocalRef;
+use crate::api::visible::visible;
 use crate::api::{MigrationApproval, MigrationRun, name};
 use crate::cluster::fault::said;
 use crate::cluster::people::Person;
@@ -32,6 +35,9 @@ pub struct Args {
     /// How long the approval counts, at most 7d.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     expires: String,
+    /// Folder with your own copy of the migrations: each file of the plan must be there, byte for byte, and is shown whole.
+    #[arg(long, value_name = "FOLDER")]
+    files: Option<PathBuf>,
     /// Do not ask: what would be shown was looked at elsewhere.
     #[arg(long)]
     yes: bool,
@@ -53,7 +59,11 @@ pub async fn run(args: Args) -> Result<(), CommandError> {
     let who = who.filter(|name| !name.is_empty());
     let who = who.ok_or("the API server does not say who you are")?;
     let approval = approval(&run, &who, SystemClock.now(), for_long)?;
+    let own = args.files.as_deref().map(|folder| checkout(&run, folder));
     out::print(shown(&run));
+    if let Some(own) = own {
+        out::print(own?);
+    }
     out::line(format!(
         "\nYou are {who}. Your approval would count until {}.",
         approval.spec.expires
@@ -144,16 +154,47 @@ fn approval(
     })
 }
 
+/// The files of the plan as they stand in the approver's own folder.
+///
+/// # Errors
+/// Each that is not there, or another than was planned.
+fn checkout(run: &MigrationRun, folder: &Path) -> Result<String, CommandError> {
+    let status = run.status.as_ref();
+    let plan = status.and_then(|s| s.plan.as_ref());
+    let plan = plan.ok_or("there is nothing to approve yet: it is not planned")?;
+    let listed: i64 = plan.files.iter().map(|file| file.segments).sum();
+    if listed != plan.segments {
+        return Err(
+            "the plan has more files than its status lists: lifeboat report migrationrun shows all"
+                .into(),
+        );
+    }
+    let (mut text, mut wrong) = (String::new(), Vec::new());
+    for file in &plan.files {
+        let name = visible(&file.name, false);
+        match std::fs::read(folder.join(&file.name)) {
+            Ok(bytes) if sha256(&bytes) == file.sha256 => {
+                let _ = writeln!(text, "\n{name} (SHA-256 {})", file.sha256);
+                for line in String::from_utf8_lossy(&bytes).lines() {
+                    let _ = writeln!(text, "  {}", visible(line, false));
+                }
+            }
+            Ok(_) => wrong.push(format!("{name} is another than was planned")),
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(text),
+        false => Err(format!("not approved: in {} {}", folder.display(), wrong.join("; ")).into()),
+    }
+}
+
 /// What there is to look at.
 fn shown(run: &MigrationRun) -> String {
     let mut out = String::new();
     let status = run.status.clone().unwrap_or_default();
     let mut say = |line: String| {
-        let plain: String = line
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        let _ = writeln!(out, "{plain}");
+        let _ = writeln!(out, "{}", visible(&line, false));
     };
     say(format!(
         "MigrationRun {} in {}, asked for by {}",
@@ -218,6 +259,7 @@ fn shown(run: &MigrationRun) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::migration_run::PlannedMigration;
 
     fn rehearsed() -> MigrationRun {
         let (plan, evidence) = ("a".repeat(64), "b".repeat(64));
@@ -274,6 +316,36 @@ status:
         run.status = None;
         assert!(told(&run, "grace").contains("not planned"));
         assert!(expires("8d").is_err() && expires("7d").is_ok());
+    }
+
+    #[test]
+    fn the_approvers_own_files_are_held_against_the_plan() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "CREATE INDEX a ON b (c); -- \u{202e}\n";
+        let mut run = rehearsed();
+        let plan = run.status.as_mut().unwrap().plan.as_mut().unwrap();
+        plan.files = vec![PlannedMigration {
+            version: "1".to_owned(),
+            name: "1_a.sql".to_owned(),
+            sha256: sha256(text.as_bytes()),
+            segments: 1,
+        }];
+        let told = |run: &MigrationRun| checkout(run, folder.path()).unwrap_err().to_string();
+        assert!(
+            told(&run).contains("1_a.sql: No such file"),
+            "{}",
+            told(&run)
+        );
+        std::fs::write(folder.path().join("1_a.sql"), "DROP TABLE b;").unwrap();
+        assert!(told(&run).contains("1_a.sql is another than was planned"));
+        std::fs::write(folder.path().join("1_a.sql"), text).unwrap();
+        let shown = checkout(&run, folder.path()).unwrap();
+        assert!(
+            shown.contains("  CREATE INDEX a ON b (c); -- ⟨U+202E⟩\n"),
+            "{shown}"
+        );
+        run.status.as_mut().unwrap().plan.as_mut().unwrap().segments = 2;
+        assert!(told(&run).contains("more files than its status lists"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 
+use super::bounded::Bounded;
 use super::caches::Guarded;
 use super::ends::Ends;
 use super::fault::Fault;
@@ -80,7 +81,9 @@ pub struct Context {
     /// This scope and the others of this process.
     pub scopes: Arc<Scopes>,
     /// Failures in a row, by kind and uid.
-    pub failures: Mutex<HashMap<String, u32>>,
+    pub failures: Mutex<Bounded<u32>>,
+    /// Versions of objects that cannot be read, by uid: told once each.
+    pub unreadable: Mutex<Bounded<String>>,
 }
 
 impl Context {

@@ -166,9 +166,9 @@ pub fn policy(context: &Context, kind: &'static str, uid: &str, fault: &Fault) -
         Fault::Timeout { .. } | Fault::Api { .. } => {
             let failures = {
                 let mut all = lock(&context.failures);
-                let count = all.entry(key.clone()).or_insert(0);
-                *count = count.saturating_add(1);
-                *count
+                let next = all.get(&key).map_or(1, |count| count.saturating_add(1));
+                all.insert(&key, next);
+                next
             };
             Action::requeue(pause(&key, failures))
         }

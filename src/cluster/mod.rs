@@ -10,6 +10,7 @@
 
 pub mod act;
 pub mod admission;
+pub mod bounded;
 pub mod caches;
 pub mod context;
 pub mod decision;

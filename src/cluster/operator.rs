@@ -109,7 +109,8 @@ pub fn start(parts: Parts, stop: &CancellationToken) -> Running {
             .as_ref()
             .map_or_else(String::new, |name| format!(" in namespace {name}")),
         scopes: parts.scopes,
-        failures: Mutex::new(HashMap::new()),
+        failures: Mutex::default(),
+        unreadable: Mutex::default(),
     });
     let (mut tasks, broken) = Tasks::new(stop);
     watches::watch_all(&context, writers, parts.namespace.as_deref(), &mut tasks);
@@ -293,13 +294,12 @@ where
     K: Resource<DynamicType = ()>,
 {
     let meta = object.meta();
-    let version = format!(
-        "undecodable/{}/{}",
+    let (uid, version) = (
         meta.uid.as_deref().unwrap_or_default(),
-        meta.resource_version.as_deref().unwrap_or_default()
+        meta.resource_version.clone().unwrap_or_default(),
     );
     // Once per version of the object: at rest nothing is written.
-    if lock(&context.failures).insert(version, 1).is_some() {
+    if lock(&context.unreadable).insert(uid, version.clone()) == Some(version) {
         return;
     }
     let notice = Notice {

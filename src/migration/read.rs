@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::api::Reason;
 use crate::api::condition::cut;
 use crate::api::migration_run::{MigrationPlan, MigrationRehearsal, PlannedMigration};
+use crate::api::visible::visible;
 use crate::task::RehearsalResult;
 
 const MAX_FILES: usize = 100;
@@ -82,8 +83,7 @@ fn lines(said: &[String], most: usize, longest: usize) -> Vec<String> {
 }
 
 fn line(text: &str, longest: usize) -> String {
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(longest).collect()
+    visible(text, false).chars().take(longest).collect()
 }
 
 fn is_hash(text: &str) -> bool {

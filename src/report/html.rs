@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::page::{Banner, Bar, Block, Cell, Figure, Page, Table, Tone, visible};
+use super::page::{Banner, Bar, Block, Cell, Figure, Page, Table, Tone};
+use crate::api::visible::visible;
 
 /// Colours for light, dark and paper.
 pub(super) const STYLE: &str = include_str!("style.css");

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::page::{Bar, Block, Cell, Page, Table, Tone, visible};
+use super::page::{Bar, Block, Cell, Page, Table, Tone};
+use crate::api::visible::visible;
 
 /// Characters of the longest bar.
 const WIDTH: f64 = 24.0;

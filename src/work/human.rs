@@ -18,6 +18,18 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// A text of at most so many characters; one that is cut says how long it is: `UPDATE … (1,234 characters)`.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> String {
+    let long = text.chars().count();
+    if long <= most {
+        return text.to_owned();
+    }
+    let end = format!(" … ({} characters)", thousands(long));
+    let keep = most.saturating_sub(end.chars().count());
+    text.chars().take(keep).chain(end.chars()).collect()
+}
+
 /// `336,776`.
 #[must_use]
 pub fn thousands(number: usize) -> String {

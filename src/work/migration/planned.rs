@@ -21,7 +21,7 @@ use crate::task::migration::to_log;
 use crate::task::{MigrationResult, MigrationTask, TaskResult};
 use crate::work::clock;
 use crate::work::failure::Failure;
-use crate::work::human::count;
+use crate::work::human::{count, cut};
 
 /// Most lines of a plan in the status.
 const MOST_LINES: usize = 200;
@@ -353,8 +353,7 @@ fn lines(plan: &Plan, files: &[File]) -> Vec<String> {
                 let batches = batches.map_or_else(String::new, |b| {
                     format!(" in batches of {} by {}:", b.rows, b.key)
                 });
-                let line = format!("{at}{batches} {text}");
-                lines.push(line.chars().take(MOST_LINE).collect());
+                lines.push(cut(&format!("{at}{batches} {text}"), MOST_LINE));
             }
         }
     }
