@@ -171,10 +171,15 @@ impl Context<'_> {
         let text = texts.last().cloned().unwrap_or_default();
         let tunnel = texts.iter().find(|t| t.contains("tunnel"));
         if let (Some(tunnel), Ok(Some(proxy))) = (tunnel, proxy::installed()) {
-            let what = match tunnel.contains("authorization required") {
-                true if proxy.has_login() => "does not take its user and password",
-                true => "asks for a user and a password: write http://USER:PASSWORD@HOST:PORT",
-                false => "does not let it through",
+            let asks = tunnel.contains("authorization required");
+            let what = match (asks, proxy.has_login()) {
+                (true, true) => "does not take its user and password",
+                (true, false) => {
+                    "asks for a user and a password: write http://USER:PASSWORD@HOST:PORT"
+                }
+                // Some answer a wrong password as they answer a host that nobody may reach.
+                (false, true) => "does not let it through, or does not take its user and password",
+                (false, false) => "does not let it through",
             };
             let text = format!("the proxy {} (HTTPS_PROXY) {what}", proxy.shown());
             return line(self.error(Reason::StoreUnreachable, text));

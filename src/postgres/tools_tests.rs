@@ -1,6 +1,6 @@
 //! Programs as machines have them: behind a wrapper, of a client alone, of another major, without zstd.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 
 use tempfile::TempDir;
 
@@ -26,8 +26,14 @@ impl Machine {
         let folder = self.0.path().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join(program);
-        std::fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // By a process of its own: what this one has open for writing, a child that another test starts meanwhile holds open too for
+        // a moment, and the kernel then refuses to run it (ETXTBSY).
+        let mut command = std::process::Command::new("sh");
+        command.args([
+            "-c",
+            "printf '#!/bin/sh\\n%s\\n' \"$1\" >\"$0\" && chmod 755 \"$0\"",
+        ]);
+        assert!(command.arg(&path).arg(does).status().unwrap().success());
     }
 }
 

@@ -17,7 +17,7 @@ use rstest::rstest;
 use tempfile::TempDir;
 
 use crate::drills::{Folders, drill_plan, run_file, shown};
-use crate::pg::{Server, host_bin};
+use crate::pg::{Server, executable, host_bin};
 use crate::runs::{FIRST, plan};
 use crate::sealed::Backup;
 use crate::spoiled::assert_says;
@@ -86,8 +86,7 @@ pub fn without_locales(major: i32, sources: bool) -> TempDir {
         hides.push_str("mount -t tmpfs none /usr/share/i18n\n");
     }
     let script = own.join(".enter");
-    std::fs::write(&script, enter.replace(shows, &hides)).unwrap();
-    std::fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    executable(&script, &enter.replace(shows, &hides));
     folder
 }
 

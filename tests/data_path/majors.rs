@@ -2,7 +2,6 @@
 //! brought, backed up and drilled by that major's own programs, and restored by stock programs alone. And restored into a
 //! newer major, which is what an upgrade is.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use lifeboat::work::verify::{Accepted, Subject};
 use rstest::rstest;
 
 use crate::drills::{EVERYTHING, Folders, drill_plan, run_file, shown};
-use crate::pg::{Server, host_bin, run};
+use crate::pg::{Server, executable, host_bin, run};
 use crate::runs::{FIRST, plan};
 
 /// What each major brought, and the major.
@@ -183,8 +182,7 @@ async fn a_pg_dump_without_zstd_makes_backups_as_any_other() {
          this build does not support compression with ZSTD' >&2; exit 1;; esac\nexec '{}' \"$@\"\n",
         real.display()
     );
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&script, &text);
     let store: Arc<dyn ObjectStore> = Arc::new(Memory::new());
     let made = backed_up(server.target("shop"), &store, folder.path()).await;
     assert_eq!(made.objects[0].name, "dump.pgc.zst", "{made:?}");

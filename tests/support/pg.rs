@@ -265,3 +265,17 @@ pub fn run(command: &mut Command) -> String {
     assert!(output.status.success(), "{command:?}: {said}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// A program of a test's own. Written by a process of its own: what this one has open for writing, a child that another thread starts
+/// meanwhile holds open too for a moment, and the kernel then refuses to run it (ETXTBSY).
+pub fn executable(path: &Path, text: &str) {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+        .arg(path);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, text.as_bytes()).unwrap();
+    drop(input);
+    assert!(child.wait().unwrap().success(), "{command:?}");
+}
