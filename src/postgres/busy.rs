@@ -85,6 +85,11 @@ impl<'a> Apart<'a> {
         Some((&connection.client, *pid))
     }
 
+    /// Its transaction is over already.
+    pub(super) fn has_ended(&mut self) {
+        self.begun = false;
+    }
+
     /// Ends the transaction, if there is one.
     pub(super) async fn let_go(&mut self) -> Result<(), PgError> {
         match (&self.connection, std::mem::take(&mut self.begun)) {

@@ -106,6 +106,10 @@ pub(super) async fn lock_all(
             watch.pid = pid;
             refused = lock_those(apart, begin, &busy, &mut watch).await?;
         }
+        if refused.is_some() {
+            // A second ROLLBACK would be answered with a warning, and that be taken for damage later.
+            apart.has_ended();
+        }
         if refused.is_none() {
             watch.pid = pid;
             refused = lock_those(client, begin, &tables, &mut watch).await?;

@@ -93,6 +93,49 @@ async fn g8_who_keeps_a_table_from_us_is_named() {
     );
 }
 
+/// G3, G8: a table that is refused to the session apart too is locked in the end, and nothing that was said meanwhile is taken for damage.
+#[tokio::test(flavor = "multi_thread")]
+async fn g8_what_is_refused_twice_and_given_then_is_no_damage() {
+    let server = Server::start(15, &["deadlock_timeout=600ms"]);
+    server
+        .sql("postgres", "CREATE TABLE t AS SELECT 1 AS a")
+        .await;
+    let blocker = server.session("postgres").await;
+    let lock = "BEGIN; LOCK TABLE t";
+    blocker.client.batch_execute(lock).await.unwrap();
+    let target = server.target("postgres");
+    let run = tokio::spawn(async move {
+        let patience = LockPatience {
+            first_pause: Duration::from_millis(10),
+            ..LockPatience::default()
+        };
+        let mut contention = Contention::new(patience);
+        Coordinator::begin(&target, "x", &mut contention, &Silent).await
+    });
+    // Three sessions have waited, one after the other: the one that locks, the one that looks for a better moment, and the one apart.
+    let waiting =
+        "SELECT coalesce(max(pid), 0) FROM pg_locks WHERE relation = 't'::regclass AND NOT granted";
+    let mut seen: Vec<i32> = Vec::new();
+    let looking = server.session("postgres").await;
+    let began = Instant::now();
+    loop {
+        let row = looking.client.query_one(waiting, &[]).await.unwrap();
+        let pid: i32 = row.get(0);
+        if pid == 0 && seen.len() > 2 {
+            break;
+        }
+        if pid != 0 && !seen.contains(&pid) {
+            seen.push(pid);
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{seen:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    blocker.client.batch_execute("ROLLBACK").await.unwrap();
+    let coordinator = run.await.unwrap().unwrap();
+    coordinator.release_busy().await.unwrap();
+    coordinator.prove().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn g8_a_prepared_transaction_that_keeps_a_table_from_us_is_named() {
     let server = Server::start(
