@@ -13,6 +13,8 @@ use super::target::Target;
 
 /// Between two looks for pg_dump.
 const LOOK: Duration = Duration::from_millis(500);
+/// Loops around what watches, each of which catches what cancels the one within.
+const NESTED: usize = 4;
 /// Whether a session of this run beside the coordinator is in a transaction that holds locks: pg_dump.
 const THERE: &str = "\
     SELECT FROM pg_catalog.pg_stat_activity a WHERE a.application_name = pg_catalog.current_setting('application_name') \
@@ -79,20 +81,30 @@ async fn arm(
     Ok(session)
 }
 
-/// A transaction is known by its process and its beginning. A pooler that cancels what a client has left behind ends nothing. What began later than the coordinator was last seen is not of this run.
+/// A transaction is known by its process and its beginning. A pooler that cancels what a client has left behind, and be it twice and at
+/// whatever moment, ends nothing. What began later than the coordinator was last seen is not of this run.
 fn watch(coordinator: i32) -> String {
-    format!(
-        "DO $watch$ DECLARE began timestamptz; seen timestamptz; BEGIN \
-         SELECT xact_start INTO began FROM pg_catalog.pg_stat_activity WHERE pid = {coordinator}; \
-         seen := pg_catalog.clock_timestamp(); \
-         WHILE EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = {coordinator} AND xact_start = began) LOOP \
+    let mut body = format!(
+        "PERFORM pg_catalog.pg_stat_clear_snapshot(); \
+         IF EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = {coordinator} AND xact_start = began) THEN \
            seen := pg_catalog.clock_timestamp(); \
-           BEGIN PERFORM pg_catalog.pg_sleep(2); EXCEPTION WHEN query_canceled THEN NULL; END; \
-           PERFORM pg_catalog.pg_stat_clear_snapshot(); \
-         END LOOP; \
-         PERFORM pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a \
-           WHERE a.application_name = pg_catalog.current_setting('application_name') AND a.usename = session_user \
-             AND a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid() AND a.xact_start < seen; \
-         END $watch$"
+           PERFORM pg_catalog.pg_sleep(2); \
+         ELSE \
+           PERFORM pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a \
+             WHERE a.application_name = pg_catalog.current_setting('application_name') AND a.usename = session_user \
+               AND a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid() AND a.xact_start < seen; \
+           ended := true; \
+         END IF;"
+    );
+    // Between two turns of a loop nothing catches: there the next one outside does.
+    for _ in 0..NESTED {
+        body = format!(
+            "WHILE NOT ended LOOP BEGIN {body} EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP;"
+        );
+    }
+    format!(
+        "DO $watch$ DECLARE began timestamptz; seen timestamptz; ended boolean := false; BEGIN \
+         SELECT xact_start INTO began FROM pg_catalog.pg_stat_activity WHERE pid = {coordinator}; \
+         seen := pg_catalog.clock_timestamp(); {body} END $watch$"
     )
 }
