@@ -10,6 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::Context;
 use super::decision::{Effect, Notice};
 use super::fault::Fault;
+use crate::api::visible::visible;
 use crate::api::{
     Backup, BackupPolicy, BackupStore, FIELD_MANAGER, LABEL_POLICY_UID, LABEL_TASK, MigrationRun,
     Reason, RestoreDrill, TASK_SHA256,
@@ -149,15 +150,14 @@ fn made(meta: &ObjectMeta) -> String {
     let with = first.and_then(|entry| entry.manager.as_deref());
     let at = meta.creation_timestamp.as_ref().map(|time| time.0);
     match (with, at) {
-        (Some(with), Some(at)) => format!(", made with {} at {at}", shown(with)),
+        (Some(with), Some(at)) => {
+            // Whoever made it chose this text.
+            let with: String = visible(with, false).chars().take(60).collect();
+            format!(", made with {with} at {at}")
+        }
         (None, Some(at)) => format!(", made at {at}"),
         _ => String::new(),
     }
-}
-
-fn shown(text: &str) -> String {
-    let plain = text.chars().filter(|c| !c.is_control());
-    plain.take(60).collect()
 }
 
 /// Uid and resourceVersion of the owner as they stand in the API server, not in a cache (K16).

@@ -80,7 +80,7 @@ impl Running {
 
     /// Looks at every object again.
     pub fn resync(&self) {
-        self.context.queues.everything(&self.context.caches);
+        self.context.resync();
     }
 }
 
